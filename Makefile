@@ -1,0 +1,101 @@
+# Makefile: builds nsamp and says what it found. `make help` lists the targets.
+#
+#   make BUILD=dir   another build folder       make CC=... KCC=...  host and CPU-kernel compilers
+#   make CUDA=0      leave the GPU out          make ARCH=90         compile kernels for one GPU architecture
+#   make SAN=address,undefined   sanitizers     make V=1             show the commands
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+CC     := $(if $(filter default,$(origin CC)),gcc,$(CC))
+V      ?= 0
+Q      := $(if $(filter 1,$(V)),,@)
+SAN    ?=
+
+# --- what is there -----------------------------------------------------------------------------------------------
+have_cmd = $(shell command -v $(1) 2>/dev/null)
+KCC    ?= $(if $(call have_cmd,clang),clang,$(CC))
+NVCC   ?= $(firstword $(call have_cmd,nvcc) $(wildcard /usr/local/cuda/bin/nvcc))
+CUDA   ?= $(if $(NVCC),1,0)
+try_header = $(shell echo '\#include <$(1)>' | $(CC) $(2) -E -x c - >/dev/null 2>&1 && echo 1 || echo 0)
+MACHINE := $(shell $(CC) -dumpmachine)
+X86    := $(if $(findstring x86_64,$(MACHINE)),1,0)
+DNNL   ?= $(call try_header,oneapi/dnnl/dnnl.h)
+
+PKGS   := netcdf inih libpng zlib
+pkg_cflags := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+pkg_libs   := $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -lnetcdf -linih -lpng -lz)
+
+include mk/report.mk
+
+# --- flags -------------------------------------------------------------------------------------------------------
+WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
+OPT     ?= -O2
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -g)
+DEFS    := -D_POSIX_C_SOURCE=200809L -DNSAMP_HAVE_DNNL=$(DNNL) $(if $(filter 1,$(CUDA)),-DNSAMP_HAVE_CUDA) $(if $(filter 1,$(X86)),-DNSAMP_X86_64)
+CFLAGS  ?= -g
+ALL_CFLAGS := -std=c11 $(WARN) $(OPT) $(CFLAGS) $(SANFLAGS) -fPIC -fopenmp -ffp-contract=off -Iinclude -Isrc -Isrc/host $(DEFS) $(pkg_cflags)
+KFLAGS  := -std=c11 -Wall -Wextra -Werror -Wno-pass-failed -O3 -g -fPIC -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp-simd -Iinclude -Isrc $(SANFLAGS)
+ifeq (,$(findstring clang,$(notdir $(KCC))))
+KFLAGS  := $(filter-out -Wno-pass-failed,$(KFLAGS))
+endif
+KFLAGS_base :=
+KFLAGS_v3   := -march=x86-64-v3
+KFLAGS_v4   := -march=x86-64-v4 -mprefer-vector-width=512
+ISAS    := base $(if $(filter 1,$(X86)),v3 v4)
+LIBS    := $(pkg_libs) $(if $(filter 1,$(DNNL)),-ldnnl) -llapacke -lopenblas -lm -lpthread
+
+# --- sources -----------------------------------------------------------------------------------------------------
+HOST_SRC := $(sort $(shell find src/host -name '*.c' -not -path 'src/host/cli/*'))
+CLI_SRC  := $(sort $(wildcard src/host/cli/*.c))
+CU_SRC   := $(if $(filter 1,$(CUDA)),$(sort $(wildcard src/kernels/*.cu)))
+HOST_OBJ := $(HOST_SRC:%.c=$(BUILD)/%.o)
+CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
+KERN_OBJ := $(ISAS:%=$(BUILD)/src/kernels/cpu_%.o)
+CU_OBJ   := $(CU_SRC:%.cu=$(BUILD)/%.cu.o)
+LIB_OBJ  := $(HOST_OBJ) $(KERN_OBJ) $(CU_OBJ)
+TEST_SRC := $(sort $(wildcard tests/test_*.c))
+TEST_BIN := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
+
+include mk/cuda.mk
+
+.PHONY: all help demo check test clean install report
+all: report $(BUILD)/nsamp $(BUILD)/libnsamp.a $(BUILD)/libnsamp.so $(BUILD)/nsamp.pc
+
+$(BUILD)/src/host/%.o: src/host/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/src/kernels/cpu_%.o: src/kernels/cpu.c
+	@mkdir -p $(@D)
+	$(Q)$(KCC) $(KFLAGS) $(KFLAGS_$*) -DNSAMP_ISA=$* -MMD -MP -c $< -o $@
+
+$(BUILD)/libnsamp.a: $(LIB_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/libnsamp.so: $(LIB_OBJ)
+	$(Q)$(CC) -shared $(SANFLAGS) -fopenmp -Wl,-soname,libnsamp.so.0 -o $@ $^ $(LIBS) $(CUDA_LIBS)
+
+$(BUILD)/nsamp: $(CLI_OBJ) $(BUILD)/libnsamp.a
+	$(Q)$(CC) $(SANFLAGS) -fopenmp -o $@ $^ $(LIBS) $(CUDA_LIBS)
+
+$(BUILD)/nsamp.pc: Makefile
+	@mkdir -p $(@D)
+	@printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: nsamp\nDescription: batch sampler for neural circuits\nVersion: %s\nLibs: -L$${libdir} -lnsamp\nLibs.private: %s -fopenmp\nCflags: -I$${includedir}\n' \
+	  '$(PREFIX)' "$$(sed -n 's/.*NSAMP_VERSION *"\(.*\)"/\1/p' include/nsamp.h)" '$(LIBS)' > $@
+
+$(BUILD)/tests/%: tests/%.c $(BUILD)/libnsamp.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -Wmissing-prototypes,$(ALL_CFLAGS)) -Itests -MMD -MP -o $@ $< $(BUILD)/libnsamp.a -lcmocka $(LIBS) $(CUDA_LIBS)
+
+include mk/check.mk
+include mk/install.mk
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@sed -n 's/^## //p' Makefile mk/*.mk
+## make            build $(BUILD)/nsamp and libnsamp (static, shared, pkg-config)
+## make clean      remove the build folder
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,2 @@
+# cuda.mk: the .cu files, where nvcc is found.
+CUDA_LIBS :=

@@ -1,0 +1,30 @@
+/* cpu.c: the CPU kernels. Compiled once for each instruction set (NSAMP_ISA = base, v3, v4), by clang where there is
+ * one; the tables are chosen between at run time by src/host/engine. All give the same bits. */
+#include "kernels/kernel.h"
+#include "kernels/systems/langevin_equi.h"
+
+/* Lanes a tile. */
+enum { NSAMP_LANES_langevin_equi = 16 };
+
+#define NSAMP_KERNEL(name)                                                                                        \
+    static void advance_##name(const void *params, const nsamp_tile *tile, uint64_t step0, uint32_t nsteps) {     \
+        nsamp_##name##_advance(params, tile, NSAMP_LANES_##name, step0, nsteps);                                  \
+    }                                                                                                             \
+    static void observe_##name(const void *params, const nsamp_tile *tile, float *x) {                           \
+        nsamp_##name##_observe(params, tile, NSAMP_LANES_##name, x);                                              \
+    }
+#include "kernels/kernels.def"
+#undef NSAMP_KERNEL
+
+static const nsamp_cpu_kernel table[NSAMP_KERNEL_count] = {
+#define NSAMP_KERNEL(name) {#name, NSAMP_LANES_##name, advance_##name, observe_##name},
+#include "kernels/kernels.def"
+#undef NSAMP_KERNEL
+};
+
+#define NSAMP_PASTE2(a, b) a##b
+#define NSAMP_PASTE(a, b)  NSAMP_PASTE2(a, b)
+
+const nsamp_cpu_kernel *NSAMP_PASTE(nsamp_cpu_kernels_, NSAMP_ISA)(void) {
+    return table;
+}

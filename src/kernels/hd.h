@@ -1,0 +1,60 @@
+/* hd.h: what differs between the C compiler and nvcc, and nothing else. The only file that tests __CUDACC__.
+ *
+ * NSAMP_HD marks a function that is compiled for host and device. The arithmetic of such a function is
+ * float32 with explicit fused multiply-adds (nsamp_fma); both compilers are run without contraction
+ * (-ffp-contract=off, --fmad=false), so that one text gives the same bits everywhere. */
+#ifndef NSAMP_KERNELS_HD_H
+#define NSAMP_KERNELS_HD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __CUDACC__
+#define NSAMP_HD __host__ __device__ static __forceinline__
+#else
+#define NSAMP_HD static inline __attribute__((always_inline))
+#endif
+
+#ifdef __CUDA_ARCH__
+#define nsamp_fma(a, b, c) __fmaf_rn((a), (b), (c))
+#define nsamp_sqrt(a)      __fsqrt_rn(a)
+#define nsamp_div(a, b)    __fdiv_rn((a), (b))
+#else
+#define nsamp_fma(a, b, c) __builtin_fmaf((a), (b), (c))
+#define nsamp_sqrt(a)      __builtin_sqrtf(a)
+#define nsamp_div(a, b)    ((a) / (b))
+#endif
+
+/* Bit casts through a union: defined in C, accepted by every C++ compiler used here, and no call. */
+NSAMP_HD float nsamp_float_of(uint32_t bits) {
+    union {
+        uint32_t u;
+        float f;
+    } c;
+    c.u = bits;
+    return c.f;
+}
+
+NSAMP_HD uint32_t nsamp_bits_of(float value) {
+    union {
+        uint32_t u;
+        float f;
+    } c;
+    c.f = value;
+    return c.u;
+}
+
+/* a where the mask is all ones, b where it is zero: a select that no compiler turns into a branch. */
+NSAMP_HD float nsamp_select(uint32_t mask, float a, float b) {
+    return nsamp_float_of((nsamp_bits_of(a) & mask) | (nsamp_bits_of(b) & ~mask));
+}
+
+/* A loop over the lanes of a tile. On the CPU one iteration is one SIMD lane; on a GPU the thread is the lane. */
+#ifdef __CUDA_ARCH__
+#define NSAMP_FOR_LANES(l, L) for (uint32_t l = threadIdx.x % (L), l##_once = 1; l##_once; l##_once = 0)
+#else
+#define NSAMP_PRAGMA(text)    _Pragma(#text)
+#define NSAMP_FOR_LANES(l, L) NSAMP_PRAGMA(omp simd) for (uint32_t l = 0; l < (L); l++)
+#endif
+
+#endif
