@@ -117,10 +117,12 @@ typedef struct nsamp_summary {
     size_t dim;
     uint64_t chains, diverged, steps, samples_per_chain, accumulate_every;
     const double *mean, *mean_se, *var, *var_se; /* [D] with standard errors */
-    const double *rhat, *rhat_nested, *ess, *tau; /* [D]; tau: integrated autocorrelation time in steps */
+    const double *rhat, *rhat_nested, *ess;       /* [D] */
+    const double *tau, *tau_se;                   /* [D] integrated autocorrelation time in steps */
     const double *min, *max;                      /* [D] */
     const double *cov, *cov_se;                   /* [D * D], or NULL above record.cov_dim */
     double offdiag, offdiag_se;                   /* mean covariance of two different coordinates */
+    int half_batches; /* standard errors take half chains as batches (fewer than 16 chains); otherwise whole chains */
     const double *exact_mean, *exact_var, *exact_tau, *exact_cov;
     double exact_offdiag;
     uint64_t first_bad_chain, first_bad_step; /* of the earliest divergence; UINT64_MAX when none */

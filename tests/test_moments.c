@@ -1,0 +1,505 @@
+/* test_moments.c: the accumulators against a plain two-pass reference that keeps every sample; the same bits
+ * for any lanes, threads and cuts of a run; standard errors, R-hat and tau against exact values for AR(1)
+ * chains. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stats/moments.h"
+
+/* ---- samples
+ * ------------------------------------------------------------------------------------------------ */
+
+typedef struct rng {
+    uint64_t state;
+} rng;
+
+static double uniform(rng *r) {
+    uint64_t z = (r->state += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return ((double)((z ^ (z >> 31)) >> 11) + 0.5) * 0x1p-53;
+}
+
+static double normal(rng *r) {
+    return sqrt(-2.0 * log(uniform(r))) * cos(6.283185307179586 * uniform(r));
+}
+
+/* x [C][n][D]: stationary AR(1) with coefficient a in each coordinate, coordinates correlated by rho, shifted
+ * by mean. */
+static float *ar1(uint64_t C, uint64_t n, size_t D, double a, double rho, double mean, uint64_t seed) {
+    float *x = malloc(C * n * D * sizeof *x);
+    double *z = calloc(D, sizeof *z);
+    for (uint64_t c = 0; c < C; c++) {
+        rng r = {seed * 1000003 + c * 7919};
+        for (uint64_t t = 0; t < n; t++) {
+            const double common = normal(&r), step = t ? sqrt(1.0 - a * a) : 1.0;
+            for (size_t i = 0; i < D; i++) {
+                z[i] = (t ? a * z[i] : 0.0) + step * (sqrt(rho) * common + sqrt(1.0 - rho) * normal(&r));
+                x[(c * n + t) * D + i] = (float)(mean + z[i]);
+            }
+        }
+    }
+    free(z);
+    return x;
+}
+
+/* ---- driving the accumulators as an engine does
+ * ---------------------------------------------------------------- */
+
+typedef struct run {
+    uint64_t C, n, every, burn_in;
+    size_t D;
+    uint32_t lanes;
+    bool row_sum, full_cov;
+    int threads;
+    uint64_t cut; /* steps a call */
+} run;
+
+static void feed(nsamp_moments *m, const run *r, uint64_t unit, uint64_t step0, uint64_t step1,
+                 const float *data) {
+    float *x = malloc(r->D * r->lanes * sizeof *x);
+    const uint64_t first = unit * m->tiles_per_unit, last = first + m->tiles_per_unit;
+    for (uint64_t s = nsamp_moments_next(m, step0); s <= step1; s = nsamp_moments_next(m, s))
+        for (uint64_t tile = first; tile < last && tile < m->tiles; tile++) {
+            const uint64_t sample = s / r->every - r->burn_in / r->every - 1;
+            for (uint64_t l = 0; l < r->lanes; l++)
+                for (size_t i = 0; i < r->D; i++) {
+                    const uint64_t c = tile * r->lanes + l;
+                    x[i * r->lanes + l] = c < r->C ? data[(c * r->n + sample) * r->D + i] : NAN;
+                }
+            nsamp_moments_add_tile(m, tile, s, x);
+        }
+    free(x);
+}
+
+static nsamp_moments *accumulate(const run *r, const float *data) {
+    const uint64_t steps = (r->burn_in / r->every + r->n) * r->every;
+    const nsamp_moments_spec spec = {r->C,        r->lanes, r->D,       r->row_sum,
+                                     r->full_cov, r->every, r->burn_in, steps};
+    nsamp_moments *m;
+    nsamp_error err;
+    assert_int_equal(nsamp_moments_create(&spec, &m, &err), NSAMP_OK);
+    const uint64_t units = (m->tiles + m->tiles_per_unit - 1) / m->tiles_per_unit;
+    for (uint64_t s = 0; s < steps; s += r->cut) {
+        const uint64_t end = s + r->cut < steps ? s + r->cut : steps;
+#pragma omp parallel for num_threads(r->threads) schedule(dynamic)
+        for (uint64_t u = 0; u < units; u++)
+            feed(m, r, u, s, end, data);
+        nsamp_moments_set_step(m, end);
+    }
+    return m;
+}
+
+static uint64_t *all_good(uint64_t C) {
+    uint64_t *bad = malloc(C * sizeof *bad);
+    for (uint64_t c = 0; c < C; c++)
+        bad[c] = UINT64_MAX;
+    return bad;
+}
+
+static run plain_run(uint64_t C, uint64_t n, size_t D) {
+    return (run){.C = C,
+                 .n = n,
+                 .every = 3,
+                 .burn_in = 7,
+                 .D = D,
+                 .lanes = 16,
+                 .row_sum = true,
+                 .full_cov = true,
+                 .threads = 2,
+                 .cut = 1u << 30};
+}
+
+/* ---- a reference that keeps everything
+ * ------------------------------------------------------------------------- */
+
+static double mean_of(const double *v, size_t n) {
+    long double s = 0;
+    for (size_t i = 0; i < n; i++)
+        s += v[i];
+    return (double)(s / n);
+}
+
+/* Sum of squares about the mean, divided by `by`. */
+static double spread_of(const double *v, size_t n, double by) {
+    const double m = mean_of(v, n);
+    long double s = 0;
+    for (size_t i = 0; i < n; i++)
+        s += (v[i] - m) * (v[i] - m);
+    return (double)(s / by);
+}
+
+static void assert_near(double a, double b, double rel) {
+    if (!(fabs(a - b) <= rel * (fabs(a) + fabs(b)) / 2 + 1e-300)) fail_msg("%.17g is not %.17g", a, b);
+}
+
+typedef struct expected {
+    double mean, mean_se, var, var_se, ess, tau, rhat, nested;
+} expected;
+
+/* One coordinate; series(c, t) of the chains listed in id [M]; batches of n / per samples. */
+static expected reference(const float *data, const run *r, size_t i, const uint64_t *id, size_t M, size_t per,
+                          size_t K) {
+    const size_t n = r->n, B = M * per, nb = n / per;
+    double *x = malloc(M * n * sizeof *x), *means = calloc(2 * M, sizeof *means),
+           *sq = calloc(2 * M, sizeof *sq);
+    for (size_t c = 0; c < M; c++)
+        for (size_t t = 0; t < n; t++)
+            x[c * n + t] = (double)data[(id[c] * n + t) * r->D + i];
+    expected e;
+    e.mean = mean_of(x, M * n);
+    for (size_t b = 0; b < B; b++) {
+        means[b] = mean_of(x + b * nb, nb);
+        sq[b] = 0;
+        for (size_t t = 0; t < nb; t++)
+            sq[b] += (x[b * nb + t] - e.mean) * (x[b * nb + t] - e.mean) / (double)nb;
+    }
+    const double between = spread_of(means, B, (double)B - 1),
+                 within_b = mean_of(sq, B) - spread_of(means, B, (double)B);
+    e.var = within_b + between;
+    e.mean_se = sqrt(between / (double)B);
+    e.var_se = sqrt(spread_of(sq, B, (double)B - 1) / (double)B);
+    e.ess = e.var / (e.mean_se * e.mean_se);
+    e.tau = (double)(M * n * r->every) / e.ess;
+    const size_t h = n / 2;
+    for (size_t b = 0; b < 2 * M; b++) {
+        means[b] = mean_of(x + b * h, h);
+        sq[b] = spread_of(x + b * h, h, (double)h - 1);
+    }
+    const double W = mean_of(sq, 2 * M),
+                 V = ((double)h - 1) / (double)h * W + spread_of(means, 2 * M, 2 * (double)M - 1);
+    e.rhat = sqrt(V / W);
+    double super[64], inside = 0;
+    size_t used = 0;
+    for (size_t k = 0; k < K; k++) {
+        size_t m = 0;
+        for (size_t c = 0; c < M; c++)
+            if (id[c] * K / r->C == k) {
+                means[m] = mean_of(x + c * n, n);
+                sq[m++] = spread_of(x + c * n, n, (double)n - 1);
+            }
+        if (!m) continue;
+        super[used++] = mean_of(means, m);
+        inside += (m > 1 ? spread_of(means, m, (double)m - 1) : 0) + mean_of(sq, m);
+    }
+    e.nested = sqrt(1 + spread_of(super, used, (double)used - 1) / (inside / (double)used));
+    free(x);
+    free(means);
+    free(sq);
+    return e;
+}
+
+static void compare(const nsamp_summary *s, size_t i, const expected *e) {
+    assert_near(s->mean[i], e->mean, 1e-9);
+    assert_near(s->mean_se[i], e->mean_se, 1e-9);
+    assert_near(s->var[i], e->var, 1e-9);
+    assert_near(s->var_se[i], e->var_se, 1e-8);
+    assert_near(s->ess[i], e->ess, 1e-8);
+    assert_near(s->tau[i], e->tau, 1e-8);
+    assert_near(s->rhat[i], e->rhat, 1e-9);
+    assert_near(s->rhat_nested[i], e->nested, 1e-9);
+}
+
+/* Every chain for which bad is UINT64_MAX, listed in id; returns how many. */
+static size_t survivors(const uint64_t *bad, uint64_t C, uint64_t *id) {
+    size_t M = 0;
+    for (uint64_t c = 0; c < C; c++)
+        if (bad[c] == UINT64_MAX) id[M++] = c;
+    return M;
+}
+
+static void equals_reference(void **state) {
+    (void)state;
+    const struct {
+        uint64_t C, n;
+        size_t D;
+        int bad;
+    } cases[] = {{300, 10, 5, 0}, {300, 10, 5, 1}, {64, 8, 3, 1}, {9, 40, 2, 0},
+                 {9, 40, 2, 1},   {2, 12, 1, 0},   {17, 6, 70, 0}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const run r = plain_run(cases[k].C, cases[k].n, cases[k].D);
+        float *data = ar1(r.C, r.n, r.D, 0.7, 0.4, 2.0, k + 1);
+        uint64_t *bad = all_good(r.C), *id = malloc(r.C * sizeof *id);
+        for (uint64_t c = 3; cases[k].bad && c < r.C; c += 11) {
+            bad[c] = 20 + c % 5;
+            for (size_t i = 0; i < r.n * r.D; i++)
+                data[c * r.n * r.D + i] = i % 3 ? NAN : 1e30f;
+        }
+        const size_t M = survivors(bad, r.C, id), K = r.C / 16 < 2 ? 2 : r.C / 16;
+        nsamp_moments *m = accumulate(&r, data);
+        nsamp_summary s = {0};
+        nsamp_moments_finish(m, bad, 0, &s);
+        assert_int_equal(s.diverged, r.C - M);
+        assert_int_equal(s.samples_per_chain, r.n);
+        assert_int_equal(s.half_batches, M < 16);
+        uint64_t first = UINT64_MAX;
+        for (uint64_t c = 0; c < r.C; c++)
+            first = bad[c] < first ? bad[c] : first;
+        assert_true(s.first_bad_step == first &&
+                    (cases[k].bad ? bad[s.first_bad_chain] == first : first == UINT64_MAX));
+        for (size_t i = 0; i < r.D; i++) {
+            const expected e = reference(data, &r, i, id, M, M < 16 ? 2 : 1, K);
+            compare(&s, i, &e);
+            float low = INFINITY, high = -INFINITY;
+            for (size_t c = 0; c < M; c++)
+                for (size_t t = 0; t < r.n; t++) {
+                    low = fminf(low, data[(id[c] * r.n + t) * r.D + i]);
+                    high = fmaxf(high, data[(id[c] * r.n + t) * r.D + i]);
+                }
+            assert_true(s.min[i] == (double)low && s.max[i] == (double)high);
+        }
+        nsamp_moments_destroy(m);
+        free(data);
+        free(bad);
+        free(id);
+    }
+}
+
+/* C <= 256: a group is a chain, so the covariance leaves out exactly the diverged ones; diagonal = var. */
+static void covariance_equals_reference(void **state) {
+    (void)state;
+    const run r = plain_run(200, 12, 67);
+    float *data = ar1(r.C, r.n, r.D, 0.5, 0.3, -1.0, 5);
+    uint64_t *bad = all_good(r.C), *id = malloc(r.C * sizeof *id);
+    bad[17] = bad[160] = 3;
+    data[17 * r.n * r.D] = NAN;
+    const size_t M = survivors(bad, r.C, id), D = r.D, n = r.n;
+    nsamp_moments *m = accumulate(&r, data);
+    nsamp_summary s = {0};
+    nsamp_moments_finish(m, bad, 0, &s);
+    double *per_chain = malloc(M * sizeof *per_chain), offdiag = 0;
+    for (size_t i = 0; i < D; i++)
+        for (size_t j = 0; j < D; j++) {
+            double between = 0;
+            for (size_t c = 0; c < M; c++) {
+                double mi = 0, mj = 0;
+                per_chain[c] = 0;
+                for (size_t t = 0; t < n; t++) {
+                    const double di = (double)data[(id[c] * n + t) * D + i] - s.mean[i];
+                    const double dj = (double)data[(id[c] * n + t) * D + j] - s.mean[j];
+                    per_chain[c] += di * dj / (double)n;
+                    mi += di / (double)n;
+                    mj += dj / (double)n;
+                }
+                between += mi * mj / (double)(M * (M - 1));
+            }
+            const double cov = mean_of(per_chain, M) + between;
+            assert_true(fabs(s.cov[i * D + j] - cov) < 1e-10);
+            assert_near(s.cov_se[i * D + j], sqrt(spread_of(per_chain, M, (double)M - 1) / (double)M), 1e-8);
+            if (i == j) assert_near(s.cov[i * D + i], s.var[i], 1e-9);
+            if (i == j) assert_near(s.cov_se[i * D + i], s.var_se[i], 1e-8);
+            if (i != j) offdiag += cov / (double)(D * (D - 1));
+        }
+    assert_near(s.offdiag, offdiag, 1e-9);
+    assert_true(s.offdiag_se > 0 && fabs(s.offdiag - 0.3) < 5.5 * s.offdiag_se);
+    free(per_chain);
+    free(data);
+    free(bad);
+    free(id);
+    nsamp_moments_destroy(m);
+}
+
+/* ---- the same bits
+ * ----------------------------------------------------------------------------------------------- */
+
+static void same_bits(void **state) {
+    (void)state;
+    const uint64_t C = 2500; /* 16 chains a group */
+    const size_t D = 7, vectors = 11 * D + 2 * D * D;
+    run r = plain_run(C, 9, D);
+    float *data = ar1(C, r.n, D, 0.6, 0.2, 0.5, 8);
+    uint64_t *bad = all_good(C);
+    bad[1234] = 30;
+    nsamp_moments *first = accumulate(&r, data);
+    nsamp_summary a = {0}, b = {0};
+    nsamp_moments_finish(first, bad, 0, &a);
+    const struct {
+        uint32_t lanes;
+        int threads;
+        uint64_t cut;
+    } ways[] = {{16, 1, 1000}, {32, 2, 5}, {64, 5, 1}, {48, 3, 4}, {512, 2, 11}, {4096, 1, 1000}};
+    for (size_t k = 0; k < sizeof ways / sizeof *ways; k++) {
+        r.lanes = ways[k].lanes;
+        r.threads = ways[k].threads;
+        r.cut = ways[k].cut;
+        nsamp_moments *m = accumulate(&r, data);
+        nsamp_moments_finish(m, bad, 0, &b);
+        assert_memory_equal(m->results, first->results, vectors * sizeof(double));
+        assert_memory_equal(m->products, first->products, m->groups * D * D * sizeof(double));
+        assert_true(a.offdiag == b.offdiag && a.offdiag_se == b.offdiag_se);
+        nsamp_moments_destroy(m);
+    }
+    nsamp_moments_destroy(first);
+    free(data);
+    free(bad);
+}
+
+/* A checkpoint: chain by chain into an accumulator of other lanes, half way; then on to the same bits. */
+static void moves_between_lanes(void **state) {
+    (void)state;
+    run r = plain_run(100, 8, 4);
+    float *data = ar1(r.C, r.n, r.D, 0.6, 0.2, 0.5, 3);
+    uint64_t *bad = all_good(r.C);
+    nsamp_moments *whole = accumulate(&r, data);
+    const uint64_t steps = (r.burn_in / r.every + r.n) * r.every, cut = 19;
+    nsamp_moments *part[2];
+    for (int k = 0; k < 2; k++) {
+        r.lanes = k ? 64 : 16;
+        const nsamp_moments_spec spec = {r.C, r.lanes, r.D, true, true, r.every, r.burn_in, steps};
+        nsamp_error err;
+        assert_int_equal(nsamp_moments_create(&spec, &part[k], &err), NSAMP_OK);
+        if (k) {
+            double *record = malloc(nsamp_moments_record_len(part[0]) * sizeof *record);
+            for (uint64_t c = 0; c < r.C; c++) {
+                nsamp_moments_get(part[0], c, record);
+                nsamp_moments_put(part[1], c, record);
+            }
+            memcpy(part[1]->products, part[0]->products, part[0]->groups * r.D * r.D * sizeof(double));
+            free(record);
+        }
+        const uint64_t units = (part[k]->tiles + part[k]->tiles_per_unit - 1) / part[k]->tiles_per_unit;
+        for (uint64_t u = 0; u < units; u++)
+            feed(part[k], &r, u, k ? cut : 0, k ? steps : cut, data);
+        nsamp_moments_set_step(part[k], k ? steps : cut);
+    }
+    nsamp_summary a = {0}, b = {0};
+    nsamp_moments_finish(whole, bad, 0, &a);
+    nsamp_moments_finish(part[1], bad, 0, &b);
+    assert_memory_equal(whole->results, part[1]->results, (11 * r.D + 2 * r.D * r.D) * sizeof(double));
+    nsamp_moments_destroy(whole);
+    for (int k = 0; k < 2; k++)
+        nsamp_moments_destroy(part[k]);
+    free(data);
+    free(bad);
+}
+
+/* ---- the statistics mean what they say
+ * ------------------------------------------------------------------------------ */
+
+/* AR(1), exact: mean 0, variance 1, n every Var(chain mean) = every ((1+a)/(1-a) - 2 a (1-a^n) / (n
+ * (1-a)^2)). The z-scores over repeated runs must have variance 1: their sum of squares is chi-squared. */
+static void errors_are_honest(void **state) {
+    (void)state;
+    const uint64_t C = 512, n = 40;
+    const size_t D = 2, runs = 60;
+    const double a = 0.8;
+    const double tau = (1 + a) / (1 - a) - 2 * a * (1 - pow(a, (double)n)) / ((double)n * (1 - a) * (1 - a));
+    double chi[4] = {0}, rhat = 0;
+    for (size_t k = 0; k < runs; k++) {
+        run r = plain_run(C, n, D);
+        r.every = 1;
+        r.burn_in = 0;
+        float *data = ar1(C, n, D, a, 0.5, 0.0, 100 + k);
+        uint64_t *bad = all_good(C);
+        nsamp_moments *m = accumulate(&r, data);
+        nsamp_summary s = {0};
+        nsamp_moments_finish(m, bad, 0, &s);
+        const double z[4] = {s.mean[0] / s.mean_se[0], (s.var[0] - 1) / s.var_se[0],
+                             (s.cov[2] - 0.5) / s.cov_se[2], (s.tau[0] - tau) / s.tau_se[0]};
+        for (int j = 0; j < 4; j++)
+            chi[j] += z[j] * z[j];
+        assert_true(fabs((s.offdiag - 0.5) / s.offdiag_se) < 5.5);
+        rhat += s.rhat[0] / (double)runs;
+        nsamp_moments_destroy(m);
+        free(data);
+        free(bad);
+    }
+    for (int j = 0; j < 4; j++) /* chi-squared, 60 degrees: mean 60, sd 11; 5.5 sd and its skewness */
+        if (chi[j] < 60 - 40 || chi[j] > 60 + 85)
+            fail_msg("sum of squared z-scores %d is %.1f, not near 60", j, chi[j]);
+    const double h = (double)n / 2,
+                 v = ((1 + a) / (1 - a) - 2 * a * (1 - pow(a, h)) / (h * (1 - a) * (1 - a))) / h;
+    assert_true(fabs(rhat - 1 / sqrt((1 - v) * h / (h - 1))) < 0.005);
+}
+
+/* Chains stuck at +-d about 0 with unit variance: R-hat^2 = 1 + d^2 + O(1/n), far from 1, both split and
+ * nested. */
+static void rhat_sees_stuck_chains(void **state) {
+    (void)state;
+    const uint64_t C = 256, n = 200;
+    run r = plain_run(C, n, 1);
+    float *data = ar1(C, n, 1, 0.0, 0.0, 0.0, 77);
+    const float d = 0.5f;
+    for (uint64_t c = 0; c < C; c++)
+        for (uint64_t t = 0; t < n; t++)
+            data[c * n + t] += c < C / 2 ? d : -d;
+    uint64_t *bad = all_good(C);
+    nsamp_moments *m = accumulate(&r, data);
+    nsamp_summary s = {0};
+    nsamp_moments_finish(m, bad, 16, &s);
+    assert_true(fabs(s.rhat[0] - sqrt(1.25)) < 0.01);
+    assert_true(fabs(s.rhat_nested[0] - sqrt(1 + 0.25 * 16 / 15)) < 0.01);
+    nsamp_moments_destroy(m);
+    free(data);
+    free(bad);
+}
+
+/* mean 1000, sd 1: double sums keep the variance. */
+static void large_mean(void **state) {
+    (void)state;
+    run r = plain_run(64, 100, 1);
+    float *data = ar1(r.C, r.n, 1, 0.0, 0.0, 1000.0, 9);
+    uint64_t *bad = all_good(r.C), *id = malloc(r.C * sizeof *id);
+    const size_t M = survivors(bad, r.C, id);
+    nsamp_moments *m = accumulate(&r, data);
+    nsamp_summary s = {0};
+    nsamp_moments_finish(m, bad, 0, &s);
+    const expected e = reference(data, &r, 0, id, M, 1, 4);
+    assert_near(s.var[0], e.var, 1e-8);
+    nsamp_moments_destroy(m);
+    free(data);
+    free(bad);
+    free(id);
+}
+
+static void edges(void **state) {
+    (void)state;
+    nsamp_error err;
+    nsamp_moments *m;
+    nsamp_summary s = {0};
+    nsamp_moments_spec spec = {1, 16, 1, true, true, 10, 0, 25};
+    uint64_t bad[1] = {UINT64_MAX};
+    assert_int_equal(nsamp_moments_create(&spec, &m, &err), NSAMP_OK);
+    assert_int_equal(nsamp_moments_next(m, 0), 10);
+    assert_int_equal(nsamp_moments_next(m, 10), 20);
+    assert_int_equal(nsamp_moments_next(m, UINT64_MAX - 1), UINT64_MAX);
+    nsamp_moments_finish(m, bad, 0, &s); /* no samples */
+    assert_true(isnan(s.mean[0]) && isnan(s.cov[0]) && isnan(s.offdiag) && s.samples_per_chain == 0);
+    const float x[16] = {3.5f};
+    nsamp_moments_add_tile(m, 0, 10, x);
+    nsamp_moments_set_step(m, 10);
+    nsamp_moments_finish(m, bad, 0,
+                         &s); /* one sample of one chain: a mean, and nothing that needs a spread */
+    assert_true(s.mean[0] == 3.5 && isnan(s.var[0]) && isnan(s.mean_se[0]) && isnan(s.rhat[0]) &&
+                isnan(s.ess[0]));
+    bad[0] = 4;
+    nsamp_moments_finish(m, bad, 0, &s); /* nobody left */
+    assert_true(isnan(s.mean[0]) && s.diverged == 1 && s.first_bad_chain == 0 && s.first_bad_step == 4);
+    nsamp_moments_destroy(m);
+    nsamp_moments_destroy(NULL);
+
+    spec.chains = 0;
+    assert_int_equal(nsamp_moments_create(&spec, &m, &err), NSAMP_EINTERNAL);
+    assert_null(m);
+    spec = (nsamp_moments_spec){1ull << 32, 16, 100000000, true, false, 1, 0, 10};
+    assert_int_equal(nsamp_moments_create(&spec, &m, &err), NSAMP_ENOMEM);
+    spec.dim = 1ull << 40;
+    assert_true(nsamp_moments_bytes(&spec) == UINT64_MAX);
+    assert_int_equal(nsamp_moments_create(&spec, &m, &err), NSAMP_ENOMEM);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equals_reference),  cmocka_unit_test(covariance_equals_reference),
+        cmocka_unit_test(same_bits),         cmocka_unit_test(moves_between_lanes),
+        cmocka_unit_test(errors_are_honest), cmocka_unit_test(rhat_sees_stuck_chains),
+        cmocka_unit_test(large_mean),        cmocka_unit_test(edges),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
