@@ -1,0 +1,86 @@
+/* test_stats_laws.c: thresholds against tabulated quantiles, verdicts, and the autocorrelation time of a
+ * finite run against the plain sum that defines it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+
+#include "stats/laws.h"
+
+static void near(double a, double b, double rel) {
+    if (!(fabs(a - b) <= rel * fabs(b))) fail_msg("%.15g is not %.15g", a, b);
+}
+
+/* Two-sided quantiles of the normal and Student-t distributions, computed with SciPy 1.x. */
+static void thresholds(void **state) {
+    (void)state;
+    const struct {
+        double budget;
+        size_t checks;
+        double df, t;
+    } known[] = {{1e-6, 1, INFINITY, 4.891638475698591},  {1e-6, 100, INFINITY, 5.73072886823629},
+                 {0.05, 1, INFINITY, 1.9599639845400545}, {1e-6, 100, 15, 11.281829578877895},
+                 {1e-6, 100, 255, 5.926413496301251},     {0.05, 1, 1, 12.706204736174705},
+                 {0.3, 2, 4.5, 1.7336276943452926},       {1e-6, 1000, 4095, 6.123733374097432}};
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
+        near(nsamp_threshold(known[k].budget, known[k].checks, known[k].df), known[k].t, 1e-10);
+        near(nsamp_two_sided_p(-known[k].t, known[k].df), known[k].budget / (double)known[k].checks, 1e-9);
+    }
+    near(nsamp_threshold(1e-6, 1, 0.99e7), nsamp_threshold(1e-6, 1, 1.01e7), 1e-5);
+    assert_true(isnan(nsamp_threshold(0, 1, 9)) && isnan(nsamp_threshold(1, 1, 9)) &&
+                isnan(nsamp_threshold(0.1, 0, 9)));
+    assert_true(isnan(nsamp_threshold(0.1, 1, 0)) && isnan(nsamp_threshold(NAN, 1, 9)) &&
+                isnan(nsamp_two_sided_p(NAN, 3)));
+}
+
+static nsamp_verdict judge(double value, double se, double expected, double *z) {
+    const nsamp_check c = {"", value, se, expected, 1.0, 0.01, INFINITY};
+    return nsamp_check_judge(&c, 5.0, z);
+}
+
+static void verdicts(void **state) {
+    (void)state;
+    double z;
+    assert_int_equal(judge(1.009, 0.0019, 1.0, &z), NSAMP_VERDICT_PASS);
+    near(z, 0.009 / 0.0019, 1e-12);
+    assert_int_equal(judge(1.01, 0.0019, 1.0, &z), NSAMP_VERDICT_FAIL);
+    assert_int_equal(judge(0.99, 0.0019, 1.0, &z), NSAMP_VERDICT_FAIL); /* two-sided */
+    near(z, -0.01 / 0.0019, 1e-12);
+    assert_int_equal(judge(1.0, 0.0021, 1.0, &z), NSAMP_VERDICT_BLIND); /* 5 * 0.0021 > 1 % */
+    assert_int_equal(judge(1.2, 0.0021, 1.0, &z), NSAMP_VERDICT_FAIL);
+    assert_int_equal(judge(1.0, 0.0, 1.0, &z), NSAMP_VERDICT_PASS);
+    assert_int_equal(judge(1.0 + 1e-15, 0.0, 1.0, &z), NSAMP_VERDICT_FAIL);
+    assert_int_equal(judge(NAN, 0.001, 1.0, &z), NSAMP_VERDICT_FAIL);
+    assert_int_equal(judge(1.0, NAN, 1.0, &z), NSAMP_VERDICT_FAIL);
+    assert_int_equal(judge(1.0, INFINITY, 1.0, &z), NSAMP_VERDICT_FAIL);
+    assert_int_equal(judge(1.0, -0.001, 1.0, &z), NSAMP_VERDICT_FAIL);
+    const nsamp_check c = {"", 1.0, 0.001, 1.0, NAN, 0.01, INFINITY};
+    assert_int_equal(nsamp_check_judge(&c, 5.0, &z), NSAMP_VERDICT_BLIND); /* no scale: nothing was proved */
+    assert_int_equal(nsamp_check_judge(&c, NAN, &z), NSAMP_VERDICT_FAIL);
+    assert_string_equal(nsamp_verdict_text(NSAMP_VERDICT_BLIND), "BLIND");
+}
+
+static void finite_tau(void **state) {
+    (void)state;
+    const struct {
+        double tau;
+        uint64_t every, n;
+    } cases[] = {{9, 1, 40}, {9, 4, 25}, {150, 10, 500}, {0.6, 1, 10}, {0.6, 3, 10}, {1, 2, 7}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const double n = (double)cases[k].n, a = (cases[k].tau - 1) / (cases[k].tau + 1);
+        double sum = 1;
+        for (uint64_t lag = 1; lag < cases[k].n; lag++)
+            sum += 2 * (1 - (double)lag / n) * pow(a, (double)(lag * cases[k].every));
+        near(nsamp_tau_observed(cases[k].tau, cases[k].every, cases[k].n), (double)cases[k].every * sum,
+             1e-11);
+    }
+    near(nsamp_tau_observed(9, 1, 100000000), 9, 1e-6);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(thresholds), cmocka_unit_test(verdicts),
+                                       cmocka_unit_test(finite_tau)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
