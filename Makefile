@@ -4,6 +4,7 @@
 #   make CUDA=0      leave the GPU out          make ARCH=90         compile kernels for one GPU architecture
 #   make SAN=address,undefined   sanitizers     make V=1             show the commands
 
+.DEFAULT_GOAL := all
 BUILD  ?= build
 PREFIX ?= /usr/local
 CC     := $(if $(filter default,$(origin CC)),gcc,$(CC))
