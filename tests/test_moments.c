@@ -10,25 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "draws.h"
 #include "stats/moments.h"
 
 /* ---- samples
  * ------------------------------------------------------------------------------------------------ */
-
-typedef struct rng {
-    uint64_t state;
-} rng;
-
-static double uniform(rng *r) {
-    uint64_t z = (r->state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return ((double)((z ^ (z >> 31)) >> 11) + 0.5) * 0x1p-53;
-}
-
-static double normal(rng *r) {
-    return sqrt(-2.0 * log(uniform(r))) * cos(6.283185307179586 * uniform(r));
-}
 
 /* x [C][n][D]: stationary AR(1) with coefficient a in each coordinate, coordinates correlated by rho, shifted
  * by mean. */
