@@ -278,9 +278,12 @@ static void covariance_equals_reference(void **state) {
             const double cov = mean_of(per_chain, M) + between;
             assert_true(fabs(s.cov[i * D + j] - cov) < 1e-10);
             assert_near(s.cov_se[i * D + j], sqrt(spread_of(per_chain, M, (double)M - 1) / (double)M), 1e-8);
-            if (i == j) assert_near(s.cov[i * D + i], s.var[i], 1e-9);
-            if (i == j) assert_near(s.cov_se[i * D + i], s.var_se[i], 1e-8);
-            if (i != j) offdiag += cov / (double)(D * (D - 1));
+            if (i == j) {
+                assert_near(s.cov[i * D + i], s.var[i], 1e-9);
+                assert_near(s.cov_se[i * D + i], s.var_se[i], 1e-8);
+            } else {
+                offdiag += cov / (double)(D * (D - 1));
+            }
         }
     assert_near(s.offdiag, offdiag, 1e-9);
     assert_true(s.offdiag_se > 0 && fabs(s.offdiag - 0.3) < 5.5 * s.offdiag_se);

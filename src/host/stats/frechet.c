@@ -8,18 +8,19 @@
 
 #include "error.h"
 
+static const size_t block_rows = 256; /* centred at a time */
+
 nsamp_status nsamp_sample_moments(const float *x, size_t n, size_t m, double *mean, double *cov,
                                   nsamp_error *err) {
-    enum { ROWS = 256 };
-    double *const block = malloc(ROWS * m * sizeof *block);
+    double *const block = malloc(block_rows * m * sizeof *block);
     if (!block) return nsamp_fail(err, NSAMP_ENOMEM, "no memory for the covariance of %zu coordinates", m);
     for (size_t i = 0; i < m; i++)
         mean[i] = 0.0;
     for (size_t r = 0; r < n; r++)
         for (size_t i = 0; i < m; i++)
             mean[i] += (double)x[r * m + i] / (double)n;
-    for (size_t r = 0; r < n; r += ROWS) {
-        const size_t rows = n - r < ROWS ? n - r : ROWS;
+    for (size_t r = 0; r < n; r += block_rows) {
+        const size_t rows = n - r < block_rows ? n - r : block_rows;
         for (size_t k = 0; k < rows; k++)
             for (size_t i = 0; i < m; i++)
                 block[k * m + i] = (double)x[(r + k) * m + i] - mean[i];
