@@ -99,4 +99,6 @@ help:
 ## make            build $(BUILD)/nsamp and libnsamp (static, shared, pkg-config)
 ## make clean      remove the build folder
 
+# The dependency files are made with the objects; without this line make would try to link them from %.d.o.
+%.d: ;
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
