@@ -29,7 +29,7 @@ pkg_libs   := $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -lnetcdf -li
 include mk/report.mk
 
 # --- flags -------------------------------------------------------------------------------------------------------
-WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
+WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla $(if $(findstring clang,$(notdir $(CC))),-Wno-pass-failed)
 OPT     ?= -O2
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -g)
 DEFS    := -D_POSIX_C_SOURCE=200809L -DNSAMP_HAVE_DNNL=$(DNNL) $(if $(filter 1,$(CUDA)),-DNSAMP_HAVE_CUDA) $(if $(filter 1,$(X86)),-DNSAMP_X86_64)
@@ -90,6 +90,7 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libnsamp.a
 
 include mk/check.mk
 include mk/install.mk
+include mk/fuzz.mk
 
 clean:
 	rm -rf $(BUILD)

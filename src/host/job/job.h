@@ -42,6 +42,10 @@ void nsamp_option_valid(nsamp_key key, char *text, size_t size);
 nsamp_status nsamp_job_set_from(nsamp_job *job, const char *key, const char *value, const char *origin,
                                 nsamp_error *err);
 
+/* nsamp_job_read of text in memory, size bytes (no end mark needed), that messages call name. */
+nsamp_status nsamp_job_parse(nsamp_job *job, const char *name, const char *text, size_t size,
+                             nsamp_error *err);
+
 /* Values. The accessor must fit the key's type (an assertion otherwise). */
 int64_t nsamp_job_int(const nsamp_job *job, nsamp_key key);
 double nsamp_job_real(const nsamp_job *job, nsamp_key key);

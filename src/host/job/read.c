@@ -36,7 +36,7 @@ typedef struct reading {
 static nsamp_status read_all(const char *path, char **text, size_t *size, nsamp_error *err) {
     FILE *f = fopen(path, "rb");
     if (!f) return nsamp_fail(err, NSAMP_EIO, "%s: cannot be read: %s", path, strerror(errno));
-    char *buffer = malloc(FILE_MAX + 2);
+    char *buffer = malloc(FILE_MAX + 1);
     nsamp_status status = NSAMP_OK;
     if (!buffer) {
         status = nsamp_fail(err, NSAMP_ENOMEM, "%s: not enough memory to read it", path);
@@ -48,8 +48,6 @@ static nsamp_status read_all(const char *path, char **text, size_t *size, nsamp_
                                 errno == EISDIR ? "it is a folder, not a job file" : strerror(errno));
         else if (*size > FILE_MAX)
             status = nsamp_fail(err, NSAMP_EUSAGE, "%s: not a job file: longer than 1 MiB", path);
-        else
-            buffer[*size] = 0;
     }
     fclose(f);
     if (status)
@@ -64,7 +62,8 @@ static nsamp_status check_text(const char *path, const char *text, size_t size, 
     for (size_t i = 0; i < size; i++) {
         unsigned char c = (unsigned char)text[i];
         line += c == '\n';
-        bool fine = c == '\n' || c == '\t' || (c == '\r' && text[i + 1] == '\n') || !iscntrl(c);
+        bool line_end = c == '\r' && i + 1 < size && text[i + 1] == '\n';
+        bool fine = c == '\n' || c == '\t' || line_end || !iscntrl(c);
         if (!fine)
             return nsamp_fail(err, NSAMP_EUSAGE,
                               "%s:%u: not a text file (byte 0x%02x): a job file is INI text", path, line, c);
@@ -212,17 +211,16 @@ static nsamp_status parse(reading *r, nsamp_job *job, nsamp_error *err) {
     return status;
 }
 
-nsamp_status nsamp_job_read(nsamp_job *job, const char *path, nsamp_error *err) {
-    char *text = NULL;
-    size_t size = 0;
-    nsamp_status status = read_all(path, &text, &size, err);
+nsamp_status nsamp_job_parse(nsamp_job *job, const char *name, const char *text, size_t size,
+                             nsamp_error *err) {
+    nsamp_status status = check_text(name, text, size, err);
     if (status) return status;
-    status = check_text(path, text, size, err);
-    nsamp_job *copy = status ? NULL : nsamp_job_copy(job);
-    reading *r = status ? NULL : calloc(1, sizeof *r);
-    if (!status && (!copy || !r)) status = nsamp_fail(err, NSAMP_ENOMEM, "%s: not enough memory", path);
-    if (!status) {
-        r->path = path;
+    nsamp_job *copy = nsamp_job_copy(job);
+    reading *r = calloc(1, sizeof *r);
+    if (!copy || !r) {
+        status = nsamp_fail(err, NSAMP_ENOMEM, "%s: not enough memory", name);
+    } else {
+        r->path = name;
         r->next = text;
         r->end = text + size;
         status = parse(r, copy, err);
@@ -236,6 +234,15 @@ nsamp_status nsamp_job_read(nsamp_job *job, const char *path, nsamp_error *err) 
         free(r->entries[k].text);
     free(r);
     nsamp_job_destroy(copy);
+    return status;
+}
+
+nsamp_status nsamp_job_read(nsamp_job *job, const char *path, nsamp_error *err) {
+    char *text = NULL;
+    size_t size = 0;
+    nsamp_status status = read_all(path, &text, &size, err);
+    if (status) return status;
+    status = nsamp_job_parse(job, path, text, size, err);
     free(text);
     return status;
 }
