@@ -1,0 +1,298 @@
+/* checkpoint.c: see checkpoint.h, which describes the file. */
+#include "checkpoint.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "error.h"
+#include "newfile.h"
+
+static const char MAGIC[8] = "NSAMPCKP";
+enum { ORDER = 0x01020304, VERSION = 1, ALIGN = 64 };
+
+typedef struct header {
+    char magic[8];
+    uint32_t order, version;
+    uint64_t digest, step, bytes;
+    uint32_t count, crc;
+} header;
+
+typedef struct entry {
+    char name[NSAMP_SECTION_NAME];
+    uint64_t offset, bytes;
+    uint32_t crc, zero;
+} entry;
+
+_Static_assert(sizeof(header) == 48 && sizeof(entry) == 64, "the layout on disk has no padding");
+
+struct nsamp_checkpoint {
+    FILE *file;
+    char *path; /* the one that is open */
+    header head;
+    entry *table;
+    char note[600];
+};
+
+static uint32_t crc_of(const void *data, size_t bytes) {
+    return (uint32_t)crc32_z(crc32_z(0, NULL, 0), data, bytes);
+}
+
+static uint32_t head_crc(header head, const entry *table) {
+    head.crc = 0;
+    uLong crc = crc32_z(crc32_z(0, NULL, 0), (const Bytef *)&head, sizeof head);
+    return (uint32_t)crc32_z(crc, (const Bytef *)table, head.count * sizeof *table);
+}
+
+static uint64_t aligned(uint64_t offset) {
+    return (offset + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+/* path and ending, malloc'ed. */
+static char *with_ending(const char *path, const char *ending) {
+    const size_t size = strlen(path) + strlen(ending) + 1;
+    char *name = malloc(size);
+    if (name) snprintf(name, size, "%s%s", path, ending);
+    return name;
+}
+
+/* ---- writing ---- */
+
+static bool write_file(FILE *f, const header *head, const entry *table, const nsamp_section *sections) {
+    static const char zeros[ALIGN];
+    uint64_t at = sizeof *head + head->count * sizeof *table;
+    bool good = fwrite(head, sizeof *head, 1, f) == 1;
+    good = good && fwrite(table, sizeof *table, head->count, f) == head->count;
+    for (uint32_t i = 0; good && i < head->count; i++) {
+        const size_t gap = (size_t)(table[i].offset - at);
+        good = fwrite(zeros, 1, gap, f) == gap;
+        good = good &&
+               (!sections[i].bytes || fwrite(sections[i].data, 1, sections[i].bytes, f) == sections[i].bytes);
+        at = table[i].offset + table[i].bytes;
+    }
+    return good && !fflush(f) && !fsync(fileno(f));
+}
+
+/* The file at path, if any, becomes PATH.prev. */
+static nsamp_status keep_previous(const char *path, nsamp_error *err) {
+    char *prev = with_ending(path, ".prev");
+    if (!prev) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    nsamp_status status = NSAMP_OK;
+    if (rename(path, prev) && errno != ENOENT)
+        status = nsamp_fail(err, NSAMP_EIO, "%s: cannot be renamed to %s: %s", path, prev, strerror(errno));
+    free(prev);
+    return status;
+}
+
+nsamp_status nsamp_checkpoint_save(const char *path, uint64_t digest, uint64_t step,
+                                   const nsamp_section *sections, size_t count, nsamp_error *err) {
+    if (count > NSAMP_SECTIONS_MAX)
+        return nsamp_fail(err, NSAMP_EINTERNAL, "%zu sections in a checkpoint, at most %d", count,
+                          NSAMP_SECTIONS_MAX);
+    entry *table = calloc(count + 1, sizeof *table);
+    if (!table) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a checkpoint");
+    header head = {
+        .order = ORDER, .version = VERSION, .digest = digest, .step = step, .count = (uint32_t)count};
+    memcpy(head.magic, MAGIC, sizeof MAGIC);
+    head.bytes = sizeof head + count * sizeof *table;
+    for (size_t i = 0; i < count; i++) {
+        snprintf(table[i].name, sizeof table[i].name, "%s", sections[i].name);
+        table[i].offset = aligned(head.bytes);
+        table[i].bytes = sections[i].bytes;
+        table[i].crc = sections[i].bytes ? crc_of(sections[i].data, sections[i].bytes) : crc_of("", 0);
+        head.bytes = table[i].offset + table[i].bytes;
+    }
+    head.crc = head_crc(head, table);
+
+    nsamp_newfile new = {0};
+    nsamp_status status = nsamp_newfile_begin(path, true, &new, err);
+    if (!status) {
+        FILE *f = fopen(new.temp, "wb");
+        bool good = f && write_file(f, &head, table, sections);
+        const int why = errno;
+        if (f && fclose(f)) good = false;
+        if (!good)
+            status =
+                nsamp_fail(err, NSAMP_EIO, "%s: the checkpoint cannot be written: %s", path, strerror(why));
+        if (!status) status = keep_previous(path, err);
+        if (status)
+            nsamp_newfile_abandon(&new);
+        else
+            status = nsamp_newfile_commit(&new, err);
+    }
+    free(table);
+    return status;
+}
+
+/* ---- reading ---- */
+
+static void release(nsamp_checkpoint *c) {
+    if (!c) return;
+    if (c->file) fclose(c->file);
+    free(c->path);
+    free(c->table);
+    free(c);
+}
+
+/* Reads the bytes of a section, to data or to nowhere (NULL), and compares the checksum. */
+static nsamp_status read_section(nsamp_checkpoint *c, const entry *e, char *data, nsamp_error *err) {
+    char buffer[1 << 16];
+    uLong crc = crc32_z(0, NULL, 0);
+    if (fseeko(c->file, (off_t)e->offset, SEEK_SET))
+        return nsamp_fail(err, NSAMP_EIO, "%s: %s", c->path, strerror(errno));
+    for (uint64_t done = 0; done < e->bytes;) {
+        const uint64_t left = e->bytes - done;
+        const size_t piece = left < sizeof buffer ? (size_t)left : sizeof buffer;
+        char *to = data ? data + done : buffer;
+        if (fread(to, 1, piece, c->file) != piece)
+            return nsamp_fail(err, NSAMP_EIO, "%s: the checkpoint is cut short in section %s", c->path,
+                              e->name);
+        crc = crc32_z(crc, (const Bytef *)to, piece);
+        done += piece;
+    }
+    if ((uint32_t)crc != e->crc)
+        return nsamp_fail(err, NSAMP_EIO,
+                          "%s: the checkpoint is damaged in section %s (checksum %08x, stored %08x)", c->path,
+                          e->name, (unsigned)crc, (unsigned)e->crc);
+    return NSAMP_OK;
+}
+
+static nsamp_status read_head(nsamp_checkpoint *c, nsamp_error *err) {
+    header *h = &c->head;
+    struct stat st;
+    if (fstat(fileno(c->file), &st)) return nsamp_fail(err, NSAMP_EIO, "%s: %s", c->path, strerror(errno));
+    if (!S_ISREG(st.st_mode)) return nsamp_fail(err, NSAMP_EIO, "%s: is not a plain file", c->path);
+    if (fread(h, sizeof *h, 1, c->file) != 1)
+        return nsamp_fail(err, NSAMP_EIO, "%s: %lld bytes are too few for a checkpoint", c->path,
+                          (long long)st.st_size);
+    if (memcmp(h->magic, MAGIC, sizeof MAGIC))
+        return nsamp_fail(err, NSAMP_EIO, "%s: is not a checkpoint of nsamp", c->path);
+    if (h->order != ORDER)
+        return nsamp_fail(err, NSAMP_EIO, "%s: the checkpoint comes from a machine of the other byte order",
+                          c->path);
+    if (h->version != VERSION)
+        return nsamp_fail(err, NSAMP_EIO, "%s: checkpoint version %u, this program reads %d", c->path,
+                          (unsigned)h->version, VERSION);
+    if (h->count > NSAMP_SECTIONS_MAX || h->bytes != (uint64_t)st.st_size ||
+        h->bytes < sizeof *h + h->count * sizeof *c->table)
+        return nsamp_fail(err, NSAMP_EIO, "%s: %lld bytes, but the checkpoint says %llu bytes in %u sections",
+                          c->path, (long long)st.st_size, (unsigned long long)h->bytes, (unsigned)h->count);
+    c->table = calloc(h->count + 1, sizeof *c->table);
+    if (!c->table) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a checkpoint");
+    if (fread(c->table, sizeof *c->table, h->count, c->file) != h->count || head_crc(*h, c->table) != h->crc)
+        return nsamp_fail(err, NSAMP_EIO, "%s: the head of the checkpoint is damaged", c->path);
+    for (uint32_t i = 0; i < h->count; i++) {
+        entry *e = &c->table[i];
+        if (e->offset > h->bytes || e->bytes > h->bytes - e->offset || !memchr(e->name, 0, sizeof e->name))
+            return nsamp_fail(err, NSAMP_EIO, "%s: the table of the checkpoint is damaged", c->path);
+    }
+    return NSAMP_OK;
+}
+
+/* Opens and verifies one file. *found: it is there. */
+static nsamp_status open_one(const char *path, uint64_t digest, bool *found, nsamp_checkpoint **checkpoint,
+                             nsamp_error *err) {
+    *checkpoint = NULL;
+    FILE *file = fopen(path, "rb");
+    *found = file || errno != ENOENT;
+    if (!file) return *found ? nsamp_fail(err, NSAMP_EIO, "%s: %s", path, strerror(errno)) : NSAMP_OK;
+    nsamp_checkpoint *c = calloc(1, sizeof *c);
+    if (!c) {
+        fclose(file);
+        return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a checkpoint");
+    }
+    c->file = file;
+    c->path = strdup(path);
+    nsamp_status status =
+        c->path ? read_head(c, err) : nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a checkpoint");
+    if (!status && c->head.digest != digest)
+        status =
+            nsamp_fail(err, NSAMP_EUSAGE, "%s: belongs to another job (digest %016llx, this job %016llx)",
+                       path, (unsigned long long)c->head.digest, (unsigned long long)digest);
+    for (uint32_t i = 0; !status && i < c->head.count; i++)
+        status = read_section(c, &c->table[i], NULL, err);
+    if (status)
+        release(c);
+    else
+        *checkpoint = c;
+    return status;
+}
+
+/* A damaged file is put aside: as PATH it would become PATH.prev at the next save, in the place of the good
+ * one. */
+static void put_aside(const char *path) {
+    char *aside = with_ending(path, ".damaged");
+    if (aside) rename(path, aside);
+    free(aside);
+}
+
+nsamp_status nsamp_checkpoint_open(const char *path, uint64_t digest, nsamp_checkpoint **checkpoint,
+                                   nsamp_error *err) {
+    bool found = false, prev_found = false;
+    nsamp_error first = {0};
+    nsamp_status status = open_one(path, digest, &found, checkpoint, &first);
+    if (found && status != NSAMP_EIO) {
+        if (status) nsamp_fail(err, status, "%s", first.text);
+        return status;
+    }
+    char *prev = with_ending(path, ".prev");
+    if (!prev) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    status = open_one(prev, digest, &prev_found, checkpoint, err);
+    if (*checkpoint) {
+        snprintf((*checkpoint)->note, sizeof(*checkpoint)->note, "%.300s%s; going on from %.200s",
+                 found ? first.text : path, found ? "" : ": is missing", prev);
+        if (found) put_aside(path);
+    }
+    if (!*checkpoint && found)
+        status = nsamp_fail(err, NSAMP_EIO, "%s%s", first.text,
+                            prev_found ? "; so is the one before it (.prev)" : "");
+    free(prev);
+    return status;
+}
+
+static const entry *find(const nsamp_checkpoint *c, const char *name) {
+    for (uint32_t i = 0; i < c->head.count; i++)
+        if (!strcmp(c->table[i].name, name)) return &c->table[i];
+    return NULL;
+}
+
+uint64_t nsamp_checkpoint_step(const nsamp_checkpoint *c) {
+    return c->head.step;
+}
+
+const char *nsamp_checkpoint_note(const nsamp_checkpoint *c) {
+    return c->note;
+}
+
+bool nsamp_checkpoint_has(const nsamp_checkpoint *c, const char *name) {
+    return find(c, name) != NULL;
+}
+
+size_t nsamp_checkpoint_bytes(const nsamp_checkpoint *c, const char *name) {
+    const entry *e = find(c, name);
+    return e ? (size_t)e->bytes : 0;
+}
+
+nsamp_status nsamp_checkpoint_read(nsamp_checkpoint *c, const char *name, void *data, size_t bytes,
+                                   nsamp_error *err) {
+    const entry *e = find(c, name);
+    if (!e || e->bytes != bytes)
+        return nsamp_fail(err, NSAMP_EIO, "%s: section %s has %llu bytes, %zu are expected", c->path, name,
+                          e ? (unsigned long long)e->bytes : 0ull, bytes);
+    return read_section(c, e, data, err);
+}
+
+void nsamp_checkpoint_close(nsamp_checkpoint *c) {
+    release(c);
+}
+
+void nsamp_checkpoint_remove(const char *path) {
+    char *prev = with_ending(path, ".prev");
+    unlink(path);
+    if (prev) unlink(prev);
+    free(prev);
+}

@@ -1,0 +1,168 @@
+/* newfile.c: see newfile.h. */
+#define _GNU_SOURCE /* fallocate */
+#include "newfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "error.h"
+
+/* The folder of path, malloc'ed. */
+static char *folder_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    if (!slash) return strdup(".");
+    return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}
+
+nsamp_status nsamp_sync_folder(const char *path, nsamp_error *err) {
+    char *folder = folder_of(path);
+    if (!folder) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY);
+    int failed = fd < 0 ? errno : 0;
+    if (fd >= 0 && fsync(fd)) failed = errno;
+    if (fd >= 0) close(fd);
+    free(folder);
+    if (!failed || failed == EINVAL || failed == ENOTSUP || failed == EACCES) return NSAMP_OK;
+    return nsamp_fail(err, NSAMP_EIO, "%s: its folder cannot be synced: %s", path, strerror(failed));
+}
+
+static nsamp_status folder_check(const char *path, nsamp_error *err) {
+    char *folder = folder_of(path);
+    struct stat st;
+    if (!folder) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    nsamp_status status = NSAMP_OK;
+    if (stat(folder, &st)) {
+        const int why = errno;
+        status = nsamp_fail(err, why == ENOENT || why == ENOTDIR ? NSAMP_EUSAGE : NSAMP_EIO,
+                            "%s: the folder %s: %s", path, folder, strerror(why));
+    } else if (!S_ISDIR(st.st_mode)) {
+        status = nsamp_fail(err, NSAMP_EUSAGE, "%s: %s is not a folder", path, folder);
+    } else if (access(folder, W_OK | X_OK)) {
+        status = nsamp_fail(err, NSAMP_EIO, "%s: the folder %s cannot be written: %s", path, folder,
+                            strerror(errno));
+    }
+    free(folder);
+    return status;
+}
+
+nsamp_status nsamp_newfile_check(const char *path, bool overwrite, nsamp_error *err) {
+    struct stat st;
+    if (!*path) return nsamp_fail(err, NSAMP_EUSAGE, "the name of a file to write is empty");
+    if (!stat(path, &st)) {
+        if (S_ISDIR(st.st_mode)) return nsamp_fail(err, NSAMP_EUSAGE, "%s: is a folder, not a file", path);
+        if (!S_ISREG(st.st_mode)) return nsamp_fail(err, NSAMP_EUSAGE, "%s: is not a plain file", path);
+        if (!overwrite)
+            return nsamp_fail(err, NSAMP_EUSAGE, "%s: exists already and is not to be overwritten", path);
+    } else if (errno != ENOENT && errno != ENOTDIR) {
+        return nsamp_fail(err, NSAMP_EIO, "%s: %s", path, strerror(errno));
+    } else if (path[strlen(path) - 1] == '/') {
+        return nsamp_fail(err, NSAMP_EUSAGE, "%s: is the name of a folder, not of a file", path);
+    }
+    return folder_check(path, err);
+}
+
+nsamp_status nsamp_newfile_begin(const char *path, bool overwrite, nsamp_newfile *f, nsamp_error *err) {
+    static atomic_uint number; /* distinct names within the process */
+    *f = (nsamp_newfile){0};
+    nsamp_status status = nsamp_newfile_check(path, overwrite, err);
+    if (status) return status;
+    const size_t size = strlen(path) + 48;
+    *f = (nsamp_newfile){.path = strdup(path), .temp = malloc(size), .overwrite = overwrite};
+    if (!f->path || !f->temp) {
+        free(f->path);
+        free(f->temp);
+        *f = (nsamp_newfile){0};
+        return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    }
+    snprintf(f->temp, size, "%s.tmp-%ld-%u", path, (long)getpid(), atomic_fetch_add(&number, 1));
+    int fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    if (fd < 0 && errno == EEXIST && !unlink(f->temp)) /* left by a dead process that had this number */
+        fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    if (fd < 0) {
+        status = nsamp_fail(err, NSAMP_EIO, "%s: cannot be created: %s", path, strerror(errno));
+        free(f->path);
+        free(f->temp);
+        *f = (nsamp_newfile){0};
+        return status;
+    }
+    close(fd);
+    return NSAMP_OK;
+}
+
+/* 0, or the errno that writing `bytes` bytes would meet, as far as can be known without writing. */
+static int look_for_space(int fd, uint64_t bytes) {
+    struct statvfs fs;
+    struct rlimit most;
+    if (!getrlimit(RLIMIT_FSIZE, &most) && most.rlim_cur != RLIM_INFINITY && most.rlim_cur < bytes)
+        return EFBIG;
+    if (!fstatvfs(fd, &fs) && (uint64_t)fs.f_bavail * fs.f_frsize < bytes) return ENOSPC;
+    return 0;
+}
+
+nsamp_status nsamp_newfile_reserve(const nsamp_newfile *f, uint64_t bytes, nsamp_error *err) {
+    const int fd = open(f->temp, O_WRONLY);
+    int failed = fd < 0 ? errno : look_for_space(fd, bytes);
+#ifdef FALLOC_FL_KEEP_SIZE
+    if (!failed && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) && errno != EOPNOTSUPP &&
+        errno != ENOSYS)
+        failed = errno;
+#endif
+    if (fd >= 0) close(fd);
+    if (!failed) return NSAMP_OK;
+    return nsamp_fail(err, NSAMP_EIO, "%s: %.1f MB cannot be written: %s", f->path, (double)bytes * 1e-6,
+                      strerror(failed));
+}
+
+/* Gives the temporary file its name; with overwrite off, link() refuses where rename() would replace. 0 or an
+ * errno. */
+static int give_name(const nsamp_newfile *f) {
+    if (!f->overwrite) {
+        if (!link(f->temp, f->path)) {
+            unlink(f->temp);
+            return 0;
+        }
+        if (errno == EEXIST) return EEXIST;
+        struct stat st; /* a file system without hard links */
+        if (!lstat(f->path, &st)) return EEXIST;
+    }
+    return rename(f->temp, f->path) ? errno : 0;
+}
+
+nsamp_status nsamp_newfile_commit(nsamp_newfile *f, nsamp_error *err) {
+    const int fd = open(f->temp, O_RDWR);
+    struct stat st;
+    int failed = fd < 0 ? errno : 0;
+    if (fd >= 0 && (fstat(fd, &st) || ftruncate(fd, st.st_size) || fsync(fd)))
+        failed = errno; /* truncate: the unused reserve */
+    if (fd >= 0 && close(fd) && !failed) failed = errno;
+    nsamp_status status = NSAMP_OK;
+    if (failed) {
+        status = nsamp_fail(err, NSAMP_EIO, "%s: cannot be written: %s", f->path, strerror(failed));
+    } else if ((failed = give_name(f))) {
+        status = failed == EEXIST ? nsamp_fail(err, NSAMP_EUSAGE,
+                                               "%s: appeared meanwhile and is not to be overwritten", f->path)
+                                  : nsamp_fail(err, NSAMP_EIO, "%s: cannot be given its name: %s", f->path,
+                                               strerror(failed));
+    } else {
+        free(f->temp);
+        f->temp = NULL;
+        status = nsamp_sync_folder(f->path, err);
+    }
+    nsamp_newfile_abandon(f);
+    return status;
+}
+
+void nsamp_newfile_abandon(nsamp_newfile *f) {
+    if (f->temp) unlink(f->temp);
+    free(f->temp);
+    free(f->path);
+    *f = (nsamp_newfile){0};
+}

@@ -1,0 +1,35 @@
+/* newfile.h: a file that appears under its final name whole, or not at all: written under a temporary name in
+ * the same folder, synced, renamed, the folder synced. Not here: what is in the file. */
+#ifndef NSAMP_HOST_IO_NEWFILE_H
+#define NSAMP_HOST_IO_NEWFILE_H
+
+#include <stdbool.h>
+#include "nsamp.h"
+
+typedef struct nsamp_newfile {
+    char *path, *temp; /* owned; NULL when nothing is under way */
+    bool overwrite;
+} nsamp_newfile;
+
+/* Can path be written? Writes nothing. NSAMP_EUSAGE: an existing path without overwrite, a folder or anything
+ * else that is not a plain file, a missing folder. NSAMP_EIO: no permission, or the system's reason. err =
+ * "PATH: what is wrong". */
+nsamp_status nsamp_newfile_check(const char *path, bool overwrite, nsamp_error *err);
+
+/* Checks as above and creates the empty temporary file f->temp. On failure f holds nothing. */
+nsamp_status nsamp_newfile_begin(const char *path, bool overwrite, nsamp_newfile *f, nsamp_error *err);
+/* Sets space for `bytes` bytes aside on the disk, behind the end of f->temp, whose size stays. For libraries
+ * that do not take a full disk well: they are not started where this fails (NSAMP_EIO). Where the file system
+ * cannot set space aside, looks at what is free. What is not used is given back by commit. */
+nsamp_status nsamp_newfile_reserve(const nsamp_newfile *f, uint64_t bytes, nsamp_error *err);
+/* f->temp, complete and closed by the caller, becomes f->path: fsync, rename, fsync of the folder. Without
+ * overwrite a path that somebody else made meanwhile is kept (NSAMP_EUSAGE). On failure the temporary file is
+ * removed. f holds nothing after. */
+nsamp_status nsamp_newfile_commit(nsamp_newfile *f, nsamp_error *err);
+/* Removes the temporary file. f holds nothing after; an f that holds nothing is allowed. */
+void nsamp_newfile_abandon(nsamp_newfile *f);
+
+/* Syncs the folder of path, so that a rename in it lasts. Systems that cannot sync folders are forgiven. */
+nsamp_status nsamp_sync_folder(const char *path, nsamp_error *err);
+
+#endif

@@ -1,0 +1,105 @@
+/* output_summary.c: see output_summary.h. */
+#include "output_summary.h"
+
+#include <math.h>
+#include <netcdf.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "io/provenance.h"
+
+static long long step_or_none(uint64_t step) {
+    return step == UINT64_MAX ? -1 : (long long)step;
+}
+
+void nsamp_output_sample_stats(nsamp_nc *w, size_t chains, size_t draws, const uint64_t *steps,
+                               const uint64_t *first_bad) {
+    const int g = nsamp_nc_group(w, "sample_stats");
+    nsamp_provenance_group(w, g);
+    const int dims[2] = {nsamp_nc_axis(w, g, "chain", chains, NULL),
+                         nsamp_nc_axis(w, g, "draw", draws, steps)};
+    const int diverged = nsamp_nc_var(w, g, "diverged", NC_BYTE, 2, dims);
+    nsamp_nc_text(w, g, diverged, "dtype", "bool"); /* so that xarray reads truth values */
+    nsamp_nc_text(w, g, diverged, "long_name",
+                  "the chain has met a non-finite value, at this draw or before");
+    const int step = nsamp_nc_var(w, g, "first_bad_step", NC_INT64, 1, dims);
+    nsamp_nc_text(w, g, step, "long_name", "first step with a non-finite value; -1: none");
+
+    long long *at = malloc(chains * sizeof *at);
+    signed char *row = malloc(draws);
+    if (!at || !row) nsamp_nc_note(w, NC_ENOMEM, "sample_stats");
+    for (size_t c = 0; c < chains && !w->status; c++) {
+        const size_t start[2] = {c, 0}, count[2] = {1, draws};
+        at[c] = step_or_none(first_bad[c]);
+        /* steps[k] counts steps done; step number first_bad is the one that made first_bad + 1 of them */
+        for (size_t k = 0; k < draws; k++)
+            row[k] = first_bad[c] < steps[k];
+        nsamp_nc_note(w, nc_put_vara_schar(g, diverged, start, count, row), "diverged");
+    }
+    if (!w->status) nsamp_nc_note(w, nc_put_var_longlong(g, step, at), "first_bad_step");
+    free(at);
+    free(row);
+}
+
+static void scalar(nsamp_nc *w, int group, const char *name, double value) {
+    if (!isnan(value)) nsamp_nc_doubles(w, group, name, 0, NULL, &value);
+}
+
+void nsamp_output_moments(nsamp_nc *w, const nsamp_summary *s, const nsamp_law *law) {
+    const int g = nsamp_nc_group(w, "moments");
+    nsamp_provenance_group(w, g);
+    const int dim = nsamp_nc_axis(w, g, "dim", s->dim, NULL);
+    const struct {
+        const char *name;
+        const double *value;
+    } vectors[] = {{"mean", s->mean},
+                   {"mean_se", s->mean_se},
+                   {"mean_exact", s->exact_mean},
+                   {"var", s->var},
+                   {"var_se", s->var_se},
+                   {"var_exact", s->exact_var},
+                   {"tau", s->tau},
+                   {"tau_exact", s->exact_tau},
+                   {"rhat", s->rhat},
+                   {"rhat_nested", s->rhat_nested},
+                   {"ess", s->ess},
+                   {"min", s->min},
+                   {"max", s->max}};
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
+        nsamp_nc_doubles(w, g, vectors[i].name, 1, &dim, vectors[i].value);
+    if (s->cov || s->exact_cov) {
+        const int dims[2] = {dim, nsamp_nc_axis(w, g, "dim_other", s->dim, NULL)};
+        nsamp_nc_doubles(w, g, "cov", 2, dims, s->cov);
+        nsamp_nc_doubles(w, g, "cov_se", 2, dims, s->cov_se);
+        nsamp_nc_doubles(w, g, "cov_exact", 2, dims, s->exact_cov);
+    }
+    scalar(w, g, "offdiag", s->offdiag);
+    scalar(w, g, "offdiag_se", s->offdiag_se);
+    scalar(w, g, "offdiag_exact", s->exact_offdiag);
+    nsamp_nc_int(w, g, NC_GLOBAL, "chains", (long long)s->chains);
+    nsamp_nc_int(w, g, NC_GLOBAL, "diverged", (long long)s->diverged);
+    nsamp_nc_int(w, g, NC_GLOBAL, "steps", (long long)s->steps);
+    nsamp_nc_int(w, g, NC_GLOBAL, "samples_per_chain", (long long)s->samples_per_chain);
+    nsamp_nc_int(w, g, NC_GLOBAL, "accumulate_every", (long long)s->accumulate_every);
+    nsamp_nc_int(w, g, NC_GLOBAL, "first_bad_chain", step_or_none(s->first_bad_chain));
+    nsamp_nc_int(w, g, NC_GLOBAL, "first_bad_step", step_or_none(s->first_bad_step));
+    nsamp_nc_reals(w, g, NC_GLOBAL, "seconds", 1, &s->seconds);
+    if (law && *law->source) nsamp_nc_text(w, g, NC_GLOBAL, "exact_source", law->source);
+}
+
+void nsamp_output_statistics(nsamp_nc *w, const nsamp_statistic *stats, size_t count) {
+    const int g = nsamp_nc_group(w, "statistics");
+    nsamp_provenance_group(w, g);
+    for (size_t i = 0; i < count; i++) {
+        const nsamp_statistic *s = &stats[i];
+        char name[80];
+        snprintf(name, sizeof name, "%s_dim_0", s->name);
+        const int dim = nsamp_nc_axis(w, g, name, s->count, NULL);
+        const int var = nsamp_nc_doubles(w, g, s->name, 1, &dim, s->value);
+        if (*s->unit && var >= 0) nsamp_nc_text(w, g, var, "units", s->unit);
+        snprintf(name, sizeof name, "%s_se", s->name);
+        nsamp_nc_doubles(w, g, name, 1, &dim, s->se);
+        snprintf(name, sizeof name, "%s_exact", s->name);
+        nsamp_nc_doubles(w, g, name, 1, &dim, s->expected);
+    }
+}

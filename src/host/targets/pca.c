@@ -1,0 +1,178 @@
+/* pca.c: see pca.h. */
+#include "pca.h"
+
+#include <cblas.h>
+#include <lapacke.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+
+enum { BLOCK = 1024 }; /* points at a time: a block of MNIST digits is 6 MB of doubles */
+
+nsamp_pca *nsamp_pca_create(size_t height, size_t width, size_t m) {
+    if (!height || !width || !m || width > SIZE_MAX / sizeof(double) / height ||
+        m > SIZE_MAX / sizeof(double) / (height * width))
+        return NULL;
+    nsamp_pca *p = calloc(1, sizeof *p);
+    if (!p) return NULL;
+    *p = (nsamp_pca){.pixels = height * width, .m = m, .height = height, .width = width};
+    p->mean = calloc(p->pixels, sizeof *p->mean);
+    p->components = calloc(m * p->pixels, sizeof *p->components);
+    p->variances = calloc(m, sizeof *p->variances);
+    if (p->mean && p->components && p->variances) return p;
+    nsamp_pca_destroy(p);
+    return NULL;
+}
+
+nsamp_pca *nsamp_pca_copy(const nsamp_pca *from) {
+    nsamp_pca *p = nsamp_pca_create(from->height, from->width, from->m);
+    if (!p) return NULL;
+    memcpy(p->mean, from->mean, p->pixels * sizeof *p->mean);
+    memcpy(p->components, from->components, p->m * p->pixels * sizeof *p->components);
+    memcpy(p->variances, from->variances, p->m * sizeof *p->variances);
+    p->scale = from->scale;
+    return p;
+}
+
+void nsamp_pca_destroy(nsamp_pca *p) {
+    if (!p) return;
+    free(p->mean);
+    free(p->components);
+    free(p->variances);
+    free(p);
+}
+
+/* Points first .. first + n - 1, the mean taken off -> block [n][pixels]. */
+static void centred(const nsamp_pca *p, size_t first, size_t n, nsamp_point_fn *point, const void *user,
+                    double *block) {
+    for (size_t i = 0; i < n; i++) {
+        double *row = block + i * p->pixels;
+        point(first + i, row, user);
+        for (size_t j = 0; j < p->pixels; j++)
+            row[j] -= p->mean[j];
+    }
+}
+
+/* Upper triangle of the covariance -> cov [pixels][pixels], and the mean. block: scratch [BLOCK][pixels]. */
+static void covariance(nsamp_pca *p, size_t count, nsamp_point_fn *point, const void *user, double *block,
+                       double *cov) {
+    const size_t P = p->pixels;
+    for (size_t i = 0; i < count; i++) {
+        point(i, block, user);
+        for (size_t j = 0; j < P; j++)
+            p->mean[j] += block[j];
+    }
+    for (size_t j = 0; j < P; j++)
+        p->mean[j] /= (double)count;
+    for (size_t first = 0; first < count; first += BLOCK) {
+        const size_t n = count - first < BLOCK ? count - first : BLOCK;
+        centred(p, first, n, point, user, block);
+        cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, (blasint)P, (blasint)n, 1.0 / (double)(count - 1),
+                    block, (blasint)P, first ? 1.0 : 0.0, cov, (blasint)P);
+    }
+}
+
+static void fix_sign(double *v, size_t n) {
+    size_t top = 0;
+    for (size_t j = 1; j < n; j++)
+        if (fabs(v[j]) > fabs(v[top])) top = j;
+    if (v[top] < 0)
+        for (size_t j = 0; j < n; j++)
+            v[j] = -v[j];
+}
+
+/* The m largest eigenvalues and their eigenvectors, descending. cov is destroyed. */
+static nsamp_status eigen(nsamp_pca *p, double *cov, nsamp_error *err) {
+    const size_t P = p->pixels, m = p->m;
+    double *values = malloc(P * sizeof *values), *vectors = malloc(m * P * sizeof *vectors);
+    lapack_int *support = malloc(2 * m * sizeof *support), found = 0;
+    nsamp_status status = NSAMP_OK;
+    if (!values || !vectors || !support) {
+        status = nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the principal components of %zu pixels", P);
+    } else {
+        /* row-major upper = column-major lower; vectors come as columns of P, ascending */
+        const lapack_int info = LAPACKE_dsyevr(LAPACK_COL_MAJOR, 'V', 'I', 'L', (lapack_int)P, cov,
+                                               (lapack_int)P, 0, 0, (lapack_int)(P - m + 1), (lapack_int)P, 0,
+                                               &found, values, vectors, (lapack_int)P, support);
+        if (info || found != (lapack_int)m)
+            status = nsamp_fail(err, NSAMP_EINTERNAL,
+                                "dsyevr of the %zu x %zu covariance failed: info %d, %d of %zu vectors", P, P,
+                                (int)info, (int)found, m);
+    }
+    for (size_t k = 0; !status && k < m; k++) {
+        p->variances[k] = fmax(values[m - 1 - k], 0);
+        memcpy(p->components + k * P, vectors + (m - 1 - k) * P, P * sizeof *vectors);
+        fix_sign(p->components + k * P, P);
+    }
+    free(values);
+    free(vectors);
+    free(support);
+    return status;
+}
+
+nsamp_status nsamp_pca_fit(nsamp_pca *p, size_t count, nsamp_point_fn *point, const void *user,
+                           nsamp_error *err) {
+    const size_t P = p->pixels;
+    if (P > 65536 || count < 2)
+        return nsamp_fail(
+            err, NSAMP_EUSAGE,
+            "principal components of %zu points of %zu numbers; valid: at least 2, at most 65536", count, P);
+    double *cov = malloc(P * P * sizeof *cov), *block = malloc(BLOCK * P * sizeof *block);
+    nsamp_status status = NSAMP_OK;
+    if (!cov || !block) {
+        status = nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the covariance of %zu pixels", P);
+    } else {
+        const int threads = openblas_get_num_threads();
+        openblas_set_num_threads(1);
+        memset(p->mean, 0, P * sizeof *p->mean);
+        covariance(p, count, point, user, block, cov);
+        status = eigen(p, cov, err);
+        openblas_set_num_threads(threads);
+    }
+    double sum = 0;
+    for (size_t k = 0; k < p->m; k++)
+        sum += p->variances[k];
+    if (!status && !(sum > 0))
+        status = nsamp_fail(err, NSAMP_EUSAGE, "all %zu points are equal: no principal components", count);
+    if (!status) p->scale = sqrt((double)p->m / sum);
+    free(cov);
+    free(block);
+    return status;
+}
+
+nsamp_status nsamp_pca_project(const nsamp_pca *p, size_t first, size_t count, nsamp_point_fn *point,
+                               const void *user, float *x, nsamp_error *err) {
+    double *block = malloc(BLOCK * p->pixels * sizeof *block), *y = malloc(BLOCK * p->m * sizeof *y);
+    const int threads = openblas_get_num_threads();
+    openblas_set_num_threads(1);
+    for (size_t i = 0; block && y && i < count; i += BLOCK) {
+        const size_t n = count - i < BLOCK ? count - i : BLOCK;
+        centred(p, first + i, n, point, user, block);
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n, (blasint)p->m, (blasint)p->pixels,
+                    p->scale, block, (blasint)p->pixels, p->components, (blasint)p->pixels, 0, y,
+                    (blasint)p->m);
+        for (size_t k = 0; k < n * p->m; k++)
+            x[i * p->m + k] = (float)y[k];
+    }
+    openblas_set_num_threads(threads);
+    const bool good = block && y;
+    free(block);
+    free(y);
+    return good ? NSAMP_OK
+                : nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the projection on principal components");
+}
+
+void nsamp_pca_inverse(const nsamp_pca *p, size_t count, const float *x, float *points) {
+    enum { STRIP = 64 }; /* pixels at a time: their sums stay in registers or the nearest cache */
+    for (size_t i = 0; i < count; i++)
+        for (size_t j0 = 0; j0 < p->pixels; j0 += STRIP) {
+            const size_t n = p->pixels - j0 < STRIP ? p->pixels - j0 : STRIP;
+            double sum[STRIP] = {0};
+            for (size_t k = 0; k < p->m; k++)
+                for (size_t j = 0; j < n; j++) sum[j] += (double)x[i * p->m + k] * p->components[k * p->pixels + j0 + j];
+            for (size_t j = 0; j < n; j++) points[i * p->pixels + j0 + j] = (float)(p->mean[j0 + j] + sum[j] / p->scale);
+        }
+}

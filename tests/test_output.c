@@ -1,0 +1,313 @@
+/* test_output.c: the netCDF output: contents and layout, and that nothing but a whole file ever has the final
+ * name. The real packages (ArviZ, xarray) read the same file in tests/python. */
+#include <errno.h>
+#include <netcdf.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <cmocka.h>
+
+#include "sample_output.h"
+#include "scratch.h"
+
+static nsamp_job *job_for(const char *path, const char *overwrite) {
+    nsamp_error err = {0};
+    nsamp_job *job = nsamp_job_create();
+    assert_non_null(job);
+    assert_int_equal(nsamp_job_set(job, "output.file", path, &err), NSAMP_OK);
+    assert_int_equal(nsamp_job_set(job, "output.overwrite", overwrite, &err), NSAMP_OK);
+    assert_int_equal(nsamp_job_set(job, "run.seed", "77", &err), NSAMP_OK);
+    assert_int_equal(nsamp_job_set(job, "target.weights", "0.25 0.75", &err), NSAMP_OK);
+    return job;
+}
+
+static int group_of(int file, const char *name) {
+    int g = -1;
+    assert_int_equal(nc_inq_grp_ncid(file, name, &g), 0);
+    return g;
+}
+
+static size_t dim_of(int group, const char *name) {
+    int dim = -1;
+    size_t length = 0;
+    assert_int_equal(nc_inq_dimid(group, name, &dim), 0);
+    assert_int_equal(nc_inq_dimlen(group, dim, &length), 0);
+    return length;
+}
+
+static int var_of(int group, const char *name, int rank) {
+    int var = -1, n = -1;
+    assert_int_equal(nc_inq_varid(group, name, &var), 0);
+    assert_int_equal(nc_inq_varndims(group, var, &n), 0);
+    assert_int_equal(n, rank);
+    return var;
+}
+
+static void assert_doubles(int group, const char *name, int rank, size_t n, const double *expected) {
+    double x[8] = {0};
+    assert_true(n <= 8);
+    assert_int_equal(nc_get_var_double(group, var_of(group, name, rank), x), 0);
+    for (size_t i = 0; i < n; i++)
+        assert_true(x[i] == expected[i]);
+}
+
+static void assert_attribute(int group, const char *name, const char *expected) {
+    char text[400] = {0};
+    size_t length = 0;
+    assert_int_equal(nc_inq_attlen(group, NC_GLOBAL, name, &length), 0);
+    assert_true(length < sizeof text);
+    assert_int_equal(nc_get_att_text(group, NC_GLOBAL, name, text), 0);
+    assert_string_equal(text, expected);
+}
+
+static void check_posterior(int file) {
+    const int g = group_of(file, "posterior");
+    assert_int_equal(dim_of(g, "chain"), OUT_CHAINS);
+    assert_int_equal(dim_of(g, "draw"), OUT_DRAWS);
+    assert_int_equal(dim_of(g, "dim"), OUT_DIM);
+    float x[OUT_CHAINS][OUT_DRAWS][OUT_DIM];
+    assert_int_equal(nc_get_var_float(g, var_of(g, "x", 3), &x[0][0][0]), 0);
+    for (size_t c = 0; c < OUT_CHAINS; c++)
+        for (size_t k = 0; k < OUT_DRAWS; k++)
+            for (size_t d = 0; d < OUT_DIM; d++)
+                assert_true(x[c][k][d] == out_x(c, k, d));
+    assert_doubles(g, "draw", 1, OUT_DRAWS, (const double[]){10, 20, 30, 40, 50});
+    assert_doubles(g, "chain", 1, OUT_CHAINS, (const double[]){0, 1, 2});
+}
+
+static void check_sample_stats(int file) {
+    const int g = group_of(file, "sample_stats");
+    signed char diverged[OUT_CHAINS][OUT_DRAWS];
+    assert_int_equal(nc_get_var_schar(g, var_of(g, "diverged", 2), &diverged[0][0]), 0);
+    for (size_t c = 0; c < OUT_CHAINS; c++)
+        for (size_t k = 0; k < OUT_DRAWS; k++)
+            assert_int_equal(diverged[c][k], c == 1 && k >= 2);
+    assert_doubles(g, "first_bad_step", 1, OUT_CHAINS, (const double[]){-1, 25, -1});
+}
+
+static void check_moments(int file) {
+    const int g = group_of(file, "moments");
+    int var;
+    assert_doubles(g, "mean", 1, 2, (const double[]){1, 2});
+    assert_doubles(g, "mean_se", 1, 2, (const double[]){0.5, 0.25});
+    assert_doubles(g, "mean_exact", 1, 2, (const double[]){0, 0});
+    assert_doubles(g, "var", 1, 2, (const double[]){3, 4});
+    assert_doubles(g, "ess", 1, 2, (const double[]){5, 6});
+    assert_doubles(g, "rhat", 1, 2, (const double[]){1.01, 1.02});
+    assert_doubles(g, "cov", 2, 4, (const double[]){3, 0.5, 0.5, 4});
+    assert_doubles(g, "offdiag", 0, 1, (const double[]){0.5});
+    assert_int_equal(nc_inq_varid(g, "offdiag_exact", &var), NC_ENOTVAR); /* not known: absent */
+    assert_int_equal(nc_inq_varid(g, "tau_exact", &var), NC_ENOTVAR);
+    assert_attribute(g, "exact_source", "made up for a test");
+    const int s = group_of(file, "statistics");
+    assert_doubles(s, "rate", 1, 3, (const double[]){0.1, 0.2, 0.3});
+    assert_doubles(s, "rate_se", 1, 3, (const double[]){0.01, 0.02, 0.03});
+    assert_doubles(s, "rate_exact", 1, 3, (const double[]){0.11, 0.21, 0.31});
+    assert_doubles(s, "acceptance", 1, 1, (const double[]){0.1});
+    assert_int_equal(nc_inq_varid(s, "acceptance_exact", &var), NC_ENOTVAR);
+}
+
+static void check_options(int file) {
+    long long seed = 0;
+    double weights[2] = {0}, rho = 0;
+    assert_int_equal(nc_get_att_longlong(file, NC_GLOBAL, "run.seed", &seed), 0);
+    assert_int_equal(seed, 77);
+    assert_int_equal(nc_get_att_double(file, NC_GLOBAL, "target.weights", weights), 0);
+    assert_true(weights[0] == 0.25 && weights[1] == 0.75);
+    assert_int_equal(nc_get_att_double(file, NC_GLOBAL, "target.rho", &rho), 0);
+    assert_true(rho == 0.5);
+    assert_attribute(file, "target.rho.origin", "default");
+    assert_attribute(file, "system.name", "langevin");
+    assert_attribute(file, "output.status", "");
+    assert_attribute(file, "nsamp_version", NSAMP_VERSION);
+    assert_attribute(file, "inference_library", "nsamp");
+    for (int key = 0; key < NSAMP_KEY_count; key++) { /* every option is there, with its origin */
+        char name[128];
+        size_t length;
+        snprintf(name, sizeof name, "%s.%s", nsamp_options[key].section, nsamp_options[key].key);
+        assert_int_equal(nc_inq_attlen(file, NC_GLOBAL, name, &length), 0);
+        strcat(name, ".origin");
+        assert_int_equal(nc_inq_attlen(file, NC_GLOBAL, name, &length), 0);
+        assert_true(length > 0);
+    }
+}
+
+static void holds_what_was_written(void **state) {
+    (void)state;
+    nsamp_error err = {0};
+    int file;
+    nsamp_job *job = job_for(scratch("a file, mit \xc3\xa4.nc"), "no");
+    assert_int_equal(out_write(job, &err), NSAMP_OK);
+    assert_int_equal(nc_open(nsamp_job_text(job, NSAMP_KEY_output_file), NC_NOWRITE, &file), 0);
+    check_posterior(file);
+    check_sample_stats(file);
+    check_moments(file);
+    check_options(file);
+    assert_int_equal(nc_close(file), 0);
+    assert_int_equal(scratch_count(NULL), 1);
+    nsamp_job_destroy(job);
+    scratch_clear();
+}
+
+/* More draws, chains and dimensions than a chunk holds, in uneven pieces: each number must come back from its
+ * place. */
+static void large_arrays_keep_their_places(void **state) {
+    (void)state;
+    const size_t shapes[][3] = {{7, 1000, 130}, {3, 2, 300000}, {700, 50, 3}}; /* chains, draws, dim */
+    for (int i = 0; i < 3; i++) {
+        const size_t C = shapes[i][0], R = shapes[i][1], D = shapes[i][2];
+        nsamp_error err = {0};
+        nsamp_job *job = job_for(scratch("large.nc"), "yes");
+        nsamp_output *out = NULL;
+        uint64_t *steps = malloc(R * sizeof *steps), *bad = malloc(C * sizeof *bad);
+        float *x = malloc(R * C * D * sizeof *x), *y = malloc(R * C * D * sizeof *y);
+        double zero[1] = {0};
+        const nsamp_summary s = {
+            .dim = 1, .mean = zero, .offdiag = NAN, .offdiag_se = NAN, .exact_offdiag = NAN};
+        assert_true(steps && bad && x && y);
+        for (size_t k = 0; k < R; k++)
+            steps[k] = k + 1;
+        for (size_t c = 0; c < C; c++)
+            bad[c] = UINT64_MAX;
+        for (size_t k = 0; k < R * C * D; k++)
+            x[k] = (float)(k % 16000057);
+        assert_int_equal(nsamp_output_create(job, C, R, D, steps, &out, &err), NSAMP_OK);
+        for (size_t first = 0, n = 1; first < R; first += n, n = n * 2 < R - first ? n * 2 : R - first)
+            assert_int_equal(nsamp_output_draws(out, first, n, x + first * C * D, &err), NSAMP_OK);
+        assert_int_equal(nsamp_output_summary(out, &s, NULL, bad, NULL, 0, &err), NSAMP_OK);
+        assert_int_equal(nsamp_output_close(out, &err), NSAMP_OK);
+        int file;
+        assert_int_equal(nc_open(scratch("large.nc"), NC_NOWRITE, &file), 0);
+        const int g = group_of(file, "posterior");
+        assert_int_equal(nc_get_var_float(g, var_of(g, "x", 3), y), 0);
+        assert_int_equal(nc_close(file), 0);
+        size_t wrong = 0;
+        for (size_t k = 0; k < R; k++)
+            for (size_t c = 0; c < C; c++)
+                for (size_t d = 0; d < D; d++)
+                    wrong += x[(k * C + c) * D + d] != y[(c * R + k) * D + d];
+        assert_int_equal(wrong, 0);
+        free(steps);
+        free(bad);
+        free(x);
+        free(y);
+        nsamp_job_destroy(job);
+    }
+    scratch_clear();
+}
+
+static void assert_refused(const char *path, const char *overwrite, nsamp_status expected,
+                           const char *words) {
+    nsamp_error err = {0};
+    nsamp_job *job = job_for(path, overwrite);
+    assert_int_equal(nsamp_output_check(job, &err), expected);
+    assert_non_null(strstr(err.text, words));
+    assert_non_null(strstr(err.text, path));
+    assert_int_equal(out_write(job, &err), expected);
+    nsamp_job_destroy(job);
+}
+
+static void bad_paths_are_refused(void **state) {
+    (void)state;
+    scratch_write(scratch("there.nc"), "precious", 8);
+    assert_refused(scratch("there.nc"), "no", NSAMP_EUSAGE, "exists already");
+    assert_refused(scratch("no/such/folder/x.nc"), "no", NSAMP_EUSAGE, "No such file or directory");
+    assert_refused(scratch("there.nc/x.nc"), "yes", NSAMP_EUSAGE, "not a folder");
+    assert_refused(scratch_folder, "yes", NSAMP_EUSAGE, "is a folder");
+    assert_refused(scratch("newname/"), "yes", NSAMP_EUSAGE, "folder");
+    assert_refused("/dev/null", "yes", NSAMP_EUSAGE, "not a plain file");
+    if (geteuid() != 0) assert_refused("/proc/x.nc", "no", NSAMP_EIO, "cannot be written");
+    size_t bytes;
+    unsigned char *kept = scratch_read(scratch("there.nc"), &bytes);
+    assert_int_equal(bytes, 8);
+    assert_memory_equal(kept, "precious", 8);
+    free(kept);
+    assert_int_equal(scratch_count(NULL), 1);
+    scratch_clear();
+}
+
+static void empty_name_means_none(void **state) {
+    (void)state;
+    nsamp_error err = {0};
+    nsamp_job *job = nsamp_job_create();
+    assert_int_equal(nsamp_output_check(job, &err), NSAMP_OK);
+    nsamp_job_destroy(job);
+}
+
+/* A limit on the size of files stands for a full disk: at whatever point it strikes, one line, and nothing is
+ * left. */
+static void full_disk_leaves_nothing(void **state) {
+    (void)state;
+    struct rlimit before, now;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    nsamp_job *job = job_for(scratch("full.nc"), "no");
+    int refused = 0;
+    for (rlim_t most = 0; most < 6000000; most += 500000 + most / 3) {
+        nsamp_error err = {0};
+        now = (struct rlimit){.rlim_cur = most, .rlim_max = before.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &now), 0);
+        const nsamp_status status = out_write(job, &err);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        if (status) {
+            refused++;
+            assert_int_equal(status, NSAMP_EIO);
+            assert_non_null(strstr(err.text, "full.nc"));
+            assert_int_equal(scratch_count(NULL), 0);
+        }
+        scratch_clear();
+    }
+    assert_true(refused >= 5);
+    nsamp_job_destroy(job);
+}
+
+static void an_incomplete_output_gets_no_name(void **state) {
+    (void)state;
+    nsamp_error err = {0};
+    nsamp_job *job = job_for(scratch("part.nc"), "no");
+    nsamp_output *out = NULL;
+    const uint64_t steps[2] = {1, 2};
+    const float x[2] = {1, 2};
+    assert_int_equal(nsamp_output_create(job, 1, 2, 2, steps, &out, &err), NSAMP_OK);
+    assert_int_equal(nsamp_output_draws(out, 1, 1, x, &err), NSAMP_EINTERNAL); /* draw 0 is missing */
+    assert_int_equal(nsamp_output_draws(out, 0, 1, x, &err), NSAMP_OK);
+    assert_int_equal(nsamp_output_close(out, &err), NSAMP_EINTERNAL);
+    assert_int_equal(nsamp_output_create(job, 1, 2, 2, steps, &out, &err), NSAMP_OK);
+    nsamp_output_abandon(out);
+    assert_int_equal(scratch_count(NULL), 0);
+    nsamp_job_destroy(job);
+}
+
+/* Without overwrite, a file that somebody made during the run is kept. */
+static void a_rival_is_not_replaced(void **state) {
+    (void)state;
+    nsamp_error err = {0};
+    nsamp_job *job = job_for(scratch("rival.nc"), "no");
+    nsamp_output *out = NULL;
+    double zero[1] = {0};
+    const nsamp_summary s = {.dim = 1, .mean = zero, .offdiag = NAN, .offdiag_se = NAN, .exact_offdiag = NAN};
+    assert_int_equal(nsamp_output_create(job, 0, 0, 1, NULL, &out, &err), NSAMP_OK);
+    scratch_write(scratch("rival.nc"), "theirs", 6);
+    assert_int_equal(nsamp_output_summary(out, &s, NULL, NULL, NULL, 0, &err), NSAMP_OK);
+    assert_int_equal(nsamp_output_close(out, &err), NSAMP_EUSAGE);
+    size_t bytes;
+    unsigned char *kept = scratch_read(scratch("rival.nc"), &bytes);
+    assert_int_equal(bytes, 6);
+    free(kept);
+    assert_int_equal(scratch_count(NULL), 1);
+    nsamp_job_destroy(job);
+    scratch_clear();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(holds_what_was_written),   cmocka_unit_test(large_arrays_keep_their_places),
+        cmocka_unit_test(bad_paths_are_refused),    cmocka_unit_test(empty_name_means_none),
+        cmocka_unit_test(full_disk_leaves_nothing), cmocka_unit_test(an_incomplete_output_gets_no_name),
+        cmocka_unit_test(a_rival_is_not_replaced),
+    };
+    return cmocka_run_group_tests_name("output", tests, scratch_open, scratch_close);
+}
