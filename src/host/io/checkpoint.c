@@ -36,6 +36,7 @@ struct nsamp_checkpoint {
     header head;
     entry *table;
     char note[600];
+    char buffer[1 << 16]; /* for data that is only verified */
 };
 
 static uint32_t crc_of(const void *data, size_t bytes) {
@@ -140,14 +141,13 @@ static void release(nsamp_checkpoint *c) {
 
 /* Reads the bytes of a section, to data or to nowhere (NULL), and compares the checksum. */
 static nsamp_status read_section(nsamp_checkpoint *c, const entry *e, char *data, nsamp_error *err) {
-    char buffer[1 << 16];
     uLong crc = crc32_z(0, NULL, 0);
     if (fseeko(c->file, (off_t)e->offset, SEEK_SET))
         return nsamp_fail(err, NSAMP_EIO, "%s: %s", c->path, strerror(errno));
     for (uint64_t done = 0; done < e->bytes;) {
         const uint64_t left = e->bytes - done;
-        const size_t piece = left < sizeof buffer ? (size_t)left : sizeof buffer;
-        char *to = data ? data + done : buffer;
+        const size_t piece = left < sizeof c->buffer ? (size_t)left : sizeof c->buffer;
+        char *to = data ? data + done : c->buffer;
         if (fread(to, 1, piece, c->file) != piece)
             return nsamp_fail(err, NSAMP_EIO, "%s: the checkpoint is cut short in section %s", c->path,
                               e->name);

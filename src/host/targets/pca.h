@@ -31,7 +31,7 @@ nsamp_status nsamp_pca_fit(nsamp_pca *pca, size_t count, nsamp_point_fn *point, 
 /* Coordinates of points first .. first + count - 1 -> x [count][m]. One thread, as above. */
 nsamp_status nsamp_pca_project(const nsamp_pca *pca, size_t first, size_t count, nsamp_point_fn *point,
                                const void *user, float *x, nsamp_error *err);
-/* p = mean + components^T x / scale: x [count][m] -> p [count][pixels]. */
-void nsamp_pca_inverse(const nsamp_pca *pca, size_t count, const float *x, float *p);
+/* points = mean + components^T x / scale: x [count][m] -> points [count][pixels]. */
+void nsamp_pca_inverse(const nsamp_pca *pca, size_t count, const float *x, float *points);
 
 #endif
