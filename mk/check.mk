@@ -1,6 +1,29 @@
-# check.mk: demo, check and the tests.
-## make test       build and run the tests, nothing installed
-test: $(TEST_BIN) $(BUILD)/nsamp
-	@for t in $(TEST_BIN); do $$t || exit 1; done
-## make check      install what is missing, build, run the tests
-check: all test
+# check.mk: the two commands of the README (demo, check), the tests, the linters.
+.PHONY: demo check check-slow test lint
+
+## make check      install what is missing, build, run all tests; the last line says how many passed
+check:
+	@mk/setup.sh
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory test
+
+## make check-slow the same with the long statistical tests (about 1e9 draws)
+check-slow:
+	@NSAMP_SLOW=1 NSAMP_TEST_TIMEOUT=7200 $(MAKE) --no-print-directory check
+
+## make test       build and run the tests, install nothing
+test: $(TEST_BIN) $(TEST_EXTRA) $(BUILD)/nsamp
+	@NSAMP_BIN=$(BUILD)/nsamp tests/run.sh $(sort $(TEST_BIN) $(filter $(BUILD)/tests/test_%,$(TEST_EXTRA)))
+
+## make lint       clang-format and cppcheck
+LINT_SRC = $(shell git ls-files 'src/*.c' 'src/*.h' 'src/*.cu' 'src/*.cuh' 'include/*.h' 'tests/*.c' 'tests/*.h' 'tests/*.cc' 'bench/*.c' 'bench/*.h')
+lint:
+	clang-format --dry-run -Werror $(LINT_SRC)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
+	  --suppress=missingIncludeSystem -Iinclude -Isrc -Isrc/host $(filter %.c,$(LINT_SRC))
+
+## make demo       install what is missing, train on real digits, sample 4,096 chains, show a grid
+demo:
+	@mk/setup.sh
+	@$(MAKE) --no-print-directory all
+	@jobs/demo.sh $(BUILD)/nsamp

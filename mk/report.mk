@@ -1,4 +1,13 @@
 # report.mk: says what the build found, and what it leaves out and why.
+pkg_version = $(shell pkg-config --modversion $(1) 2>/dev/null || echo 'MISSING: run mk/setup.sh')
+CPU_BEST := $(shell grep -m1 '^flags' /proc/cpuinfo 2>/dev/null | grep -qw avx512vl && echo 'AVX-512' || (grep -m1 '^flags' /proc/cpuinfo 2>/dev/null | grep -qw avx2 && echo AVX2 || echo 'plain'))
+DNNL_VERSION = $(shell printf '\#include <oneapi/dnnl/dnnl_version.h>\nDNNL_VERSION_MAJOR.DNNL_VERSION_MINOR.DNNL_VERSION_PATCH' | $(CC) -E -P -x c - 2>/dev/null | tail -1 | tr -d ' ')
+
 report:
-	@echo "host compiler   $(CC) $(shell $(CC) -dumpversion)"
-	@echo "CPU kernels     $(KCC) $(shell $(KCC) -dumpversion): $(if $(filter 1,$(X86)),plain; x86-64-v3; x86-64-v4,plain)"
+	@echo "host compiler  $(CC) $(shell $(CC) -dumpversion)"
+	@echo "CPU kernels    $(notdir $(KCC)) $(shell $(KCC) -dumpversion): $(if $(filter 1,$(X86)),base x86-64-v3 x86-64-v4,base); this machine runs $(CPU_BEST)"
+	@echo "oneDNN         $(if $(filter 1,$(DNNL)),$(DNNL_VERSION),left out: no oneapi/dnnl/dnnl.h (libdnnl-dev); products go to BLAS)"
+	@echo "BLAS           OpenBLAS $(call pkg_version,openblas), LAPACKE"
+	@echo "netCDF         $(call pkg_version,netcdf)"
+	@echo "CUDA           $(if $(filter 1,$(CUDA)),$(NVCC) $(shell $(NVCC) --version 2>/dev/null | sed -n 's/.*release \([0-9.]*\).*/\1/p') for $(CUDA_TARGETS),left out: $(if $(NVCC),CUDA=0,no nvcc found); runs on the CPU)"
+	@echo "MPI            left out: not part of this version"

@@ -1,0 +1,243 @@
+/* plan.c: from a job to something that can run: checked, sized, allocated, described. run.c runs it. */
+#include "plan.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "io/output.h"
+
+/* Cost of adding one number to the moments, and of one product of the covariance, in normals of the step; measured on one
+ * AVX-512 core (docs/architecture.md). A step of a chain costs its draws plus its arithmetic. */
+static const double MOMENT_COST = 3.0, PRODUCT_COST = 0.04, FLOPS_PER_NORMAL = 100.0;
+
+static void line(nsamp_plan *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void line(nsamp_plan *p, const char *format, ...) {
+    const size_t used = strlen(p->text);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(p->text + used, sizeof p->text - used, format, args);
+    va_end(args);
+}
+
+static const char *bytes_text(double bytes, char text[32]) {
+    static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    size_t i = 0;
+    while (bytes >= 1024 && i < 5) bytes /= 1024, i++;
+    snprintf(text, 32, i ? "%.1f %s" : "%.0f %s", bytes, unit[i]);
+    return text;
+}
+
+static bool full_cov(const nsamp_job *job, const nsamp_model *model) {
+    return model->dim > 1 && (int64_t)model->dim <= nsamp_job_int(job, NSAMP_KEY_record_cov_dim);
+}
+
+/* The interval at which accumulating costs under a tenth of the steps, and at least 20 samples are taken. */
+static uint64_t choose_interval(const nsamp_job *job, const nsamp_model *model, uint64_t span) {
+    const int64_t set = nsamp_job_int(job, NSAMP_KEY_run_accumulate_every);
+    if (set > 0) return (uint64_t)set;
+    const double D = (double)model->dim;
+    const double step = (double)model->draws + model->flops / FLOPS_PER_NORMAL;
+    const double sample = MOMENT_COST * D + (full_cov(job, model) ? PRODUCT_COST * D * D : 0);
+    const double every = ceil(10 * sample / (step > 1 ? step : 1));
+    const double most = span / 20 > 1 ? (double)(span / 20) : 1;
+    return (uint64_t)(every < most ? every : most);
+}
+
+static nsamp_status read_run(nsamp_plan *p, nsamp_error *err) {
+    const nsamp_job *job = p->job;
+    p->steps = (uint64_t)nsamp_job_int(job, NSAMP_KEY_run_steps);
+    p->burn_in = (uint64_t)nsamp_job_int(job, NSAMP_KEY_run_burn_in);
+    p->record_every = (uint64_t)nsamp_job_int(job, NSAMP_KEY_record_every);
+    p->batch.chains = (uint64_t)nsamp_job_int(job, NSAMP_KEY_run_chains);
+    p->record_chains = (uint64_t)nsamp_job_int(job, NSAMP_KEY_record_chains);
+    if (p->record_chains > p->batch.chains) p->record_chains = p->batch.chains;
+    if (p->burn_in >= p->steps)
+        return nsamp_job_fail(job, NSAMP_KEY_run_burn_in, err, "must be less than run.steps = %llu",
+                              (unsigned long long)p->steps);
+    const uint64_t span = p->steps - p->burn_in;
+    if (p->record_every > span)
+        return nsamp_job_fail(job, NSAMP_KEY_record_every, err, "more than the %llu steps after burn-in, so nothing would be stored",
+                              (unsigned long long)span);
+    const int64_t rounds = nsamp_job_int(job, NSAMP_KEY_run_noise_rounds);
+    if (rounds != 7 && rounds != 10) return nsamp_job_fail(job, NSAMP_KEY_run_noise_rounds, err, "valid: 7 or 10");
+    p->batch.noise = nsamp_noise_key_of((uint64_t)nsamp_job_int(job, NSAMP_KEY_run_seed), (uint32_t)rounds);
+    p->records = p->record_every ? span / p->record_every : 0;
+    const int64_t every = nsamp_job_int(job, NSAMP_KEY_run_accumulate_every);
+    if (every > 0 && (uint64_t)every * 2 > span)
+        return nsamp_job_fail(job, NSAMP_KEY_run_accumulate_every, err, "fewer than two samples in the %llu steps after burn-in",
+                              (unsigned long long)span);
+    return NSAMP_OK;
+}
+
+static nsamp_status set_paths(nsamp_plan *p, nsamp_error *err) {
+    const char *out = nsamp_job_text(p->job, NSAMP_KEY_output_file);
+    const char *ckpt = nsamp_job_text(p->job, NSAMP_KEY_run_checkpoint);
+    const size_t size = strlen(out) + strlen(ckpt) + 16;
+    if (!*out && !*ckpt) {
+        if (!p->records) return NSAMP_OK;
+        return nsamp_job_fail(p->job, NSAMP_KEY_record_every, err, "draws are to be stored, but output.file is not set");
+    }
+    p->checkpoint_path = malloc(size);
+    p->spool_path = malloc(size);
+    if (!p->checkpoint_path || !p->spool_path) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    snprintf(p->checkpoint_path, size, *ckpt ? "%s" : "%s.ckpt", *ckpt ? ckpt : out);
+    snprintf(p->spool_path, size, "%s.draws", *out ? out : ckpt);
+    return NSAMP_OK;
+}
+
+/* Bytes of the whole run, as a double so that no size overflows. */
+static double memory_needed(const nsamp_plan *p, uint64_t lanes, int threads) {
+    const nsamp_model *m = p->model;
+    const double chains = ceil((double)p->batch.chains / (double)lanes) * (double)lanes;
+    const double state = chains * (double)m->state_len * sizeof(float) + chains * sizeof(uint64_t);
+    const double moments = nsamp_moments_bytes(p->batch.chains, (uint32_t)lanes, m->dim, m->sum_moments, full_cov(p->job, m));
+    const double scratch = threads * ((double)m->scratch_bytes + (double)m->dim * (double)lanes * sizeof(float));
+    const double records = p->records ? 4.0 * (double)p->record_chains * (double)m->dim * sizeof(float) : 0;
+    return state + moments + scratch + records + (double)m->params_bytes;
+}
+
+static nsamp_status check_memory(const nsamp_plan *p, double bytes, nsamp_error *err) {
+    const double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    char a[32], b[32];
+    if (bytes <= 0.9 * have) return NSAMP_OK;
+    return nsamp_job_fail(p->job, NSAMP_KEY_run_chains, err,
+                          "%llu chains of dimension %zu need %s of memory and this machine has %s; fewer chains fit",
+                          (unsigned long long)p->batch.chains, p->model->dim, bytes_text(bytes, a), bytes_text(have, b));
+}
+
+static nsamp_status choose_backend(nsamp_plan *p, const char **why, nsamp_error *err) {
+    const char *wanted = nsamp_job_text(p->job, NSAMP_KEY_run_backend);
+    const char *isa;
+    *why = "run.backend = cpu";
+#ifdef NSAMP_HAVE_CUDA
+    const char *missing = nsamp_cuda_missing();
+    if (!strcmp(wanted, "cuda") && missing) return nsamp_job_fail(p->job, NSAMP_KEY_run_backend, err, "%s", missing);
+    if (strcmp(wanted, "cpu") && !missing) {
+        *why = strcmp(wanted, "cuda") ? "auto: a usable GPU is there" : "run.backend = cuda";
+        p->batch.lanes = nsamp_cuda_lanes(p->model);
+        return NSAMP_OK;
+    }
+    if (!strcmp(wanted, "auto")) *why = missing;
+#else
+    if (!strcmp(wanted, "cuda"))
+        return nsamp_job_fail(p->job, NSAMP_KEY_run_backend, err, "this nsamp was built without CUDA; valid here: auto, cpu");
+    if (!strcmp(wanted, "auto")) *why = "auto: built without CUDA";
+#endif
+    nsamp_status status = nsamp_cpu_kernel_find(p->job, p->model, &p->kernel, &isa, err);
+    if (status) return status;
+    p->batch.lanes = p->kernel->lanes ? p->kernel->lanes : p->model->lanes;
+    return NSAMP_OK;
+}
+
+static nsamp_status allocate(nsamp_plan *p, nsamp_error *err) {
+    nsamp_batch *b = &p->batch;
+    b->tiles = (b->chains + b->lanes - 1) / b->lanes;
+    const size_t lanes = (size_t)(b->tiles * b->lanes);
+    void *state = NULL;
+    if (posix_memalign(&state, 64, lanes * p->model->state_len * sizeof(float)))
+        return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the states of %llu chains", (unsigned long long)b->chains);
+    b->state = state;
+    b->first_bad = malloc(lanes * sizeof *b->first_bad);
+    p->arrays = calloc(p->model->dim * 10, sizeof *p->arrays);
+    if (!b->first_bad || !p->arrays) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    for (size_t i = 0; i < lanes; i++) b->first_bad[i] = UINT64_MAX;
+    const nsamp_moments_shape shape = {.chains = b->chains,
+                                       .lanes = b->lanes,
+                                       .dim = p->model->dim,
+                                       .sum_row = p->model->sum_moments,
+                                       .full_cov = full_cov(p->job, p->model),
+                                       .steps = p->steps,
+                                       .burn_in = p->burn_in,
+                                       .every = p->accumulate_every};
+    nsamp_status status = nsamp_moments_create(&shape, &b->moments, err);
+    if (status) return status;
+    b->model = p->model;
+#ifdef NSAMP_HAVE_CUDA
+    if (!p->kernel) return nsamp_cuda_backend_create(b, p->job, &p->backend, err);
+#endif
+    return nsamp_cpu_backend_create(b, p->job, &p->backend, err);
+}
+
+static void describe(nsamp_plan *p, const char *why, double memory) {
+    const nsamp_model *m = p->model;
+    const nsamp_batch *b = &p->batch;
+    char t[32], u[32];
+    line(p, "system      %s\n", m->system);
+    line(p, "kernel      %s\n", m->why);
+    line(p, "chains      %llu in %llu tiles of %u\n", (unsigned long long)b->chains, (unsigned long long)b->tiles, b->lanes);
+    line(p, "dimension   %zu, state %zu numbers a chain\n", m->dim, m->state_len);
+    line(p, "steps       %llu, burn-in %llu\n", (unsigned long long)p->steps, (unsigned long long)p->burn_in);
+    line(p, "moments     every %llu steps%s%s\n", (unsigned long long)p->accumulate_every,
+         nsamp_job_int(p->job, NSAMP_KEY_run_accumulate_every) ? "" : " (chosen: under a tenth of the run)",
+         full_cov(p->job, m) ? ", full covariance" : m->sum_moments ? ", off-diagonal from the variance of the sum" : ", diagonal");
+    line(p, "backend     %s (%s)\n", p->backend->text, why);
+    line(p, "noise       Philox4x32-%u, layout %d, seed %lld\n", b->noise.rounds, NSAMP_NOISE_VERSION,
+         (long long)nsamp_job_int(p->job, NSAMP_KEY_run_seed));
+    line(p, "memory      %s\n", bytes_text(memory, t));
+    if (p->records)
+        line(p, "record      %llu draws of %llu chains: %s on disk, as much again while running\n", (unsigned long long)p->records,
+             (unsigned long long)p->record_chains,
+             bytes_text((double)p->records * (double)p->record_chains * (double)m->dim * sizeof(float), u));
+    if (p->checkpoint_path) line(p, "checkpoint  %s\n", p->checkpoint_path);
+}
+
+static nsamp_status build(nsamp_plan *p, nsamp_error *err) {
+    const char *why = "";
+    nsamp_status status = read_run(p, err);
+    if (!status) status = set_paths(p, err);
+    if (!status && *nsamp_job_text(p->job, NSAMP_KEY_output_file)) status = nsamp_output_check(p->job, err);
+    if (!status) status = nsamp_model_create(p->job, &p->model, err);
+    if (!status) status = choose_backend(p, &why, err);
+    if (status) return status;
+    p->accumulate_every = choose_interval(p->job, p->model, p->steps - p->burn_in);
+    const double memory = memory_needed(p, p->batch.lanes, (int)sysconf(_SC_NPROCESSORS_ONLN));
+    status = check_memory(p, memory, err);
+    if (!status) status = allocate(p, err);
+    if (!status) describe(p, why, memory);
+    return status;
+}
+
+nsamp_status nsamp_plan_create(const nsamp_job *job, nsamp_plan **plan, nsamp_error *err) {
+    *plan = NULL;
+    nsamp_plan *p = calloc(1, sizeof *p);
+    if (p) p->job = nsamp_job_copy(job);
+    if (!p || !p->job) {
+        free(p);
+        return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    }
+    nsamp_status status = build(p, err);
+    if (status) {
+        nsamp_plan_destroy(p);
+        return status;
+    }
+    *plan = p;
+    return NSAMP_OK;
+}
+
+const char *nsamp_plan_text(const nsamp_plan *plan) {
+    return plan->text;
+}
+
+const nsamp_summary *nsamp_plan_summary(const nsamp_plan *plan) {
+    return &plan->summary;
+}
+
+void nsamp_plan_destroy(nsamp_plan *p) {
+    if (!p) return;
+    if (p->backend) p->backend->ops->destroy(p->backend);
+    nsamp_moments_destroy(p->batch.moments);
+    nsamp_statistics_free(p->statistics, p->nstatistics);
+    nsamp_model_destroy(p->model);
+    nsamp_job_destroy(p->job);
+    free(p->batch.state);
+    free(p->batch.first_bad);
+    free(p->arrays);
+    free(p->checkpoint_path);
+    free(p->spool_path);
+    free(p);
+}

@@ -1,0 +1,263 @@
+/* run.c: the loop of a run: start states, blocks of steps between the points where something is recorded, told or saved, and
+ * the output at the end. The bits do not depend on where the blocks end. */
+#include "plan.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "error.h"
+#include "io/output.h"
+
+/* Seconds a block of steps should take: how soon a stop is noticed, how often progress is told. */
+static const double BLOCK_SECONDS = 0.2;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* State of every chain at step 0, lanes beyond the last chain included (they are computed and ignored). */
+static nsamp_status start_chains(nsamp_plan *p, nsamp_error *err) {
+    const nsamp_batch *b = &p->batch;
+    const size_t S = p->model->state_len, L = b->lanes;
+    int failed = 0;
+#pragma omp parallel
+    {
+        float *one = malloc(S * sizeof *one);
+#pragma omp for schedule(static)
+        for (uint64_t tile = 0; tile < b->tiles; tile++)
+            for (size_t l = 0; one && l < L; l++) {
+                p->model->start(p->model, b->noise, (uint32_t)(tile * L + l), one);
+                for (size_t i = 0; i < S; i++) b->state[(tile * S + i) * L + l] = one[i];
+            }
+#pragma omp atomic
+        failed += one == NULL;
+        free(one);
+    }
+    return failed ? nsamp_fail(err, NSAMP_ENOMEM, "out of memory for start states") : NSAMP_OK;
+}
+
+typedef struct run_state {
+    nsamp_spool *spool;
+    double began, saved; /* clock at the beginning of this part of the run, and at the last checkpoint */
+    uint64_t first_step; /* of this part */
+    uint64_t block;      /* steps a block */
+    bool stop;
+} run_state;
+
+static uint64_t next_record(const nsamp_plan *p) {
+    if (!p->records || p->step >= p->burn_in + p->records * p->record_every) return UINT64_MAX;
+    if (p->step < p->burn_in) return p->burn_in + p->record_every;
+    return p->burn_in + ((p->step - p->burn_in) / p->record_every + 1) * p->record_every;
+}
+
+static nsamp_status record(nsamp_plan *p, nsamp_spool *spool, nsamp_error *err) {
+    float *x = nsamp_spool_next(spool);
+    if (!x) return nsamp_spool_sync(spool, err);
+    nsamp_status status = p->backend->ops->observe(p->backend, p->record_chains, x, err);
+    if (!status) nsamp_spool_put(spool);
+    return status;
+}
+
+static uint64_t diverged(const nsamp_batch *b) {
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < b->chains; i++) n += b->first_bad[i] != UINT64_MAX;
+    return n;
+}
+
+static void tell(nsamp_plan *p, run_state *r, nsamp_progress_fn *progress, void *user) {
+    const double here = now() - r->began;
+    const double rate = here > 0 ? (double)(p->step - r->first_step) / here : 0;
+    const nsamp_progress report = {.phase = "sample",
+                                   .done = p->step,
+                                   .total = p->steps,
+                                   .seconds = p->seconds + here,
+                                   .rate = rate * (double)p->batch.chains,
+                                   .seconds_left = rate > 0 ? (double)(p->steps - p->step) / rate : -1,
+                                   .loss = NAN,
+                                   .diverged = diverged(&p->batch)};
+    if (progress && progress(&report, user)) r->stop = true;
+    const double most = nsamp_job_real(p->job, NSAMP_KEY_run_max_walltime_s);
+    if (most > 0 && here >= most) r->stop = true;
+}
+
+/* A checkpoint of now: draws on disk first, since it says how many there are. */
+static nsamp_status save(nsamp_plan *p, run_state *r, nsamp_error *err) {
+    nsamp_status status = p->backend->ops->fetch(p->backend, err);
+    if (!status && r->spool) status = nsamp_spool_sync(r->spool, err);
+    const double here = now() - r->began;
+    p->seconds += here;
+    if (!status) status = nsamp_plan_save(p, err);
+    p->seconds -= here;
+    r->saved = now();
+    return status;
+}
+
+static nsamp_status steps(nsamp_plan *p, run_state *r, nsamp_progress_fn *progress, void *user, nsamp_error *err) {
+    const double every_s = p->checkpoint_path ? nsamp_job_real(p->job, NSAMP_KEY_run_checkpoint_every_s) : 0;
+    double told = now(), measured = told;
+    uint64_t measured_step = p->step;
+    nsamp_status status = NSAMP_OK;
+    while (p->step < p->steps && !status) {
+        uint64_t end = p->step + r->block;
+        const uint64_t stop = next_record(p);
+        if (end > p->steps) end = p->steps;
+        if (end > stop) end = stop;
+        status = p->backend->ops->advance(p->backend, p->step, end, err);
+        if (status) break;
+        p->step = end;
+        if (end == stop) status = record(p, r->spool, err);
+        const double t = now();
+        if (t - measured > BLOCK_SECONDS / 2) {
+            const double per = (t - measured) / (double)(p->step - measured_step), block = BLOCK_SECONDS / per;
+            r->block = block < 1 ? 1 : block > 1e9 ? (uint64_t)1e9 : (uint64_t)block;
+            measured = t;
+            measured_step = p->step;
+        } else if (t - measured < BLOCK_SECONDS / 8) {
+            r->block = r->block < (uint64_t)1 << 40 ? 2 * r->block : r->block;
+        }
+        if (t - told >= BLOCK_SECONDS || p->step == p->steps) {
+            tell(p, r, progress, user);
+            told = t;
+        }
+        if (status || p->step == p->steps) break;
+        if (r->stop) break;
+        if (every_s > 0 && t - r->saved >= every_s) status = save(p, r, err);
+    }
+    return status;
+}
+
+static void attach_law(nsamp_plan *p, nsamp_summary *s) {
+    const nsamp_law *law = &p->model->law;
+    s->exact_mean = law->mean;
+    s->exact_var = law->var;
+    s->exact_tau = law->tau;
+    s->exact_cov = law->cov;
+    s->exact_offdiag = law->offdiag;
+}
+
+static void summarise(nsamp_plan *p) {
+    nsamp_summary *s = &p->summary;
+    const nsamp_batch *b = &p->batch;
+    s->dim = p->model->dim;
+    s->chains = b->chains;
+    s->steps = p->steps;
+    s->accumulate_every = p->accumulate_every;
+    s->seconds = p->seconds;
+    s->first_bad_chain = s->first_bad_step = UINT64_MAX;
+    for (uint64_t i = 0; i < b->chains; i++)
+        if (b->first_bad[i] < s->first_bad_step) {
+            s->first_bad_step = b->first_bad[i];
+            s->first_bad_chain = i;
+        }
+    attach_law(p, s);
+}
+
+/* Copies the spooled draws into the output, a few at a time. */
+static nsamp_status copy_draws(nsamp_plan *p, nsamp_spool *spool, nsamp_output *out, nsamp_error *err) {
+    const size_t floats = (size_t)p->record_chains * p->model->dim;
+    size_t at_once = ((size_t)1 << 24) / (floats * sizeof(float)) + 1;
+    if (at_once > p->records) at_once = p->records;
+    float *x = malloc(at_once * floats * sizeof *x);
+    if (!x) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the recorded draws");
+    nsamp_status status = NSAMP_OK;
+    for (uint64_t first = 0; first < p->records && !status; first += at_once) {
+        const size_t n = p->records - first < at_once ? (size_t)(p->records - first) : at_once;
+        status = nsamp_spool_read(spool, first, n, x, err);
+        if (!status) status = nsamp_output_draws(out, first, n, x, err);
+    }
+    free(x);
+    return status;
+}
+
+/* [C][S], one chain after the other. */
+static float *states_by_chain(const nsamp_plan *p) {
+    const size_t S = p->model->state_len, L = p->batch.lanes, C = p->batch.chains;
+    float *states = malloc(C * S * sizeof *states);
+    for (size_t c = 0; states && c < C; c++)
+        for (size_t i = 0; i < S; i++) states[c * S + i] = p->batch.state[((c / L) * S + i) * L + c % L];
+    return states;
+}
+
+static nsamp_status statistics(nsamp_plan *p, nsamp_error *err) {
+    if (!p->model->statistics) return NSAMP_OK;
+    float *states = states_by_chain(p);
+    if (!states) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the statistics of the system");
+    nsamp_status status =
+        p->model->statistics(p->model, states, p->batch.chains, p->steps, &p->statistics, &p->nstatistics, err);
+    free(states);
+    return status;
+}
+
+static nsamp_status write_output(nsamp_plan *p, nsamp_spool *spool, nsamp_error *err) {
+    if (!*nsamp_job_text(p->job, NSAMP_KEY_output_file)) return NSAMP_OK;
+    nsamp_output *out = NULL;
+    uint64_t *at = malloc((p->records + 1) * sizeof *at);
+    if (!at) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    for (uint64_t k = 0; k < p->records; k++) at[k] = p->burn_in + (k + 1) * p->record_every;
+    nsamp_status status =
+        nsamp_output_create(p->job, p->records ? p->record_chains : 0, p->records, p->model->dim, at, &out, err);
+    free(at);
+    if (status) return status;
+    if (p->records) status = copy_draws(p, spool, out, err);
+    if (!status)
+        status = nsamp_output_summary(out, &p->summary, &p->model->law, p->batch.first_bad, p->statistics, p->nstatistics, err);
+    if (status) {
+        nsamp_output_abandon(out);
+        return status;
+    }
+    return nsamp_output_close(out, err);
+}
+
+static nsamp_status finish(nsamp_plan *p, nsamp_spool *spool, nsamp_error *err) {
+    nsamp_status status = p->backend->ops->fetch(p->backend, err);
+    if (!status) summarise(p);
+    if (!status) status = nsamp_moments_finish(p->batch.moments, p->batch.first_bad, p->arrays, &p->summary, err);
+    if (!status) status = statistics(p, err);
+    if (!status && spool) status = nsamp_spool_sync(spool, err);
+    if (!status) status = write_output(p, spool, err);
+    if (status) return status;
+    if (p->summary.diverged)
+        return nsamp_fail(err, NSAMP_EDIVERGED, "%llu of %llu chains diverged, the first at step %llu (chain %llu); the rest is saved",
+                          (unsigned long long)p->summary.diverged, (unsigned long long)p->batch.chains,
+                          (unsigned long long)p->summary.first_bad_step, (unsigned long long)p->summary.first_bad_chain);
+    return NSAMP_OK;
+}
+
+nsamp_status nsamp_plan_run(nsamp_plan *p, nsamp_progress_fn *progress, void *user, nsamp_error *err) {
+    if (p->ran) return nsamp_fail(err, NSAMP_EINTERNAL, "a plan runs once");
+    p->ran = true;
+    bool found = false;
+    nsamp_status status = NSAMP_OK;
+    if (nsamp_job_bool(p->job, NSAMP_KEY_run_resume) && p->checkpoint_path) status = nsamp_plan_restore(p, &found, err);
+    if (!status && !found) status = start_chains(p, err);
+    run_state r = {.block = 1, .first_step = p->step};
+    if (!status && p->records) {
+        const uint64_t done = p->step > p->burn_in ? (p->step - p->burn_in) / p->record_every : 0;
+        status = nsamp_spool_open(p->spool_path, (size_t)p->record_chains * p->model->dim, done, &r.spool, err);
+    }
+    if (status) return status;
+    r.began = r.saved = now();
+    status = steps(p, &r, progress, user, err);
+    bool keep = false;
+    if (!status && p->step < p->steps) {
+        if (p->checkpoint_path) status = save(p, &r, err);
+        keep = !status && p->checkpoint_path;
+        if (!status)
+            status = nsamp_fail(err, NSAMP_STOPPED, "stopped after step %llu of %llu%s%s", (unsigned long long)p->step,
+                                (unsigned long long)p->steps, keep ? "; checkpoint " : "; nothing to save it in (output.file is not set)",
+                                keep ? p->checkpoint_path : "");
+    } else if (!status) {
+        p->seconds += now() - r.began;
+        status = finish(p, r.spool, err);
+        if ((!status || status == NSAMP_EDIVERGED) && p->checkpoint_path) nsamp_plan_forget(p);
+    } else {
+        keep = p->checkpoint_path != NULL;
+    }
+    nsamp_spool_close(r.spool, keep);
+    return status;
+}

@@ -1,0 +1,33 @@
+#!/bin/bash
+# run.sh: runs test programs (cmocka, TAP output), prints one line a program and what failed, and sums up.
+# Usage: run.sh PROGRAM...   Exit 1 when a test fails, a program dies, or nothing ran.
+# Other suites join in through NSAMP_EXTRA_COUNTS: files that hold "passed failed skipped".
+export CMOCKA_MESSAGE_OUTPUT=TAP
+passed=0 failed=0 skipped=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+for program in "$@"; do
+    start=$SECONDS
+    timeout "${NSAMP_TEST_TIMEOUT:-300}" "$program" >"$log" 2>&1 </dev/null
+    rc=$?
+    skip=$(grep -cE '^ok [0-9]+ .*# SKIP' "$log")
+    good=$(($(grep -cE '^ok [0-9]+' "$log") - skip))
+    bad=$(grep -cE '^not ok [0-9]+' "$log")
+    if { [ $rc -ne 0 ] && [ "$bad" -eq 0 ]; } || [ $((good + bad + skip)) -eq 0 ]; then
+        bad=$((bad + 1))
+        echo "$(basename "$program"): ended with status $rc"
+    fi
+    printf '%-28s %3d passed, %d failed, %d skipped  (%d s)\n' "$(basename "$program")" "$good" "$bad" "$skip" $((SECONDS - start))
+    [ "$skip" -eq 0 ] || grep -E '# SKIP' "$log"
+    [ "$bad" -eq 0 ] || grep -vE '^ok [0-9]+' "$log" | head -60
+    passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + skip))
+done
+for counts in ${NSAMP_EXTRA_COUNTS:-}; do
+    if read -r p f s <"$counts"; then
+        passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    else
+        failed=$((failed + 1))
+    fi
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
