@@ -59,46 +59,120 @@ nsamp_status nsamp_cpu_kernel_find(const nsamp_job *job, const nsamp_model *mode
     return NSAMP_OK;
 }
 
-/* Runs one tile from step0 to step1, stopping to accumulate where the moments ask for it. */
-static void advance_tile(cpu_backend *b, int thread, uint64_t index, uint64_t step0, uint64_t step1) {
+/* Advances one tile over steps [t, end) and notes the first bad step of its chains. */
+static void advance_tile(cpu_backend *b, int thread, uint64_t index, uint64_t t, uint64_t end) {
     nsamp_batch *batch = b->base.batch;
-    const nsamp_model *model = batch->model;
     const size_t L = batch->lanes;
     uint32_t *const bad = b->bad + (size_t)thread * L;
     uint64_t *const first_bad = batch->first_bad + index * L;
-    float *const x = b->x + (size_t)thread * model->dim * L;
-    nsamp_tile tile = {batch->state + index * model->state_len * L, bad, b->scratch + (size_t)thread * b->scratch_bytes,
+    nsamp_tile tile = {batch->state + index * batch->model->state_len * L, bad, b->scratch + (size_t)thread * b->scratch_bytes,
                        (uint32_t)(index * L), (uint32_t)L, batch->noise};
+    while (t < end) {
+        const uint32_t n = end - t < 1u << 30 ? (uint32_t)(end - t) : 1u << 30;
+        memset(bad, 0, sizeof *bad * L);
+        b->kernel->advance(batch->model->params, &tile, t, n);
+        for (size_t l = 0; l < L; l++)
+            if (bad[l] && first_bad[l] == UINT64_MAX) first_bad[l] = t + bad[l] - 1;
+        t += n;
+    }
+}
+
+static void observe_tile(cpu_backend *b, int thread, uint64_t index, float *x) {
+    const nsamp_batch *batch = b->base.batch;
+    const size_t L = batch->lanes;
+    const nsamp_tile tile = {batch->state + index * batch->model->state_len * L, b->bad + (size_t)thread * L,
+                             b->scratch + (size_t)thread * b->scratch_bytes, (uint32_t)(index * L), (uint32_t)L, batch->noise};
+    b->kernel->observe(batch->model->params, &tile, x);
+}
+
+/* Tiles [first, last) belong to one unit of the moments: one thread takes them from sample to sample, in order. */
+static void advance_unit(cpu_backend *b, uint64_t first, uint64_t last, uint64_t step0, uint64_t step1) {
+    nsamp_moments *m = b->base.batch->moments;
+    const int thread = omp_get_thread_num();
+    float *const x = b->x + (size_t)thread * b->base.batch->model->dim * b->base.batch->lanes;
     for (uint64_t t = step0; t < step1;) {
-        uint64_t end = nsamp_moments_next(batch->moments, t);
-        const bool sample = end <= step1;
-        if (end > step1) end = step1;
-        while (t < end) {
-            const uint32_t n = end - t < 1u << 30 ? (uint32_t)(end - t) : 1u << 30;
-            memset(bad, 0, sizeof *bad * L);
-            b->kernel->advance(model->params, &tile, t, n);
-            for (size_t l = 0; l < L; l++)
-                if (bad[l] && first_bad[l] == UINT64_MAX) first_bad[l] = t + bad[l] - 1;
-            t += n;
+        const uint64_t due = nsamp_moments_next(m, t), end = due < step1 ? due : step1;
+        for (uint64_t i = first; i < last; i++) {
+            advance_tile(b, thread, i, t, end);
+            if (end != due) continue;
+            observe_tile(b, thread, i, x);
+            nsamp_moments_add_tile(m, i, end, x);
         }
-        if (sample) {
-            b->kernel->observe(model->params, &tile, x);
-            nsamp_moments_add(batch->moments, index, end, x, first_bad);
-        }
+        t = end;
     }
 }
 
 static nsamp_status cpu_advance(nsamp_backend *base, uint64_t step0, uint64_t step1, nsamp_error *err) {
     cpu_backend *b = (cpu_backend *)base;
     (void)err;
-    const uint64_t tiles = base->batch->tiles;
-    uint64_t unit = nsamp_moments_unit(base->batch->moments);
+    const uint64_t tiles = base->batch->tiles, unit = base->batch->moments->tiles_per_unit;
     const uint64_t units = (tiles + unit - 1) / unit;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(b->threads)
-    for (uint64_t u = 0; u < units; u++) {
-        const uint64_t last = (u + 1) * unit < tiles ? (u + 1) * unit : tiles;
-        for (uint64_t i = u * unit; i < last; i++) advance_tile(b, omp_get_thread_num(), i, step0, step1);
+    for (uint64_t u = 0; u < units; u++)
+        advance_unit(b, u * unit, (u + 1) * unit < tiles ? (u + 1) * unit : tiles, step0, step1);
+    nsamp_moments_set_step(base->batch->moments, step1);
+    return NSAMP_OK;
+}
+
+static nsamp_status cpu_observe(nsamp_backend *base, uint64_t n, float *x, nsamp_error *err) {
+    cpu_backend *b = (cpu_backend *)base;
+    (void)err;
+    const size_t L = base->batch->lanes, D = base->batch->model->dim;
+#pragma omp parallel for schedule(static) num_threads(b->threads)
+    for (uint64_t i = 0; i < (n + L - 1) / L; i++) {
+        const int thread = omp_get_thread_num();
+        float *const tile = b->x + (size_t)thread * D * L;
+        observe_tile(b, thread, i, tile);
+        for (size_t l = 0; l < L && i * L + l < n; l++)
+            for (size_t d = 0; d < D; d++) x[(i * L + l) * D + d] = tile[d * L + l];
     }
-    for (uint64_t u = 0; u < units; u++) nsamp_moments_count(base->batch->moments, step0, step1), u = units;
+    return NSAMP_OK;
+}
+
+/* The batch is where the chains live: nothing to bring back. */
+static nsamp_status cpu_fetch(nsamp_backend *base, nsamp_error *err) {
+    (void)base;
+    (void)err;
+    return NSAMP_OK;
+}
+
+static void cpu_destroy(nsamp_backend *base) {
+    cpu_backend *b = (cpu_backend *)base;
+    free(b->scratch);
+    free(b->x);
+    free(b->bad);
+    free(b);
+}
+
+nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, nsamp_backend **backend, nsamp_error *err) {
+    static const nsamp_backend_ops ops = {"cpu", cpu_advance, cpu_observe, cpu_fetch, cpu_destroy};
+    const char *isa;
+    *backend = NULL;
+    cpu_backend *b = calloc(1, sizeof *b);
+    if (!b) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    b->base.ops = &ops;
+    b->base.batch = batch;
+    nsamp_status status = nsamp_cpu_kernel_find(job, batch->model, &b->kernel, &isa, err);
+    if (status) {
+        free(b);
+        return status;
+    }
+    const int64_t threads = nsamp_job_int(job, NSAMP_KEY_run_threads);
+    b->threads = threads ? (int)threads : omp_get_max_threads();
+    const size_t L = batch->lanes, T = (size_t)b->threads;
+    void *scratch = NULL, *x = NULL;
+    b->scratch_bytes = (batch->model->scratch_bytes + 63) / 64 * 64;
+    const int failed = posix_memalign(&scratch, 64, T * b->scratch_bytes + 64) ||
+                       posix_memalign(&x, 64, T * batch->model->dim * L * sizeof(float));
+    b->scratch = scratch;
+    b->x = x;
+    b->bad = malloc(T * L * sizeof *b->bad);
+    if (failed || !b->bad) {
+        cpu_destroy(&b->base);
+        return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the scratch of %zu threads", T);
+    }
+    snprintf(b->base.text, sizeof b->base.text, "cpu, %s%s kernels, %d thread%s", *isa == 'v' ? "x86-64-" : "", isa, b->threads,
+             b->threads == 1 ? "" : "s");
+    *backend = &b->base;
     return NSAMP_OK;
 }

@@ -90,12 +90,25 @@ static nsamp_status set_paths(nsamp_plan *p, nsamp_error *err) {
     return NSAMP_OK;
 }
 
+static nsamp_moments_spec moments_spec(const nsamp_plan *p, uint32_t lanes) {
+    const nsamp_moments_spec spec = {.chains = p->batch.chains,
+                                     .lanes = lanes,
+                                     .dim = p->model->dim,
+                                     .row_sum = p->model->sum_moments,
+                                     .full_cov = full_cov(p->job, p->model),
+                                     .every = p->accumulate_every,
+                                     .burn_in = p->burn_in,
+                                     .steps = p->steps};
+    return spec;
+}
+
 /* Bytes of the whole run, as a double so that no size overflows. */
 static double memory_needed(const nsamp_plan *p, uint64_t lanes, int threads) {
     const nsamp_model *m = p->model;
     const double chains = ceil((double)p->batch.chains / (double)lanes) * (double)lanes;
     const double state = chains * (double)m->state_len * sizeof(float) + chains * sizeof(uint64_t);
-    const double moments = nsamp_moments_bytes(p->batch.chains, (uint32_t)lanes, m->dim, m->sum_moments, full_cov(p->job, m));
+    const nsamp_moments_spec spec = moments_spec(p, (uint32_t)lanes);
+    const double moments = (double)nsamp_moments_bytes(&spec);
     const double scratch = threads * ((double)m->scratch_bytes + (double)m->dim * (double)lanes * sizeof(float));
     const double records = p->records ? 4.0 * (double)p->record_chains * (double)m->dim * sizeof(float) : 0;
     return state + moments + scratch + records + (double)m->params_bytes;
@@ -143,18 +156,10 @@ static nsamp_status allocate(nsamp_plan *p, nsamp_error *err) {
         return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the states of %llu chains", (unsigned long long)b->chains);
     b->state = state;
     b->first_bad = malloc(lanes * sizeof *b->first_bad);
-    p->arrays = calloc(p->model->dim * 10, sizeof *p->arrays);
-    if (!b->first_bad || !p->arrays) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    if (!b->first_bad) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
     for (size_t i = 0; i < lanes; i++) b->first_bad[i] = UINT64_MAX;
-    const nsamp_moments_shape shape = {.chains = b->chains,
-                                       .lanes = b->lanes,
-                                       .dim = p->model->dim,
-                                       .sum_row = p->model->sum_moments,
-                                       .full_cov = full_cov(p->job, p->model),
-                                       .steps = p->steps,
-                                       .burn_in = p->burn_in,
-                                       .every = p->accumulate_every};
-    nsamp_status status = nsamp_moments_create(&shape, &b->moments, err);
+    const nsamp_moments_spec spec = moments_spec(p, b->lanes);
+    nsamp_status status = nsamp_moments_create(&spec, &b->moments, err);
     if (status) return status;
     b->model = p->model;
 #ifdef NSAMP_HAVE_CUDA
@@ -236,7 +241,6 @@ void nsamp_plan_destroy(nsamp_plan *p) {
     nsamp_job_destroy(p->job);
     free(p->batch.state);
     free(p->batch.first_bad);
-    free(p->arrays);
     free(p->checkpoint_path);
     free(p->spool_path);
     free(p);

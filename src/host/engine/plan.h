@@ -22,7 +22,6 @@ struct nsamp_plan {
     nsamp_statistic *statistics; /* of the system, after the run */
     size_t nstatistics;
     double seconds;  /* wall time of the steps, earlier parts of a resumed run included */
-    double *arrays;  /* storage of the summary's [D] arrays */
     nsamp_summary summary;
     char text[4096];
 };

@@ -131,30 +131,18 @@ static nsamp_status steps(nsamp_plan *p, run_state *r, nsamp_progress_fn *progre
     return status;
 }
 
-static void attach_law(nsamp_plan *p, nsamp_summary *s) {
+static void summarise(nsamp_plan *p) {
+    nsamp_summary *s = &p->summary;
     const nsamp_law *law = &p->model->law;
+    nsamp_moments_finish(p->batch.moments, p->batch.first_bad,
+                         (uint64_t)nsamp_job_int(p->job, NSAMP_KEY_run_superchains), s);
+    s->steps = p->steps;
+    s->seconds = p->seconds;
     s->exact_mean = law->mean;
     s->exact_var = law->var;
     s->exact_tau = law->tau;
     s->exact_cov = law->cov;
     s->exact_offdiag = law->offdiag;
-}
-
-static void summarise(nsamp_plan *p) {
-    nsamp_summary *s = &p->summary;
-    const nsamp_batch *b = &p->batch;
-    s->dim = p->model->dim;
-    s->chains = b->chains;
-    s->steps = p->steps;
-    s->accumulate_every = p->accumulate_every;
-    s->seconds = p->seconds;
-    s->first_bad_chain = s->first_bad_step = UINT64_MAX;
-    for (uint64_t i = 0; i < b->chains; i++)
-        if (b->first_bad[i] < s->first_bad_step) {
-            s->first_bad_step = b->first_bad[i];
-            s->first_bad_chain = i;
-        }
-    attach_law(p, s);
 }
 
 /* Copies the spooled draws into the output, a few at a time. */
@@ -216,7 +204,6 @@ static nsamp_status write_output(nsamp_plan *p, nsamp_spool *spool, nsamp_error 
 static nsamp_status finish(nsamp_plan *p, nsamp_spool *spool, nsamp_error *err) {
     nsamp_status status = p->backend->ops->fetch(p->backend, err);
     if (!status) summarise(p);
-    if (!status) status = nsamp_moments_finish(p->batch.moments, p->batch.first_bad, p->arrays, &p->summary, err);
     if (!status) status = statistics(p, err);
     if (!status && spool) status = nsamp_spool_sync(spool, err);
     if (!status) status = write_output(p, spool, err);
