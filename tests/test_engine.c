@@ -1,5 +1,6 @@
-/* test_engine.c: what the engine promises: a chain's bits depend on its number, the seed and the step alone; a stopped run
- * goes on as if it had not stopped; a diverged chain harms no other. Kernels and laws are tested elsewhere. */
+/* test_engine.c: what the engine promises: a chain's bits depend on its number, the seed and the step alone;
+ * a stopped run goes on as if it had not stopped; a diverged chain harms no other. Kernels and laws are
+ * tested elsewhere. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,8 +31,15 @@ static int remove_folder(void **state) {
 
 /* A small equicorrelated job plus "key=value" settings, NULL-terminated. */
 static nsamp_job *job_of(const char *const *settings) {
-    static const char *const common[] = {"system.name=langevin", "target.name=equicorrelated", "target.dim=9", "target.rho=0.6",
-                                         "run.steps=200", "run.burn_in=20", "run.chains=300", "run.seed=5", NULL};
+    static const char *const common[] = {"system.name=langevin",
+                                         "target.name=equicorrelated",
+                                         "target.dim=9",
+                                         "target.rho=0.6",
+                                         "run.steps=200",
+                                         "run.burn_in=20",
+                                         "run.chains=300",
+                                         "run.seed=5",
+                                         NULL};
     nsamp_error err = {0};
     nsamp_job *job = nsamp_job_create();
     assert_non_null(job);
@@ -71,7 +79,8 @@ static void assert_same_states(const nsamp_plan *a, const nsamp_plan *b, uint64_
     for (uint64_t c = 0; c < chains; c++)
         for (size_t i = 0; i < a->model->state_len; i++) {
             const float x = state_at(a, c, i), y = state_at(b, c, i);
-            if (memcmp(&x, &y, sizeof x)) fail_msg("chain %llu, number %zu: %a against %a", (unsigned long long)c, i, x, y);
+            if (memcmp(&x, &y, sizeof x))
+                fail_msg("chain %llu, number %zu: %a against %a", (unsigned long long)c, i, x, y);
         }
 }
 
@@ -145,7 +154,8 @@ static void test_seed_matters(void **state) {
     (void)state;
     nsamp_plan *a = run_of(SET("run.seed=1")), *b = run_of(SET("run.seed=2"));
     size_t same = 0;
-    for (uint64_t c = 0; c < 300; c++) same += state_at(a, c, 0) == state_at(b, c, 0);
+    for (uint64_t c = 0; c < 300; c++)
+        same += state_at(a, c, 0) == state_at(b, c, 0);
     assert_true(same < 3);
     nsamp_plan_destroy(a);
     nsamp_plan_destroy(b);
@@ -165,7 +175,8 @@ static void test_record_interval(void **state) {
 static void test_two_runs_are_one(void **state) {
     (void)state;
     nsamp_error err = {0};
-    nsamp_plan *whole = run_of(SET("run.start=normal")), *parts = run_of(SET("run.start=normal", "run.steps=100", "run.burn_in=0"));
+    nsamp_plan *whole = run_of(SET("run.start=normal")),
+               *parts = run_of(SET("run.start=normal", "run.steps=100", "run.burn_in=0"));
     assert_int_equal(parts->backend->ops->advance(parts->backend, 100, 133, &err), NSAMP_OK);
     assert_int_equal(parts->backend->ops->advance(parts->backend, 133, 200, &err), NSAMP_OK);
     assert_int_equal(parts->backend->ops->fetch(parts->backend, &err), NSAMP_OK);
@@ -185,8 +196,12 @@ static void test_resume(void **state) {
     char file[128], other[128];
     snprintf(file, sizeof file, "output.file=%s/broken.nc", folder);
     snprintf(other, sizeof other, "output.file=%s/whole.nc", folder);
-    const char *const settings[] = {file, "run.resume=yes", "run.chains=4000", "target.dim=64", "run.steps=3000", "record.every=500", NULL};
-    nsamp_plan *whole = run_of(SET(other, "run.chains=4000", "target.dim=64", "run.steps=3000", "record.every=500")), *broken = NULL;
+    const char *const settings[] = {
+        file, "run.resume=yes", "run.chains=4000", "target.dim=64", "run.steps=3000", "record.every=500",
+        NULL};
+    nsamp_plan *whole = run_of(
+                   SET(other, "run.chains=4000", "target.dim=64", "run.steps=3000", "record.every=500")),
+               *broken = NULL;
     int stops = 0;
     for (;;) {
         nsamp_error err = {0};
@@ -217,7 +232,8 @@ static void test_resume_of_another_job(void **state) {
     nsamp_plan *plan = plan_of(SET(file, "run.chains=4000", "target.dim=64", "run.steps=100000"));
     assert_int_equal(nsamp_plan_run(plan, stop_at_once, NULL, &err), NSAMP_STOPPED);
     nsamp_plan_destroy(plan);
-    plan = plan_of(SET(file, "run.resume=yes", "run.chains=4000", "target.dim=64", "run.steps=100000", "run.seed=6"));
+    plan = plan_of(
+        SET(file, "run.resume=yes", "run.chains=4000", "target.dim=64", "run.steps=100000", "run.seed=6"));
     assert_int_equal(nsamp_plan_run(plan, NULL, NULL, &err), NSAMP_EUSAGE);
     nsamp_plan_destroy(plan);
 }
@@ -230,7 +246,8 @@ static void test_divergence(void **state) {
     nsamp_model *model = bad->model;
     assert_int_equal(nsamp_plan_run(bad, NULL, NULL, &err), NSAMP_OK);
     const size_t L = bad->batch.lanes, S = model->state_len;
-    for (size_t i = 0; i < S; i++) bad->batch.state[(5 / L * S + i) * L + 5 % L] = 3e38f;
+    for (size_t i = 0; i < S; i++)
+        bad->batch.state[(5 / L * S + i) * L + 5 % L] = 3e38f;
     bad->batch.state[(5 / L * S) * L + 5 % L] = INFINITY;
     assert_int_equal(bad->backend->ops->advance(bad->backend, 200, 230, &err), NSAMP_OK);
     assert_int_equal(bad->backend->ops->fetch(bad->backend, &err), NSAMP_OK);
@@ -238,7 +255,8 @@ static void test_divergence(void **state) {
     assert_int_equal(good->backend->ops->fetch(good->backend, &err), NSAMP_OK);
     for (uint64_t c = 0; c < 64; c++) {
         assert_int_equal(bad->batch.first_bad[c], c == 5 ? 200 : UINT64_MAX);
-        for (size_t i = 0; i < S && c != 5; i++) assert_true(state_at(good, c, i) == state_at(bad, c, i));
+        for (size_t i = 0; i < S && c != 5; i++)
+            assert_true(state_at(good, c, i) == state_at(bad, c, i));
     }
     nsamp_plan_destroy(good);
     nsamp_plan_destroy(bad);

@@ -1,4 +1,5 @@
-/* check.c: runs the cases and gives the verdicts. What is compared with what; the jobs themselves are in cases.def. */
+/* check.c: runs the cases and gives the verdicts. What is compared with what; the jobs themselves are in
+ * cases.def. */
 #include "check.h"
 
 #include <math.h>
@@ -23,8 +24,8 @@ static const check_case cases[] = {
 enum { CASES = sizeof cases / sizeof *cases };
 
 static const double BUDGET = 1e-6;
-/* Faults that a check must be able to see, as a share of the scale. Autocorrelation times come from the spread of chain
- * means, which C chains know to sqrt(2 / C) only. */
+/* Faults that a check must be able to see, as a share of the scale. Autocorrelation times come from the
+ * spread of chain means, which C chains know to sqrt(2 / C) only. */
 static const double MUST_SEE = 0.01, MUST_SEE_TAU = 0.1;
 
 typedef struct comparison {
@@ -46,7 +47,8 @@ static nsamp_check_row *new_row(nsamp_check_report *report, const check_case *c,
     return row;
 }
 
-/* Keeps the entry with the largest |z| and the blindest se of all. A NaN anywhere is the largest z there is. */
+/* Keeps the entry with the largest |z| and the blindest se of all. A NaN anywhere is the largest z there is.
+ */
 static nsamp_status compare(nsamp_check_report *report, const check_case *c, const comparison *q) {
     nsamp_check_row *row = new_row(report, c, q->quantity);
     if (!row) return NSAMP_ENOMEM;
@@ -74,35 +76,48 @@ static nsamp_status compare_summary(nsamp_check_report *report, const check_case
     if (!sd) return NSAMP_ENOMEM;
     for (size_t i = 0; i < D; i++) {
         sd[i] = sqrt(s->exact_var ? s->exact_var[i] : s->var[i]);
-        tau_se[i] = s->tau[i] * sqrt(2.0 / ((double)(s->chains - s->diverged) - 1)); /* chi-squared of the chain means */
+        tau_se[i] = s->tau[i] *
+                    sqrt(2.0 / ((double)(s->chains - s->diverged) - 1)); /* chi-squared of the chain means */
     }
     if (s->exact_mean)
-        status = compare(report, c, &(comparison){"mean", D, s->mean, s->mean_se, s->exact_mean, sd, MUST_SEE});
+        status =
+            compare(report, c, &(comparison){"mean", D, s->mean, s->mean_se, s->exact_mean, sd, MUST_SEE});
     if (!status && s->exact_var)
-        status = compare(report, c, &(comparison){"variance", D, s->var, s->var_se, s->exact_var, NULL, MUST_SEE});
+        status =
+            compare(report, c, &(comparison){"variance", D, s->var, s->var_se, s->exact_var, NULL, MUST_SEE});
     if (!status && isfinite(s->exact_offdiag) && D > 1) {
         const double scale = s->exact_var ? s->exact_var[0] : s->var[0];
-        status = compare(report, c, &(comparison){"off-diagonal", 1, &s->offdiag, &s->offdiag_se, &s->exact_offdiag, &scale, MUST_SEE});
+        status = compare(report, c,
+                         &(comparison){"off-diagonal", 1, &s->offdiag, &s->offdiag_se, &s->exact_offdiag,
+                                       &scale, MUST_SEE});
     }
     if (!status && s->exact_cov && s->cov) {
         double *scale = malloc(D * D * sizeof *scale);
         if (!scale) status = NSAMP_ENOMEM;
-        for (size_t i = 0; !status && i < D * D; i++) scale[i] = sd[i / D] * sd[i % D];
-        if (!status) status = compare(report, c, &(comparison){"covariance", D * D, s->cov, s->cov_se, s->exact_cov, scale, MUST_SEE});
+        for (size_t i = 0; !status && i < D * D; i++)
+            scale[i] = sd[i / D] * sd[i % D];
+        if (!status)
+            status =
+                compare(report, c,
+                        &(comparison){"covariance", D * D, s->cov, s->cov_se, s->exact_cov, scale, MUST_SEE});
         free(scale);
     }
     if (!status && s->exact_tau)
-        status = compare(report, c, &(comparison){"autocorrelation time", D, s->tau, tau_se, s->exact_tau, NULL, MUST_SEE_TAU});
+        status = compare(
+            report, c,
+            &(comparison){"autocorrelation time", D, s->tau, tau_se, s->exact_tau, NULL, MUST_SEE_TAU});
     free(sd);
     return status;
 }
 
-static nsamp_status compare_statistics(nsamp_check_report *report, const check_case *c, const nsamp_statistic *list, size_t count) {
+static nsamp_status compare_statistics(nsamp_check_report *report, const check_case *c,
+                                       const nsamp_statistic *list, size_t count) {
     nsamp_status status = NSAMP_OK;
     for (size_t k = 0; k < count && !status; k++)
         if (list[k].expected)
             status = compare(report, c,
-                             &(comparison){list[k].name, list[k].count, list[k].value, list[k].se, list[k].expected, NULL, MUST_SEE});
+                             &(comparison){list[k].name, list[k].count, list[k].value, list[k].se,
+                                           list[k].expected, NULL, MUST_SEE});
     return status;
 }
 
@@ -119,20 +134,22 @@ static nsamp_status set_all(nsamp_job *job, const char *settings, nsamp_error *e
     return status;
 }
 
-static nsamp_status run_case(nsamp_check_report *report, const check_case *c, const char *const *settings, size_t nsettings,
-                             nsamp_error *err) {
+static nsamp_status run_case(nsamp_check_report *report, const check_case *c, const char *const *settings,
+                             size_t nsettings, nsamp_error *err) {
     nsamp_job *job = nsamp_job_create();
     nsamp_plan *plan = NULL;
     nsamp_status status = job ? nsamp_job_set(job, "system.name", c->system, err) : NSAMP_ENOMEM;
     if (!status) status = set_all(job, c->settings, err);
-    for (size_t i = 0; i < nsettings && !status; i++) status = set_all(job, settings[i], err);
+    for (size_t i = 0; i < nsettings && !status; i++)
+        status = set_all(job, settings[i], err);
     if (!status) status = nsamp_plan_create(job, &plan, err);
     if (!status) status = nsamp_plan_run(plan, NULL, NULL, err);
     if (!status) {
         const size_t before = report->count;
         status = compare_summary(report, c, &plan->summary);
         if (!status) status = compare_statistics(report, c, plan->statistics, plan->nstatistics);
-        if (!status && report->count == before) status = nsamp_fail(err, NSAMP_EINTERNAL, "the law gives nothing to compare");
+        if (!status && report->count == before)
+            status = nsamp_fail(err, NSAMP_EINTERNAL, "the law gives nothing to compare");
     }
     nsamp_plan_destroy(plan);
     nsamp_job_destroy(job);
@@ -153,8 +170,11 @@ static bool wanted(const check_case *c, const char *const *systems, size_t count
 static nsamp_status known(const char *const *systems, size_t count, nsamp_error *err) {
     for (size_t i = 0; i < count; i++) {
         bool found = false;
-        for (size_t k = 0; k < CASES; k++) found = found || !strcmp(systems[i], cases[k].system);
-        if (!found) return nsamp_fail(err, NSAMP_EUSAGE, "%s: no such system to check; nsamp list names them", systems[i]);
+        for (size_t k = 0; k < CASES; k++)
+            found = found || !strcmp(systems[i], cases[k].system);
+        if (!found)
+            return nsamp_fail(err, NSAMP_EUSAGE, "%s: no such system to check; nsamp list names them",
+                              systems[i]);
     }
     return NSAMP_OK;
 }
@@ -162,20 +182,24 @@ static nsamp_status known(const char *const *systems, size_t count, nsamp_error 
 /* The threshold depends on how many numbers were compared, so verdicts come last. */
 static void judge(nsamp_check_report *report) {
     size_t entries = 0;
-    for (size_t i = 0; i < report->count; i++) entries += report->rows[i].entries;
+    for (size_t i = 0; i < report->count; i++)
+        entries += report->rows[i].entries;
     report->budget = BUDGET;
     report->threshold = nsamp_threshold(entries ? entries : 1, BUDGET);
     for (size_t i = 0; i < report->count; i++) {
         nsamp_check_row *row = &report->rows[i];
         row->sees *= report->threshold;
         if (row->verdict != NSAMP_ERROR)
-            row->verdict = !(fabs(row->z) <= report->threshold) ? NSAMP_FAIL : !(row->sees <= row->must_see) ? NSAMP_BLIND : NSAMP_PASS;
+            row->verdict = !(fabs(row->z) <= report->threshold) ? NSAMP_FAIL
+                           : !(row->sees <= row->must_see)      ? NSAMP_BLIND
+                                                                : NSAMP_PASS;
         report->failed += row->verdict != NSAMP_PASS;
     }
 }
 
-nsamp_status nsamp_check(const char *const *systems, size_t count, const char *const *settings, size_t nsettings,
-                         nsamp_check_progress *progress, void *user, nsamp_check_report *report, nsamp_error *err) {
+nsamp_status nsamp_check(const char *const *systems, size_t count, const char *const *settings,
+                         size_t nsettings, nsamp_check_progress *progress, void *user,
+                         nsamp_check_report *report, nsamp_error *err) {
     memset(report, 0, sizeof *report);
     nsamp_status status = known(systems, count, err);
     for (size_t k = 0; k < CASES && !status; k++) {

@@ -1,5 +1,6 @@
-/* cpu_backend.c: chains on the CPU. OpenMP over groups of tiles, SIMD inside the kernel; the kernels of the best instruction
- * set that this processor has are chosen at run time. Every backend interface function is in engine.h. */
+/* cpu_backend.c: chains on the CPU. OpenMP over groups of tiles, SIMD inside the kernel; the kernels of the
+ * best instruction set that this processor has are chosen at run time. Every backend interface function is in
+ * engine.h. */
 #include "engine.h"
 
 #include <omp.h>
@@ -23,8 +24,8 @@ typedef struct cpu_backend {
 static bool supports(const char *isa) {
 #ifdef NSAMP_X86_64
     __builtin_cpu_init();
-    bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
-              __builtin_cpu_supports("bmi2");
+    bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+              __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
     if (!strcmp(isa, "v3")) return v3;
     if (!strcmp(isa, "v4"))
         return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -42,14 +43,15 @@ static const nsamp_cpu_kernel *table_of(const char *isa) {
     return strcmp(isa, "base") ? NULL : nsamp_cpu_kernels_base();
 }
 
-nsamp_status nsamp_cpu_kernel_find(const nsamp_job *job, const nsamp_model *model, const nsamp_cpu_kernel **kernel,
-                                   const char **isa, nsamp_error *err) {
+nsamp_status nsamp_cpu_kernel_find(const nsamp_job *job, const nsamp_model *model,
+                                   const nsamp_cpu_kernel **kernel, const char **isa, nsamp_error *err) {
     static const char *const order[] = {"v4", "v3", "base"};
     const char *wanted = nsamp_job_text(job, NSAMP_KEY_run_isa);
     *isa = NULL;
     if (strcmp(wanted, "auto")) {
         if (!supports(wanted))
-            return nsamp_job_fail(job, NSAMP_KEY_run_isa, err, "this processor does not have it; auto takes the best it has");
+            return nsamp_job_fail(job, NSAMP_KEY_run_isa, err,
+                                  "this processor does not have it; auto takes the best it has");
         *isa = wanted;
     } else {
         for (size_t i = 0; i < 3 && !*isa; i++)
@@ -65,8 +67,12 @@ static void advance_tile(cpu_backend *b, int thread, uint64_t index, uint64_t t,
     const size_t L = batch->lanes;
     uint32_t *const bad = b->bad + (size_t)thread * L;
     uint64_t *const first_bad = batch->first_bad + index * L;
-    nsamp_tile tile = {batch->state + index * batch->model->state_len * L, bad, b->scratch + (size_t)thread * b->scratch_bytes,
-                       (uint32_t)(index * L), (uint32_t)L, batch->noise};
+    nsamp_tile tile = {batch->state + index * batch->model->state_len * L,
+                       bad,
+                       b->scratch + (size_t)thread * b->scratch_bytes,
+                       (uint32_t)(index * L),
+                       (uint32_t)L,
+                       batch->noise};
     while (t < end) {
         const uint32_t n = end - t < 1u << 30 ? (uint32_t)(end - t) : 1u << 30;
         memset(bad, 0, sizeof *bad * L);
@@ -80,12 +86,17 @@ static void advance_tile(cpu_backend *b, int thread, uint64_t index, uint64_t t,
 static void observe_tile(cpu_backend *b, int thread, uint64_t index, float *x) {
     const nsamp_batch *batch = b->base.batch;
     const size_t L = batch->lanes;
-    const nsamp_tile tile = {batch->state + index * batch->model->state_len * L, b->bad + (size_t)thread * L,
-                             b->scratch + (size_t)thread * b->scratch_bytes, (uint32_t)(index * L), (uint32_t)L, batch->noise};
+    const nsamp_tile tile = {batch->state + index * batch->model->state_len * L,
+                             b->bad + (size_t)thread * L,
+                             b->scratch + (size_t)thread * b->scratch_bytes,
+                             (uint32_t)(index * L),
+                             (uint32_t)L,
+                             batch->noise};
     b->kernel->observe(batch->model->params, &tile, x);
 }
 
-/* Tiles [first, last) belong to one unit of the moments: one thread takes them from sample to sample, in order. */
+/* Tiles [first, last) belong to one unit of the moments: one thread takes them from sample to sample, in
+ * order. */
 static void advance_unit(cpu_backend *b, uint64_t first, uint64_t last, uint64_t step0, uint64_t step1) {
     nsamp_moments *m = b->base.batch->moments;
     const int thread = omp_get_thread_num();
@@ -124,7 +135,8 @@ static nsamp_status cpu_observe(nsamp_backend *base, uint64_t n, float *x, nsamp
         float *const tile = b->x + (size_t)thread * D * L;
         observe_tile(b, thread, i, tile);
         for (size_t l = 0; l < L && i * L + l < n; l++)
-            for (size_t d = 0; d < D; d++) x[(i * L + l) * D + d] = tile[d * L + l];
+            for (size_t d = 0; d < D; d++)
+                x[(i * L + l) * D + d] = tile[d * L + l];
     }
     return NSAMP_OK;
 }
@@ -144,7 +156,8 @@ static void cpu_destroy(nsamp_backend *base) {
     free(b);
 }
 
-nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, nsamp_backend **backend, nsamp_error *err) {
+nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, nsamp_backend **backend,
+                                      nsamp_error *err) {
     static const nsamp_backend_ops ops = {"cpu", cpu_advance, cpu_observe, cpu_fetch, cpu_destroy};
     const char *isa;
     *backend = NULL;
@@ -171,8 +184,8 @@ nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, 
         cpu_destroy(&b->base);
         return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the scratch of %zu threads", T);
     }
-    snprintf(b->base.text, sizeof b->base.text, "cpu, %s%s kernels, %d thread%s", *isa == 'v' ? "x86-64-" : "", isa, b->threads,
-             b->threads == 1 ? "" : "s");
+    snprintf(b->base.text, sizeof b->base.text, "cpu, %s%s kernels, %d thread%s",
+             *isa == 'v' ? "x86-64-" : "", isa, b->threads, b->threads == 1 ? "" : "s");
     *backend = &b->base;
     return NSAMP_OK;
 }

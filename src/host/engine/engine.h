@@ -1,4 +1,5 @@
-/* engine.h: advancing all chains of a plan. A backend is a table of functions; the plan (plan.c) owns what they work on. */
+/* engine.h: advancing all chains of a plan. A backend is a table of functions; the plan (plan.c) owns what
+ * they work on. */
 #ifndef NSAMP_HOST_ENGINE_ENGINE_H
 #define NSAMP_HOST_ENGINE_ENGINE_H
 
@@ -8,11 +9,11 @@
 typedef struct nsamp_batch {
     const nsamp_model *model;
     nsamp_noise_key noise;
-    uint64_t chains;  /* C */
-    uint32_t lanes;   /* L of this backend's kernel */
-    uint64_t tiles;   /* ceil(C / L) */
-    float *state;     /* [tiles][S][L] */
-    uint64_t *first_bad; /* [tiles * L]: first non-finite step, UINT64_MAX if none */
+    uint64_t chains;               /* C */
+    uint32_t lanes;                /* L of this backend's kernel */
+    uint64_t tiles;                /* ceil(C / L) */
+    float *state;                  /* [tiles][S][L] */
+    uint64_t *first_bad;           /* [tiles * L]: first non-finite step, UINT64_MAX if none */
     struct nsamp_moments *moments; /* accumulators; stats/moments.h */
 } nsamp_batch;
 
@@ -20,8 +21,8 @@ typedef struct nsamp_backend nsamp_backend;
 
 typedef struct nsamp_backend_ops {
     const char *name; /* "cpu", "cuda" */
-    /* Advances all chains over steps [step0, step1), accumulating after every step t with (t + 1) % every == 0 and
-     * t + 1 > burn_in. State may stay on the device between calls. */
+    /* Advances all chains over steps [step0, step1), accumulating after every step t with (t + 1) % every ==
+     * 0 and t + 1 > burn_in. State may stay on the device between calls. */
     nsamp_status (*advance)(nsamp_backend *b, uint64_t step0, uint64_t step1, nsamp_error *err);
     /* x of chains 0 .. n - 1 -> x [n][D]. */
     nsamp_status (*observe)(nsamp_backend *b, uint64_t n, float *x, nsamp_error *err);
@@ -37,12 +38,14 @@ struct nsamp_backend {
 };
 
 /* threads: 0 for all; isa: "auto", "base", "v3", "v4". */
-nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, nsamp_backend **b, nsamp_error *err);
+nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, nsamp_backend **b,
+                                      nsamp_error *err);
 /* Lanes of the kernel the CPU backend will use. */
-nsamp_status nsamp_cpu_kernel_find(const nsamp_job *job, const nsamp_model *model, const nsamp_cpu_kernel **kernel,
-                                   const char **isa, nsamp_error *err);
+nsamp_status nsamp_cpu_kernel_find(const nsamp_job *job, const nsamp_model *model,
+                                   const nsamp_cpu_kernel **kernel, const char **isa, nsamp_error *err);
 #ifdef NSAMP_HAVE_CUDA
-nsamp_status nsamp_cuda_backend_create(nsamp_batch *batch, const nsamp_job *job, nsamp_backend **b, nsamp_error *err);
+nsamp_status nsamp_cuda_backend_create(nsamp_batch *batch, const nsamp_job *job, nsamp_backend **b,
+                                       nsamp_error *err);
 /* NULL if a usable device is there, else why not. */
 const char *nsamp_cuda_missing(void);
 uint32_t nsamp_cuda_lanes(const nsamp_model *model);

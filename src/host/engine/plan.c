@@ -11,8 +11,9 @@
 #include "error.h"
 #include "io/output.h"
 
-/* Cost of adding one number to the moments, and of one product of the covariance, in normals of the step; measured on one
- * AVX-512 core (docs/architecture.md). A step of a chain costs its draws plus its arithmetic. */
+/* Cost of adding one number to the moments, and of one product of the covariance, in normals of the step;
+ * measured on one AVX-512 core (docs/architecture.md). A step of a chain costs its draws plus its arithmetic.
+ */
 static const double MOMENT_COST = 3.0, PRODUCT_COST = 0.04, FLOPS_PER_NORMAL = 100.0;
 
 static void line(nsamp_plan *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -27,7 +28,8 @@ static void line(nsamp_plan *p, const char *format, ...) {
 static const char *bytes_text(double bytes, char text[32]) {
     static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
     size_t i = 0;
-    while (bytes >= 1024 && i < 5) bytes /= 1024, i++;
+    while (bytes >= 1024 && i < 5)
+        bytes /= 1024, i++;
     snprintf(text, 32, i ? "%.1f %s" : "%.0f %s", bytes, unit[i]);
     return text;
 }
@@ -61,15 +63,18 @@ static nsamp_status read_run(nsamp_plan *p, nsamp_error *err) {
                               (unsigned long long)p->steps);
     const uint64_t span = p->steps - p->burn_in;
     if (p->record_every > span)
-        return nsamp_job_fail(job, NSAMP_KEY_record_every, err, "more than the %llu steps after burn-in, so nothing would be stored",
+        return nsamp_job_fail(job, NSAMP_KEY_record_every, err,
+                              "more than the %llu steps after burn-in, so nothing would be stored",
                               (unsigned long long)span);
     const int64_t rounds = nsamp_job_int(job, NSAMP_KEY_run_noise_rounds);
-    if (rounds != 7 && rounds != 10) return nsamp_job_fail(job, NSAMP_KEY_run_noise_rounds, err, "valid: 7 or 10");
+    if (rounds != 7 && rounds != 10)
+        return nsamp_job_fail(job, NSAMP_KEY_run_noise_rounds, err, "valid: 7 or 10");
     p->batch.noise = nsamp_noise_key_of((uint64_t)nsamp_job_int(job, NSAMP_KEY_run_seed), (uint32_t)rounds);
     p->records = p->record_every ? span / p->record_every : 0;
     const int64_t every = nsamp_job_int(job, NSAMP_KEY_run_accumulate_every);
     if (every > 0 && (uint64_t)every * 2 > span)
-        return nsamp_job_fail(job, NSAMP_KEY_run_accumulate_every, err, "fewer than two samples in the %llu steps after burn-in",
+        return nsamp_job_fail(job, NSAMP_KEY_run_accumulate_every, err,
+                              "fewer than two samples in the %llu steps after burn-in",
                               (unsigned long long)span);
     return NSAMP_OK;
 }
@@ -80,7 +85,8 @@ static nsamp_status set_paths(nsamp_plan *p, nsamp_error *err) {
     const size_t size = strlen(out) + strlen(ckpt) + 16;
     if (!*out && !*ckpt) {
         if (!p->records) return NSAMP_OK;
-        return nsamp_job_fail(p->job, NSAMP_KEY_record_every, err, "draws are to be stored, but output.file is not set");
+        return nsamp_job_fail(p->job, NSAMP_KEY_record_every, err,
+                              "draws are to be stored, but output.file is not set");
     }
     p->checkpoint_path = malloc(size);
     p->spool_path = malloc(size);
@@ -109,7 +115,8 @@ static double memory_needed(const nsamp_plan *p, uint64_t lanes, int threads) {
     const double state = chains * (double)m->state_len * sizeof(float) + chains * sizeof(uint64_t);
     const nsamp_moments_spec spec = moments_spec(p, (uint32_t)lanes);
     const double moments = (double)nsamp_moments_bytes(&spec);
-    const double scratch = threads * ((double)m->scratch_bytes + (double)m->dim * (double)lanes * sizeof(float));
+    const double scratch =
+        threads * ((double)m->scratch_bytes + (double)m->dim * (double)lanes * sizeof(float));
     const double records = p->records ? 4.0 * (double)p->record_chains * (double)m->dim * sizeof(float) : 0;
     return state + moments + scratch + records + (double)m->params_bytes;
 }
@@ -118,9 +125,10 @@ static nsamp_status check_memory(const nsamp_plan *p, double bytes, nsamp_error 
     const double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
     char a[32], b[32];
     if (bytes <= 0.9 * have) return NSAMP_OK;
-    return nsamp_job_fail(p->job, NSAMP_KEY_run_chains, err,
-                          "%llu chains of dimension %zu need %s of memory and this machine has %s; fewer chains fit",
-                          (unsigned long long)p->batch.chains, p->model->dim, bytes_text(bytes, a), bytes_text(have, b));
+    return nsamp_job_fail(
+        p->job, NSAMP_KEY_run_chains, err,
+        "%llu chains of dimension %zu need %s of memory and this machine has %s; fewer chains fit",
+        (unsigned long long)p->batch.chains, p->model->dim, bytes_text(bytes, a), bytes_text(have, b));
 }
 
 static nsamp_status choose_backend(nsamp_plan *p, const char **why, nsamp_error *err) {
@@ -129,7 +137,8 @@ static nsamp_status choose_backend(nsamp_plan *p, const char **why, nsamp_error 
     *why = "run.backend = cpu";
 #ifdef NSAMP_HAVE_CUDA
     const char *missing = nsamp_cuda_missing();
-    if (!strcmp(wanted, "cuda") && missing) return nsamp_job_fail(p->job, NSAMP_KEY_run_backend, err, "%s", missing);
+    if (!strcmp(wanted, "cuda") && missing)
+        return nsamp_job_fail(p->job, NSAMP_KEY_run_backend, err, "%s", missing);
     if (strcmp(wanted, "cpu") && !missing) {
         *why = strcmp(wanted, "cuda") ? "auto: a usable GPU is there" : "run.backend = cuda";
         p->batch.lanes = nsamp_cuda_lanes(p->model);
@@ -138,7 +147,8 @@ static nsamp_status choose_backend(nsamp_plan *p, const char **why, nsamp_error 
     if (!strcmp(wanted, "auto")) *why = missing;
 #else
     if (!strcmp(wanted, "cuda"))
-        return nsamp_job_fail(p->job, NSAMP_KEY_run_backend, err, "this nsamp was built without CUDA; valid here: auto, cpu");
+        return nsamp_job_fail(p->job, NSAMP_KEY_run_backend, err,
+                              "this nsamp was built without CUDA; valid here: auto, cpu");
     if (!strcmp(wanted, "auto")) *why = "auto: built without CUDA";
 #endif
     nsamp_status status = nsamp_cpu_kernel_find(p->job, p->model, &p->kernel, &isa, err);
@@ -153,11 +163,13 @@ static nsamp_status allocate(nsamp_plan *p, nsamp_error *err) {
     const size_t lanes = (size_t)(b->tiles * b->lanes);
     void *state = NULL;
     if (posix_memalign(&state, 64, lanes * p->model->state_len * sizeof(float)))
-        return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the states of %llu chains", (unsigned long long)b->chains);
+        return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the states of %llu chains",
+                          (unsigned long long)b->chains);
     b->state = state;
     b->first_bad = malloc(lanes * sizeof *b->first_bad);
     if (!b->first_bad) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
-    for (size_t i = 0; i < lanes; i++) b->first_bad[i] = UINT64_MAX;
+    for (size_t i = 0; i < lanes; i++)
+        b->first_bad[i] = UINT64_MAX;
     const nsamp_moments_spec spec = moments_spec(p, b->lanes);
     nsamp_status status = nsamp_moments_create(&spec, &b->moments, err);
     if (status) return status;
@@ -174,19 +186,22 @@ static void describe(nsamp_plan *p, const char *why, double memory) {
     char t[32], u[32];
     line(p, "system      %s\n", m->system);
     line(p, "kernel      %s\n", m->why);
-    line(p, "chains      %llu in %llu tiles of %u\n", (unsigned long long)b->chains, (unsigned long long)b->tiles, b->lanes);
+    line(p, "chains      %llu in %llu tiles of %u\n", (unsigned long long)b->chains,
+         (unsigned long long)b->tiles, b->lanes);
     line(p, "dimension   %zu, state %zu numbers a chain\n", m->dim, m->state_len);
     line(p, "steps       %llu, burn-in %llu\n", (unsigned long long)p->steps, (unsigned long long)p->burn_in);
     line(p, "moments     every %llu steps%s%s\n", (unsigned long long)p->accumulate_every,
          nsamp_job_int(p->job, NSAMP_KEY_run_accumulate_every) ? "" : " (chosen: under a tenth of the run)",
-         full_cov(p->job, m) ? ", full covariance" : m->sum_moments ? ", off-diagonal from the variance of the sum" : ", diagonal");
+         full_cov(p->job, m) ? ", full covariance"
+         : m->sum_moments    ? ", off-diagonal from the variance of the sum"
+                             : ", diagonal");
     line(p, "backend     %s (%s)\n", p->backend->text, why);
     line(p, "noise       Philox4x32-%u, layout %d, seed %lld\n", b->noise.rounds, NSAMP_NOISE_VERSION,
          (long long)nsamp_job_int(p->job, NSAMP_KEY_run_seed));
     line(p, "memory      %s\n", bytes_text(memory, t));
     if (p->records)
-        line(p, "record      %llu draws of %llu chains: %s on disk, as much again while running\n", (unsigned long long)p->records,
-             (unsigned long long)p->record_chains,
+        line(p, "record      %llu draws of %llu chains: %s on disk, as much again while running\n",
+             (unsigned long long)p->records, (unsigned long long)p->record_chains,
              bytes_text((double)p->records * (double)p->record_chains * (double)m->dim * sizeof(float), u));
     if (p->checkpoint_path) line(p, "checkpoint  %s\n", p->checkpoint_path);
 }

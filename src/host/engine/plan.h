@@ -1,5 +1,5 @@
-/* plan.h: what a plan holds; private to src/host/engine. plan.c sizes it, run.c runs it, resume.c saves and restores it,
- * spool.c keeps recorded draws on disk while the run goes on. */
+/* plan.h: what a plan holds; private to src/host/engine. plan.c sizes it, run.c runs it, resume.c saves and
+ * restores it, spool.c keeps recorded draws on disk while the run goes on. */
 #ifndef NSAMP_HOST_ENGINE_PLAN_H
 #define NSAMP_HOST_ENGINE_PLAN_H
 
@@ -21,15 +21,17 @@ struct nsamp_plan {
     bool ran;
     nsamp_statistic *statistics; /* of the system, after the run */
     size_t nstatistics;
-    double seconds;  /* wall time of the steps, earlier parts of a resumed run included */
+    double seconds; /* wall time of the steps, earlier parts of a resumed run included */
     nsamp_summary summary;
     char text[4096];
 };
 
 /* ---- spool.c: recorded draws, appended to a flat file by a thread of its own while the chains go on ---- */
 
-/* Opens path for draws of `floats` numbers each; keeps the first `draws` that are there and cuts off the rest. */
-nsamp_status nsamp_spool_open(const char *path, size_t floats, uint64_t draws, nsamp_spool **spool, nsamp_error *err);
+/* Opens path for draws of `floats` numbers each; keeps the first `draws` that are there and cuts off the
+ * rest. */
+nsamp_status nsamp_spool_open(const char *path, size_t floats, uint64_t draws, nsamp_spool **spool,
+                              nsamp_error *err);
 /* The buffer for the next draw [floats]; waits while the writer is behind. NULL after a write error. */
 float *nsamp_spool_next(nsamp_spool *spool);
 /* Hands the buffer of nsamp_spool_next to the writer. */
@@ -44,7 +46,8 @@ void nsamp_spool_close(nsamp_spool *spool, bool keep);
 /* ---- resume.c: checkpoints of a plan ---- */
 
 nsamp_status nsamp_plan_save(nsamp_plan *plan, nsamp_error *err);
-/* Restores from plan->checkpoint_path when it is there; *found says so. NSAMP_EUSAGE when it belongs to another job. */
+/* Restores from plan->checkpoint_path when it is there; *found says so. NSAMP_EUSAGE when it belongs to
+ * another job. */
 nsamp_status nsamp_plan_restore(nsamp_plan *plan, bool *found, nsamp_error *err);
 /* Removes the checkpoint of a finished run. */
 void nsamp_plan_forget(nsamp_plan *plan);

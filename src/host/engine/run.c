@@ -1,5 +1,5 @@
-/* run.c: the loop of a run: start states, blocks of steps between the points where something is recorded, told or saved, and
- * the output at the end. The bits do not depend on where the blocks end. */
+/* run.c: the loop of a run: start states, blocks of steps between the points where something is recorded,
+ * told or saved, and the output at the end. The bits do not depend on where the blocks end. */
 #include "plan.h"
 
 #include <math.h>
@@ -32,7 +32,8 @@ static nsamp_status start_chains(nsamp_plan *p, nsamp_error *err) {
         for (uint64_t tile = 0; tile < b->tiles; tile++)
             for (size_t l = 0; one && l < L; l++) {
                 p->model->start(p->model, b->noise, (uint32_t)(tile * L + l), one);
-                for (size_t i = 0; i < S; i++) b->state[(tile * S + i) * L + l] = one[i];
+                for (size_t i = 0; i < S; i++)
+                    b->state[(tile * S + i) * L + l] = one[i];
             }
 #pragma omp atomic
         failed += one == NULL;
@@ -65,7 +66,8 @@ static nsamp_status record(nsamp_plan *p, nsamp_spool *spool, nsamp_error *err) 
 
 static uint64_t diverged(const nsamp_batch *b) {
     uint64_t n = 0;
-    for (uint64_t i = 0; i < b->chains; i++) n += b->first_bad[i] != UINT64_MAX;
+    for (uint64_t i = 0; i < b->chains; i++)
+        n += b->first_bad[i] != UINT64_MAX;
     return n;
 }
 
@@ -97,7 +99,8 @@ static nsamp_status save(nsamp_plan *p, run_state *r, nsamp_error *err) {
     return status;
 }
 
-static nsamp_status steps(nsamp_plan *p, run_state *r, nsamp_progress_fn *progress, void *user, nsamp_error *err) {
+static nsamp_status steps(nsamp_plan *p, run_state *r, nsamp_progress_fn *progress, void *user,
+                          nsamp_error *err) {
     const double every_s = p->checkpoint_path ? nsamp_job_real(p->job, NSAMP_KEY_run_checkpoint_every_s) : 0;
     double told = now(), measured = told;
     uint64_t measured_step = p->step;
@@ -113,7 +116,8 @@ static nsamp_status steps(nsamp_plan *p, run_state *r, nsamp_progress_fn *progre
         if (end == stop) status = record(p, r->spool, err);
         const double t = now();
         if (t - measured > BLOCK_SECONDS / 2) {
-            const double per = (t - measured) / (double)(p->step - measured_step), block = BLOCK_SECONDS / per;
+            const double per = (t - measured) / (double)(p->step - measured_step),
+                         block = BLOCK_SECONDS / per;
             r->block = block < 1 ? 1 : block > 1e9 ? (uint64_t)1e9 : (uint64_t)block;
             measured = t;
             measured_step = p->step;
@@ -167,7 +171,8 @@ static float *states_by_chain(const nsamp_plan *p) {
     const size_t S = p->model->state_len, L = p->batch.lanes, C = p->batch.chains;
     float *states = malloc(C * S * sizeof *states);
     for (size_t c = 0; states && c < C; c++)
-        for (size_t i = 0; i < S; i++) states[c * S + i] = p->batch.state[((c / L) * S + i) * L + c % L];
+        for (size_t i = 0; i < S; i++)
+            states[c * S + i] = p->batch.state[((c / L) * S + i) * L + c % L];
     return states;
 }
 
@@ -175,8 +180,8 @@ static nsamp_status statistics(nsamp_plan *p, nsamp_error *err) {
     if (!p->model->statistics) return NSAMP_OK;
     float *states = states_by_chain(p);
     if (!states) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the statistics of the system");
-    nsamp_status status =
-        p->model->statistics(p->model, states, p->batch.chains, p->steps, &p->statistics, &p->nstatistics, err);
+    nsamp_status status = p->model->statistics(p->model, states, p->batch.chains, p->steps, &p->statistics,
+                                               &p->nstatistics, err);
     free(states);
     return status;
 }
@@ -186,14 +191,16 @@ static nsamp_status write_output(nsamp_plan *p, nsamp_spool *spool, nsamp_error 
     nsamp_output *out = NULL;
     uint64_t *at = malloc((p->records + 1) * sizeof *at);
     if (!at) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
-    for (uint64_t k = 0; k < p->records; k++) at[k] = p->burn_in + (k + 1) * p->record_every;
-    nsamp_status status =
-        nsamp_output_create(p->job, p->records ? p->record_chains : 0, p->records, p->model->dim, at, &out, err);
+    for (uint64_t k = 0; k < p->records; k++)
+        at[k] = p->burn_in + (k + 1) * p->record_every;
+    nsamp_status status = nsamp_output_create(p->job, p->records ? p->record_chains : 0, p->records,
+                                              p->model->dim, at, &out, err);
     free(at);
     if (status) return status;
     if (p->records) status = copy_draws(p, spool, out, err);
     if (!status)
-        status = nsamp_output_summary(out, &p->summary, &p->model->law, p->batch.first_bad, p->statistics, p->nstatistics, err);
+        status = nsamp_output_summary(out, &p->summary, &p->model->law, p->batch.first_bad, p->statistics,
+                                      p->nstatistics, err);
     if (status) {
         nsamp_output_abandon(out);
         return status;
@@ -209,9 +216,11 @@ static nsamp_status finish(nsamp_plan *p, nsamp_spool *spool, nsamp_error *err) 
     if (!status) status = write_output(p, spool, err);
     if (status) return status;
     if (p->summary.diverged)
-        return nsamp_fail(err, NSAMP_EDIVERGED, "%llu of %llu chains diverged, the first at step %llu (chain %llu); the rest is saved",
-                          (unsigned long long)p->summary.diverged, (unsigned long long)p->batch.chains,
-                          (unsigned long long)p->summary.first_bad_step, (unsigned long long)p->summary.first_bad_chain);
+        return nsamp_fail(
+            err, NSAMP_EDIVERGED,
+            "%llu of %llu chains diverged, the first at step %llu (chain %llu); the rest is saved",
+            (unsigned long long)p->summary.diverged, (unsigned long long)p->batch.chains,
+            (unsigned long long)p->summary.first_bad_step, (unsigned long long)p->summary.first_bad_chain);
     return NSAMP_OK;
 }
 
@@ -220,12 +229,14 @@ nsamp_status nsamp_plan_run(nsamp_plan *p, nsamp_progress_fn *progress, void *us
     p->ran = true;
     bool found = false;
     nsamp_status status = NSAMP_OK;
-    if (nsamp_job_bool(p->job, NSAMP_KEY_run_resume) && p->checkpoint_path) status = nsamp_plan_restore(p, &found, err);
+    if (nsamp_job_bool(p->job, NSAMP_KEY_run_resume) && p->checkpoint_path)
+        status = nsamp_plan_restore(p, &found, err);
     if (!status && !found) status = start_chains(p, err);
     run_state r = {.block = 1, .first_step = p->step};
     if (!status && p->records) {
         const uint64_t done = p->step > p->burn_in ? (p->step - p->burn_in) / p->record_every : 0;
-        status = nsamp_spool_open(p->spool_path, (size_t)p->record_chains * p->model->dim, done, &r.spool, err);
+        status =
+            nsamp_spool_open(p->spool_path, (size_t)p->record_chains * p->model->dim, done, &r.spool, err);
     }
     if (status) return status;
     r.began = r.saved = now();
@@ -235,8 +246,9 @@ nsamp_status nsamp_plan_run(nsamp_plan *p, nsamp_progress_fn *progress, void *us
         if (p->checkpoint_path) status = save(p, &r, err);
         keep = !status && p->checkpoint_path;
         if (!status)
-            status = nsamp_fail(err, NSAMP_STOPPED, "stopped after step %llu of %llu%s%s", (unsigned long long)p->step,
-                                (unsigned long long)p->steps, keep ? "; checkpoint " : "; nothing to save it in (output.file is not set)",
+            status = nsamp_fail(err, NSAMP_STOPPED, "stopped after step %llu of %llu%s%s",
+                                (unsigned long long)p->step, (unsigned long long)p->steps,
+                                keep ? "; checkpoint " : "; nothing to save it in (output.file is not set)",
                                 keep ? p->checkpoint_path : "");
     } else if (!status) {
         p->seconds += now() - r.began;

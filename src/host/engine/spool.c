@@ -1,5 +1,6 @@
-/* spool.c: recorded draws on their way to disk: two buffers, one writer thread, a flat file of float32. A flat file, since it
- * can be cut back to what a checkpoint covers and survives a kill; run.c copies it into the netCDF output at the end. */
+/* spool.c: recorded draws on their way to disk: two buffers, one writer thread, a flat file of float32. A
+ * flat file, since it can be cut back to what a checkpoint covers and survives a kill; run.c copies it into
+ * the netCDF output at the end. */
 #include "plan.h"
 
 #include <errno.h>
@@ -20,9 +21,10 @@ struct nsamp_spool {
     size_t bytes; /* of one draw */
     char *path;
     float *buffer[BUFFERS];
-    uint64_t put, written; /* draws handed over, draws on disk, both since opening; put - written <= BUFFERS */
-    uint64_t base;         /* draws that were there at opening */
-    int failed;            /* errno of the first write that failed */
+    uint64_t put,
+        written;   /* draws handed over, draws on disk, both since opening; put - written <= BUFFERS */
+    uint64_t base; /* draws that were there at opening */
+    int failed;    /* errno of the first write that failed */
     bool stop;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -46,7 +48,8 @@ static void *writer(void *arg) {
     nsamp_spool *s = arg;
     pthread_mutex_lock(&s->lock);
     for (;;) {
-        while (s->written == s->put && !s->stop) pthread_cond_wait(&s->changed, &s->lock);
+        while (s->written == s->put && !s->stop)
+            pthread_cond_wait(&s->changed, &s->lock);
         if (s->written == s->put) break;
         const uint64_t n = s->written;
         const bool skip = s->failed != 0;
@@ -64,13 +67,15 @@ static void *writer(void *arg) {
 }
 
 static void release(nsamp_spool *s) {
-    for (size_t i = 0; i < BUFFERS; i++) free(s->buffer[i]);
+    for (size_t i = 0; i < BUFFERS; i++)
+        free(s->buffer[i]);
     if (s->fd >= 0) close(s->fd);
     free(s->path);
     free(s);
 }
 
-nsamp_status nsamp_spool_open(const char *path, size_t floats, uint64_t draws, nsamp_spool **spool, nsamp_error *err) {
+nsamp_status nsamp_spool_open(const char *path, size_t floats, uint64_t draws, nsamp_spool **spool,
+                              nsamp_error *err) {
     *spool = NULL;
     nsamp_spool *s = calloc(1, sizeof *s);
     if (!s) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for recorded draws");
@@ -81,15 +86,18 @@ nsamp_status nsamp_spool_open(const char *path, size_t floats, uint64_t draws, n
     struct stat st;
     nsamp_status status = NSAMP_OK;
     if (s->fd < 0 || fstat(s->fd, &st))
-        status = nsamp_fail(err, NSAMP_EIO, "%s: cannot be opened for recorded draws: %s", path, strerror(errno));
+        status =
+            nsamp_fail(err, NSAMP_EIO, "%s: cannot be opened for recorded draws: %s", path, strerror(errno));
     else if ((uint64_t)st.st_size < draws * s->bytes)
-        status = nsamp_fail(err, NSAMP_EIO, "%s: %lld bytes, but the checkpoint covers %llu; start without run.resume",
-                            path, (long long)st.st_size, (unsigned long long)(draws * s->bytes));
+        status = nsamp_fail(err, NSAMP_EIO,
+                            "%s: %lld bytes, but the checkpoint covers %llu; start without run.resume", path,
+                            (long long)st.st_size, (unsigned long long)(draws * s->bytes));
     else if (ftruncate(s->fd, (off_t)(draws * s->bytes)))
         status = nsamp_fail(err, NSAMP_EIO, "%s: %s", path, strerror(errno));
     for (size_t i = 0; !status && i < BUFFERS; i++)
         if (!(s->buffer[i] = malloc(s->bytes)))
-            status = nsamp_fail(err, NSAMP_ENOMEM, "out of memory for recorded draws (%zu bytes each)", s->bytes);
+            status =
+                nsamp_fail(err, NSAMP_ENOMEM, "out of memory for recorded draws (%zu bytes each)", s->bytes);
     if (!status) {
         pthread_mutex_init(&s->lock, NULL);
         pthread_cond_init(&s->changed, NULL);
@@ -97,7 +105,8 @@ nsamp_status nsamp_spool_open(const char *path, size_t floats, uint64_t draws, n
         if (failed) {
             pthread_cond_destroy(&s->changed);
             pthread_mutex_destroy(&s->lock);
-            status = nsamp_fail(err, NSAMP_EINTERNAL, "the writer thread cannot be started: %s", strerror(failed));
+            status =
+                nsamp_fail(err, NSAMP_EINTERNAL, "the writer thread cannot be started: %s", strerror(failed));
         }
     }
     if (status) {
@@ -110,7 +119,8 @@ nsamp_status nsamp_spool_open(const char *path, size_t floats, uint64_t draws, n
 
 float *nsamp_spool_next(nsamp_spool *s) {
     pthread_mutex_lock(&s->lock);
-    while (s->put - s->written == BUFFERS) pthread_cond_wait(&s->changed, &s->lock);
+    while (s->put - s->written == BUFFERS)
+        pthread_cond_wait(&s->changed, &s->lock);
     float *buffer = s->failed ? NULL : s->buffer[s->put % BUFFERS];
     pthread_mutex_unlock(&s->lock);
     return buffer;
@@ -125,11 +135,14 @@ void nsamp_spool_put(nsamp_spool *s) {
 
 nsamp_status nsamp_spool_sync(nsamp_spool *s, nsamp_error *err) {
     pthread_mutex_lock(&s->lock);
-    while (s->written < s->put) pthread_cond_wait(&s->changed, &s->lock);
+    while (s->written < s->put)
+        pthread_cond_wait(&s->changed, &s->lock);
     int failed = s->failed;
     pthread_mutex_unlock(&s->lock);
     if (!failed && fsync(s->fd)) failed = errno;
-    if (failed) return nsamp_fail(err, NSAMP_EIO, "%s: recorded draws cannot be written: %s", s->path, strerror(failed));
+    if (failed)
+        return nsamp_fail(err, NSAMP_EIO, "%s: recorded draws cannot be written: %s", s->path,
+                          strerror(failed));
     return NSAMP_OK;
 }
 

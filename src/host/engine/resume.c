@@ -1,0 +1,114 @@
+/* resume.c: checkpoints of a plan. Everything is saved chain by chain, so that a checkpoint moves between
+ * backends, lane counts and threads; the container with its checksums is io/checkpoint.h. */
+#include "plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "io/checkpoint.h"
+
+/* The sections, in memory of their own. */
+typedef struct canonical {
+    float *state;        /* [C][S] */
+    uint64_t *first_bad; /* [C] */
+    double *sums;        /* [C][record] */
+    size_t state_bytes, bad_bytes, sums_bytes, products_bytes;
+} canonical;
+
+static nsamp_status allocate(const nsamp_plan *p, canonical *k, nsamp_error *err) {
+    const size_t C = p->batch.chains;
+    const nsamp_moments *m = p->batch.moments;
+    k->state_bytes = C * p->model->state_len * sizeof *k->state;
+    k->bad_bytes = C * sizeof *k->first_bad;
+    k->sums_bytes = C * nsamp_moments_record_len(m) * sizeof *k->sums;
+    k->products_bytes = m->products ? m->groups * m->dim * m->dim * sizeof *m->products : 0;
+    k->state = malloc(k->state_bytes);
+    k->first_bad = malloc(k->bad_bytes);
+    k->sums = malloc(k->sums_bytes);
+    if (k->state && k->first_bad && k->sums) return NSAMP_OK;
+    return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a checkpoint of %zu bytes",
+                      k->state_bytes + k->bad_bytes + k->sums_bytes);
+}
+
+static void release(canonical *k) {
+    free(k->state);
+    free(k->first_bad);
+    free(k->sums);
+}
+
+nsamp_status nsamp_plan_save(nsamp_plan *p, nsamp_error *err) {
+    const nsamp_batch *b = &p->batch;
+    const size_t S = p->model->state_len, L = b->lanes, record = nsamp_moments_record_len(b->moments);
+    canonical k = {0};
+    nsamp_status status = allocate(p, &k, err);
+    if (!status) {
+#pragma omp parallel for schedule(static)
+        for (uint64_t c = 0; c < b->chains; c++) {
+            for (size_t i = 0; i < S; i++)
+                k.state[c * S + i] = b->state[((c / L) * S + i) * L + c % L];
+            nsamp_moments_get(b->moments, c, k.sums + c * record);
+        }
+        memcpy(k.first_bad, b->first_bad, k.bad_bytes);
+        const nsamp_section sections[] = {{"state", k.state, k.state_bytes},
+                                          {"first_bad", k.first_bad, k.bad_bytes},
+                                          {"sums", k.sums, k.sums_bytes},
+                                          {"products", b->moments->products, k.products_bytes},
+                                          {"seconds", &p->seconds, sizeof p->seconds}};
+        status = nsamp_checkpoint_save(p->checkpoint_path, nsamp_job_digest(p->job), p->step, sections,
+                                       sizeof sections / sizeof *sections, err);
+    }
+    release(&k);
+    return status;
+}
+
+static nsamp_status read_all(nsamp_plan *p, nsamp_checkpoint *file, canonical *k, nsamp_error *err) {
+    nsamp_status status = nsamp_checkpoint_read(file, "state", k->state, k->state_bytes, err);
+    if (!status) status = nsamp_checkpoint_read(file, "first_bad", k->first_bad, k->bad_bytes, err);
+    if (!status) status = nsamp_checkpoint_read(file, "sums", k->sums, k->sums_bytes, err);
+    if (!status && k->products_bytes)
+        status = nsamp_checkpoint_read(file, "products", p->batch.moments->products, k->products_bytes, err);
+    if (!status) status = nsamp_checkpoint_read(file, "seconds", &p->seconds, sizeof p->seconds, err);
+    return status;
+}
+
+/* Puts what was read into the batch. Lanes beyond the last chain repeat it; they are ignored. */
+static void distribute(nsamp_plan *p, const canonical *k) {
+    nsamp_batch *b = &p->batch;
+    const size_t S = p->model->state_len, L = b->lanes, record = nsamp_moments_record_len(b->moments);
+#pragma omp parallel for schedule(static)
+    for (uint64_t lane = 0; lane < b->tiles * L; lane++) {
+        const uint64_t c = lane < b->chains ? lane : b->chains - 1;
+        for (size_t i = 0; i < S; i++)
+            b->state[((lane / L) * S + i) * L + lane % L] = k->state[c * S + i];
+        if (lane < b->chains) nsamp_moments_put(b->moments, c, k->sums + c * record);
+    }
+    memcpy(b->first_bad, k->first_bad, k->bad_bytes);
+}
+
+nsamp_status nsamp_plan_restore(nsamp_plan *p, bool *found, nsamp_error *err) {
+    *found = false;
+    nsamp_checkpoint *file = NULL;
+    nsamp_status status = nsamp_checkpoint_open(p->checkpoint_path, nsamp_job_digest(p->job), &file, err);
+    if (status || !file) return status;
+    canonical k = {0};
+    status = allocate(p, &k, err);
+    if (!status) status = read_all(p, file, &k, err);
+    const uint64_t step = nsamp_checkpoint_step(file);
+    if (!status && step > p->steps)
+        status = nsamp_fail(err, NSAMP_EUSAGE, "%s: holds step %llu, beyond run.steps = %llu",
+                            p->checkpoint_path, (unsigned long long)step, (unsigned long long)p->steps);
+    if (!status) {
+        distribute(p, &k);
+        p->step = step;
+        nsamp_moments_set_step(p->batch.moments, step);
+        *found = true;
+    }
+    release(&k);
+    nsamp_checkpoint_close(file);
+    return status;
+}
+
+void nsamp_plan_forget(nsamp_plan *p) {
+    nsamp_checkpoint_remove(p->checkpoint_path);
+}
