@@ -131,6 +131,18 @@ typedef struct nsamp_summary {
 
 const nsamp_summary *nsamp_plan_summary(const nsamp_plan *plan);
 
+/* A statistic of one system beyond the moments (acceptance of a neuron, rates): named, with value and law. */
+typedef struct nsamp_statistic {
+    char name[48];
+    size_t count;            /* entries */
+    double *value, *se;      /* [count] */
+    double *expected;        /* [count] or NULL */
+    char unit[16];
+} nsamp_statistic;
+
+/* The statistics of the system of a finished run, [*count]; owned by the plan. */
+const nsamp_statistic *nsamp_plan_statistics(const nsamp_plan *plan, size_t *count);
+
 /* ---- training ----------------------------------------------------------------------------------------------- */
 
 /* Trains the reservoir-sampler network that the job describes by denoising score matching and writes the model

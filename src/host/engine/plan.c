@@ -247,6 +247,11 @@ const nsamp_summary *nsamp_plan_summary(const nsamp_plan *plan) {
     return &plan->summary;
 }
 
+const nsamp_statistic *nsamp_plan_statistics(const nsamp_plan *plan, size_t *count) {
+    *count = plan->nstatistics;
+    return plan->statistics;
+}
+
 void nsamp_plan_destroy(nsamp_plan *p) {
     if (!p) return;
     if (p->backend) p->backend->ops->destroy(p->backend);

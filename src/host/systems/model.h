@@ -19,15 +19,6 @@ typedef struct nsamp_law {
     char source[256];   /* one line: what these are ("exact Euler covariance, spiking.md...": in words a reader knows) */
 } nsamp_law;
 
-/* A statistic of one system beyond the moments (acceptance of a neuron, rates): named, with value and law. */
-typedef struct nsamp_statistic {
-    char name[48];
-    size_t count;            /* entries */
-    double *value, *se;      /* [count] */
-    double *expected;        /* [count] or NULL */
-    char unit[16];
-} nsamp_statistic;
-
 struct nsamp_model {
     const char *system; /* "langevin" */
     nsamp_kernel_id kernel;
