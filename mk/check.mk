@@ -1,6 +1,13 @@
 # check.mk: the two commands of the README (demo, check), the tests, the linters.
 .PHONY: demo check check-slow test lint
 
+# The program at the head of nsamp.h, as it stands there; tests/test_api.c runs it.
+$(BUILD)/tests/api_example: include/nsamp.h $(BUILD)/libnsamp.a
+	@mkdir -p $(@D)
+	@sed -n '/^ \*     #include <nsamp.h>/,/^ \*     }$$/p' include/nsamp.h | sed 's/^ \*     //; s/^ \*$$//' > $@.c
+	$(Q)$(CC) -std=c11 $(WARN) $(SANFLAGS) -fopenmp -Iinclude -o $@ $@.c $(BUILD)/libnsamp.a $(LIBS) $(CUDA_LIBS)
+TEST_EXTRA += $(BUILD)/tests/api_example
+
 ## make check      install what is missing, build, run all tests; the last line says how many passed
 check:
 	@mk/setup.sh
