@@ -26,6 +26,9 @@ struct nsamp_plan {
     char text[4096];
 };
 
+/* Gives every chain its state at step 0 (run.c). */
+nsamp_status nsamp_plan_start(nsamp_plan *plan, nsamp_error *err);
+
 /* ---- spool.c: recorded draws, appended to a flat file by a thread of its own while the chains go on ---- */
 
 /* Opens path for draws of `floats` numbers each; keeps the first `draws` that are there and cuts off the

@@ -20,8 +20,8 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* State of every chain at step 0, lanes beyond the last chain included (they are computed and ignored). */
-static nsamp_status start_chains(nsamp_plan *p, nsamp_error *err) {
+/* Lanes beyond the last chain are started too: they are computed and ignored. */
+nsamp_status nsamp_plan_start(nsamp_plan *p, nsamp_error *err) {
     const nsamp_batch *b = &p->batch;
     const size_t S = p->model->state_len, L = b->lanes;
     int failed = 0;
@@ -231,7 +231,7 @@ nsamp_status nsamp_plan_run(nsamp_plan *p, nsamp_progress_fn *progress, void *us
     nsamp_status status = NSAMP_OK;
     if (nsamp_job_bool(p->job, NSAMP_KEY_run_resume) && p->checkpoint_path)
         status = nsamp_plan_restore(p, &found, err);
-    if (!status && !found) status = start_chains(p, err);
+    if (!status && !found) status = nsamp_plan_start(p, err);
     run_state r = {.block = 1, .first_step = p->step};
     if (!status && p->records) {
         const uint64_t done = p->step > p->burn_in ? (p->step - p->burn_in) / p->record_every : 0;
