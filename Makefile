@@ -91,6 +91,7 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libnsamp.a
 include mk/check.mk
 include mk/install.mk
 include mk/fuzz.mk
+include mk/bench.mk
 
 clean:
 	rm -rf $(BUILD)
