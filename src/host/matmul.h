@@ -1,6 +1,11 @@
-/* matmul.h: dense products with bias and activation fused, over whichever library the build has: oneDNN (2 or 3) on
- * the CPU, BLAS as the fallback, cuBLASLt on a GPU. Everything is row-major float32 at the border; bf16 is a matter of
- * the weights and of the products inside. Not a general BLAS. */
+/* matmul.h: dense products with bias and activation fused, over whichever library the build has: oneDNN (2 or
+ * 3) on the CPU, BLAS as the fallback. Everything is row-major float32 at the border; bf16 is a matter of the
+ * weights and of the products inside. Not a general BLAS.
+ *
+ * No result depends on threads: every product is cut into blocks whose number and place depend on its shape
+ * alone, each computed by one thread with a sum over k in one fixed order. Both kinds of product run on the
+ * calling thread alone inside an OpenMP parallel region and share their blocks among all threads outside one;
+ * the bits are the same. */
 #ifndef NSAMP_HOST_MATMUL_H
 #define NSAMP_HOST_MATMUL_H
 
@@ -10,23 +15,29 @@
 typedef enum nsamp_activation { NSAMP_IDENTITY, NSAMP_RELU, NSAMP_TANH, NSAMP_SOFTPLUS } nsamp_activation;
 typedef enum nsamp_precision { NSAMP_FP32, NSAMP_BF16 } nsamp_precision;
 
-/* y [rows, out] = act(x [rows, in] W^T + b), W [out, in] packed once. A layer is read-only after creation and may be
- * used by several threads at once; inside an OpenMP parallel region it runs on the calling thread alone. Same bits for
- * any number of threads and rows. */
+/* y [rows, out] = act(x [rows, in] W^T + b), W [out, in] packed once. A layer is read-only after creation, so
+ * the threads of one OpenMP team may use it at once, each with rows of its own. A row of y has the same bits
+ * in any company: any number of rows, any place among them. */
 typedef struct nsamp_layer nsamp_layer;
 
+/* w [out * in] and bias [out] are copied. bf16: weights and x are rounded to bf16 (nearest, ties to even),
+ * products are summed in float32. max_rows: most rows of a call, for the choice of blocks. NSAMP_EUSAGE: an
+ * empty shape, or bf16 where this CPU cannot; NSAMP_ENOMEM. */
 nsamp_status nsamp_layer_create(size_t in, size_t out, const float *w, const float *bias /* or NULL */,
                                 nsamp_activation act, nsamp_precision precision, size_t max_rows,
                                 nsamp_layer **layer, nsamp_error *err);
-/* accumulate: y += ... (no activation then). */
+/* rows at most max_rows. accumulate: y += x W^T + b, only for a layer whose activation is NSAMP_IDENTITY. */
 void nsamp_layer_apply(const nsamp_layer *layer, size_t rows, const float *x, float *y, bool accumulate);
+/* NULL: nothing. */
 void nsamp_layer_destroy(nsamp_layer *layer);
 
-/* c [m, n] = alpha op(a) op(b) + beta c, row-major, all threads. */
+/* c [m, n] = alpha op(a) op(b) + beta c, row-major, without gaps between rows; op(a) is [m, k], op(b) [k, n].
+ * beta = 0 does not read c. */
 void nsamp_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha, const float *a,
                 const float *b, float beta, float *c);
 
-/* "oneDNN 2.6, avx512_core" and the like: for the plan, the bench and the build report. */
+/* "oneDNN 2.6.3, avx512_core" and the like: for the plan, the bench and the build report. A constant string.
+ */
 const char *nsamp_matmul_name(void);
 
 #endif

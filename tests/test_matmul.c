@@ -1,0 +1,251 @@
+/* test_matmul.c: matmul.h against sums in double, and its promise that no bit depends on threads or on the
+ * other rows. test_matmul_blas.c compiles the same tests over the BLAS fallback. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+#include "matmul.h"
+
+/* Numbers in [-1, 1) that use every bit of a float (xorshift64*). */
+static uint64_t random_state;
+static float *random_array(size_t count) {
+    float *a = malloc(count * sizeof *a);
+    assert_non_null(a);
+    for (size_t i = 0; i < count; i++) {
+        random_state ^= random_state >> 12;
+        random_state ^= random_state << 25;
+        random_state ^= random_state >> 27;
+        a[i] = (float)((double)(random_state * 2685821657736338717u >> 11) * 0x1p-52 - 1.0);
+    }
+    return a;
+}
+
+/* The bf16 number nearest to x, ties to even, by arithmetic on its value. */
+static double reference_bf16(double x) {
+    if (x == 0 || !isfinite(x)) return x;
+    int e;
+    double f = frexp(x, &e); /* |f| in [1/2, 1): 8 bits are f * 256 */
+    return ldexp(nearbyint(f * 256), e - 8);
+}
+
+static double reference_activation(nsamp_activation act, double z) {
+    if (act == NSAMP_RELU) return z > 0 ? z : 0;
+    if (act == NSAMP_TANH) return tanh(z);
+    if (act == NSAMP_SOFTPLUS) return z > 0 ? z + log1p(exp(-z)) : log1p(exp(z));
+    return z;
+}
+
+typedef struct {
+    size_t in, out, rows;
+    nsamp_activation act;
+    nsamp_precision precision;
+    bool bias, accumulate;
+} layer_case;
+
+static void check_layer(layer_case c) {
+    random_state = 88172645463325252u;
+    float *w = random_array(c.in * c.out), *x = random_array(c.rows * c.in), *b = random_array(c.out);
+    float *y = random_array(c.rows * c.out), *y0 = malloc(c.rows * c.out * sizeof *y0);
+    memcpy(y0, y, c.rows * c.out * sizeof *y0);
+    nsamp_layer *layer;
+    nsamp_error err;
+    nsamp_status s =
+        nsamp_layer_create(c.in, c.out, w, c.bias ? b : NULL, c.act, c.precision, c.rows, &layer, &err);
+    if (s == NSAMP_EUSAGE && c.precision == NSAMP_BF16) skip(); /* this CPU has no bf16 product */
+    assert_int_equal(s, NSAMP_OK);
+    nsamp_layer_apply(layer, c.rows, x, y, c.accumulate);
+    for (size_t r = 0; r < c.rows; r++)
+        for (size_t j = 0; j < c.out; j++) {
+            double sum = c.bias ? b[j] : 0, size = fabs(sum);
+            for (size_t i = 0; i < c.in; i++) {
+                double a = x[r * c.in + i], v = w[j * c.in + i];
+                double term = c.precision == NSAMP_BF16 ? reference_bf16(a) * reference_bf16(v) : a * v;
+                sum += term;
+                size += fabs(term);
+            }
+            double expected = reference_activation(c.act, sum);
+            if (c.accumulate) {
+                expected += y0[r * c.out + j];
+                size += fabs(y0[r * c.out + j]);
+            }
+            /* Rounding of a float sum in any order is below in * 2^-24 * size, and about its root in
+             * practice; the activations' own errors are below 4e-6 here. */
+            double tolerance = 8 * sqrt((double)c.in + 2) * 0x1p-24 * size + (c.act >= NSAMP_TANH ? 4e-6 : 0);
+            if (!(fabs(y[r * c.out + j] - expected) <= tolerance))
+                fail_msg(
+                    "in %zu out %zu rows %zu act %d precision %d: y[%zu, %zu] = %.9g, expected %.9g +- %.2g",
+                    c.in, c.out, c.rows, c.act, c.precision, r, j, y[r * c.out + j], expected, tolerance);
+        }
+    nsamp_layer_destroy(layer);
+    free(w), free(x), free(b), free(y), free(y0);
+}
+
+static void layer_matches_double(void **state) {
+    (void)state;
+    for (int act = NSAMP_IDENTITY; act <= NSAMP_SOFTPLUS; act++)
+        for (int bias = 0; bias < 2; bias++) {
+            check_layer((layer_case){2, 1000, 48, (nsamp_activation)act, NSAMP_FP32, bias, false});
+            check_layer((layer_case){37, 29, 200, (nsamp_activation)act, NSAMP_FP32, bias, false});
+        }
+    check_layer((layer_case){1000, 2, 33, NSAMP_IDENTITY, NSAMP_FP32, false, false});
+    check_layer((layer_case){100, 257, 1, NSAMP_IDENTITY, NSAMP_FP32, true, true});
+    check_layer((layer_case){300, 64, 150, NSAMP_IDENTITY, NSAMP_FP32, false, true});
+    check_layer((layer_case){1, 1, 7, NSAMP_RELU, NSAMP_FP32, true, false});
+}
+
+static void bf16_layer_matches_double_of_rounded_inputs(void **state) {
+    (void)state;
+    for (int act = NSAMP_IDENTITY; act <= NSAMP_SOFTPLUS; act++)
+        check_layer((layer_case){100, 64, 150, (nsamp_activation)act, NSAMP_BF16, true, false});
+    check_layer((layer_case){1000, 3, 40, NSAMP_IDENTITY, NSAMP_BF16, false, true});
+}
+
+static void a_nan_stays_in_its_row(void **state) {
+    (void)state;
+    enum { IN = 20, OUT = 30, ROWS = 40 };
+    for (int precision = NSAMP_FP32; precision <= NSAMP_BF16; precision++)
+        for (int act = NSAMP_IDENTITY; act <= NSAMP_SOFTPLUS; act++) {
+            float *w = random_array(IN * OUT), *x = random_array(ROWS * IN), *y = random_array(ROWS * OUT);
+            x[7 * IN + 3] = NAN;
+            nsamp_layer *layer;
+            nsamp_status s = nsamp_layer_create(IN, OUT, w, NULL, (nsamp_activation)act,
+                                                (nsamp_precision)precision, ROWS, &layer, NULL);
+            if (s == NSAMP_EUSAGE && precision == NSAMP_BF16) skip();
+            assert_int_equal(s, NSAMP_OK);
+            nsamp_layer_apply(layer, ROWS, x, y, false);
+            size_t bad = 0;
+            for (size_t i = 0; i < ROWS * OUT; i++) {
+                if (isnan(y[i])) bad++;
+                if (i / OUT != 7) assert_true(isfinite(y[i]));
+            }
+            /* A library's relu may give max(NaN, 0) = 0; the linear layer that the drift ends with may not
+             * lose it. */
+            if (act == NSAMP_IDENTITY) assert_int_equal(bad, OUT);
+            nsamp_layer_destroy(layer);
+            free(w), free(x), free(y);
+        }
+}
+
+/* All rows in one call on one thread; then other numbers of threads, tiles of other sizes by one thread each,
+ * and calls from one thread with all threads inside. */
+static void check_same_bits(size_t in, size_t out, nsamp_precision precision, nsamp_activation act) {
+    enum { ROWS = 512 };
+    static const size_t tiles[] = {16, 32, 48, 64, 80, 128, 256, 512, 5};
+    const int most = omp_get_max_threads();
+    float *w = random_array(in * out), *b = random_array(out), *x = random_array(ROWS * in);
+    float *first = malloc(ROWS * out * sizeof *first), *y = malloc(ROWS * out * sizeof *y);
+    for (size_t t = 0; t < sizeof tiles / sizeof *tiles; t++)
+        for (int threads = 1; threads <= 3; threads++)
+            for (int inside = 0; inside < 2; inside++) {
+                nsamp_layer *layer;
+                omp_set_num_threads(threads);
+                nsamp_status s = nsamp_layer_create(in, out, w, b, act, precision, tiles[t], &layer, NULL);
+                if (s == NSAMP_EUSAGE && precision == NSAMP_BF16) skip();
+                assert_int_equal(s, NSAMP_OK);
+#pragma omp parallel for if (inside)
+                for (size_t r = 0; r < ROWS; r += tiles[t]) {
+                    size_t rows = ROWS - r < tiles[t] ? ROWS - r : tiles[t];
+                    nsamp_layer_apply(layer, rows, x + r * in, y + r * out, false);
+                }
+                nsamp_layer_destroy(layer);
+                if (t == 0 && threads == 1 && !inside) memcpy(first, y, ROWS * out * sizeof *y);
+                if (memcmp(first, y, ROWS * out * sizeof *y))
+                    fail_msg("in %zu out %zu tile %zu, %d threads, %s: other bits than tile 16 on one thread",
+                             in, out, tiles[t], threads, inside ? "a tile each" : "all in a tile");
+            }
+    omp_set_num_threads(most);
+    free(w), free(b), free(x), free(first), free(y);
+}
+
+static void bits_do_not_depend_on_threads_or_rows(void **state) {
+    (void)state;
+    random_state = 1234567;
+    check_same_bits(2, 1000, NSAMP_FP32, NSAMP_RELU);
+    check_same_bits(1000, 2, NSAMP_FP32, NSAMP_IDENTITY);
+    check_same_bits(100, 1030, NSAMP_FP32, NSAMP_TANH);
+    check_same_bits(4096, 100, NSAMP_FP32, NSAMP_IDENTITY);
+    check_same_bits(300, 515, NSAMP_FP32, NSAMP_SOFTPLUS);
+}
+
+static void bf16_bits_do_not_depend_on_threads_or_rows(void **state) {
+    (void)state;
+    random_state = 7654321;
+    check_same_bits(100, 513, NSAMP_BF16, NSAMP_RELU);
+    check_same_bits(2048, 30, NSAMP_BF16, NSAMP_IDENTITY);
+}
+
+static void check_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, float beta) {
+    const int most = omp_get_max_threads();
+    random_state = 99;
+    float *a = random_array(m * k), *b = random_array(k * n), *c0 = random_array(m * n);
+    float *c = malloc(m * n * sizeof *c), *first = malloc(m * n * sizeof *c);
+    for (int threads = 1; threads <= 3; threads++) {
+        memcpy(c, c0, m * n * sizeof *c);
+        if (beta == 0) c[m * n / 2] = NAN; /* must not be read */
+        omp_set_num_threads(threads);
+        nsamp_gemm(ta, tb, m, n, k, alpha, a, b, beta, c);
+        if (threads == 1) memcpy(first, c, m * n * sizeof *c);
+        assert_memory_equal(first, c, m * n * sizeof *c);
+    }
+    omp_set_num_threads(most);
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++) {
+            double sum = 0, size = fabs(beta * c0[i * n + j]);
+            for (size_t l = 0; l < k; l++) {
+                double term = (double)(ta ? a[l * m + i] : a[i * k + l]) * (tb ? b[j * k + l] : b[l * n + j]);
+                sum += term;
+                size += fabs(alpha * term);
+            }
+            double expected = alpha * sum + (beta == 0 ? 0 : beta * c0[i * n + j]);
+            double tolerance = 8 * sqrt((double)k + 2) * 0x1p-24 * size;
+            if (!(fabs(c[i * n + j] - expected) <= tolerance))
+                fail_msg("gemm %d %d, %zu x %zu x %zu: c[%zu, %zu] = %.9g, expected %.9g", ta, tb, m, n, k, i,
+                         j, c[i * n + j], expected);
+        }
+    free(a), free(b), free(c0), free(c), free(first);
+}
+
+static void gemm_matches_double_on_any_threads(void **state) {
+    (void)state;
+    static const size_t shapes[][3] = {{1, 1, 1},      {2, 1000, 128}, {1000, 2, 128},
+                                       {130, 67, 300}, {65, 3, 1000},  {5, 2100, 7}};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int t = 0; t < 4; t++)
+            check_gemm(t & 1, t & 2, shapes[s][0], shapes[s][1], shapes[s][2], t == 1 ? -0.75f : 1.0f,
+                       t == 2   ? 0.5f
+                       : t == 3 ? 1.0f
+                                : 0.0f);
+}
+
+static void an_empty_shape_is_refused(void **state) {
+    (void)state;
+    float w = 1;
+    nsamp_layer *layer = (nsamp_layer *)&w;
+    nsamp_error err;
+    assert_int_equal(nsamp_layer_create(0, 1, &w, NULL, NSAMP_RELU, NSAMP_FP32, 16, &layer, &err),
+                     NSAMP_EUSAGE);
+    assert_null(layer);
+    assert_int_equal(nsamp_layer_create(1, 1, &w, NULL, NSAMP_RELU, NSAMP_FP32, 0, &layer, &err),
+                     NSAMP_EUSAGE);
+    assert_non_null(strstr(err.text, "0 rows"));
+    nsamp_layer_destroy(NULL);
+    assert_true(strlen(nsamp_matmul_name()) > 3);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(layer_matches_double),
+        cmocka_unit_test(bf16_layer_matches_double_of_rounded_inputs),
+        cmocka_unit_test(a_nan_stays_in_its_row),
+        cmocka_unit_test(bits_do_not_depend_on_threads_or_rows),
+        cmocka_unit_test(bf16_bits_do_not_depend_on_threads_or_rows),
+        cmocka_unit_test(gemm_matches_double_on_any_threads),
+        cmocka_unit_test(an_empty_shape_is_refused),
+    };
+    return cmocka_run_group_tests_name(nsamp_matmul_name(), tests, NULL, NULL);
+}
