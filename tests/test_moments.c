@@ -13,8 +13,7 @@
 #include "draws.h"
 #include "stats/moments.h"
 
-/* ---- samples
- * ------------------------------------------------------------------------------------------------ */
+/* ---- samples ---- */
 
 /* x [C][n][D]: stationary AR(1) with coefficient a in each coordinate, coordinates correlated by rho, shifted
  * by mean. */
@@ -35,8 +34,7 @@ static float *ar1(uint64_t C, uint64_t n, size_t D, double a, double rho, double
     return x;
 }
 
-/* ---- driving the accumulators as an engine does
- * ---------------------------------------------------------------- */
+/* ---- driving the accumulators as an engine does ---- */
 
 typedef struct run {
     uint64_t C, n, every, burn_in;
@@ -102,8 +100,7 @@ static run plain_run(uint64_t C, uint64_t n, size_t D) {
                  .cut = 1u << 30};
 }
 
-/* ---- a reference that keeps everything
- * ------------------------------------------------------------------------- */
+/* ---- a reference that keeps everything ---- */
 
 static double mean_of(const double *v, size_t n) {
     long double s = 0;
@@ -294,8 +291,7 @@ static void covariance_equals_reference(void **state) {
     nsamp_moments_destroy(m);
 }
 
-/* ---- the same bits
- * ----------------------------------------------------------------------------------------------- */
+/* ---- the same bits ---- */
 
 static void same_bits(void **state) {
     (void)state;
@@ -368,8 +364,7 @@ static void moves_between_lanes(void **state) {
     free(bad);
 }
 
-/* ---- the statistics mean what they say
- * ------------------------------------------------------------------------------ */
+/* ---- the statistics mean what they say ---- */
 
 /* AR(1), exact: mean 0, variance 1, n every Var(chain mean) = every ((1+a)/(1-a) - 2 a (1-a^n) / (n
  * (1-a)^2)). The z-scores over repeated runs must have variance 1: their sum of squares is chi-squared. */

@@ -16,8 +16,7 @@ static void near(double a, double b, double within) {
     if (!(fabs(a - b) <= within)) fail_msg("%.12g is not %.12g within %.3g", a, b, within);
 }
 
-/* ---- W1 and KS
- * --------------------------------------------------------------------------------------------------- */
+/* ---- W1 and KS ---- */
 
 static void w1_of_samples(void **state) {
     (void)state;
@@ -121,9 +120,7 @@ static void sample_against_density(void **state) {
     nsamp_pit_destroy(pit);
 }
 
-/* ---- KL
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- KL ---- */
 
 /* x [C][n][dim]: AR(1) chains (coefficient a) with the law of g. */
 static void draw(double *x, size_t C, size_t n, double a, const gauss *g, uint64_t seed) {
@@ -204,9 +201,7 @@ static void kl_refuses(void **state) {
     nsamp_pit_destroy(pit);
 }
 
-/* ---- Frechet
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- Frechet ---- */
 
 static void frechet_closed_forms(void **state) {
     (void)state;
@@ -263,9 +258,7 @@ static void moments_of_rows(void **state) {
         }
 }
 
-/* ---- series
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- series ---- */
 
 static void kurtosis_of_laplace(void **state) {
     (void)state;

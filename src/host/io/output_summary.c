@@ -59,6 +59,7 @@ void nsamp_output_moments(nsamp_nc *w, const nsamp_summary *s, const nsamp_law *
                    {"var_se", s->var_se},
                    {"var_exact", s->exact_var},
                    {"tau", s->tau},
+                   {"tau_se", s->tau_se},
                    {"tau_exact", s->exact_tau},
                    {"rhat", s->rhat},
                    {"rhat_nested", s->rhat_nested},
@@ -81,6 +82,7 @@ void nsamp_output_moments(nsamp_nc *w, const nsamp_summary *s, const nsamp_law *
     nsamp_nc_int(w, g, NC_GLOBAL, "steps", (long long)s->steps);
     nsamp_nc_int(w, g, NC_GLOBAL, "samples_per_chain", (long long)s->samples_per_chain);
     nsamp_nc_int(w, g, NC_GLOBAL, "accumulate_every", (long long)s->accumulate_every);
+    nsamp_nc_int(w, g, NC_GLOBAL, "half_batches", s->half_batches);
     nsamp_nc_int(w, g, NC_GLOBAL, "first_bad_chain", step_or_none(s->first_bad_chain));
     nsamp_nc_int(w, g, NC_GLOBAL, "first_bad_step", step_or_none(s->first_bad_step));
     nsamp_nc_reals(w, g, NC_GLOBAL, "seconds", 1, &s->seconds);

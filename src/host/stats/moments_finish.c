@@ -212,8 +212,7 @@ static void extremes(const work *w, size_t i, double *min, double *max) {
     }
 }
 
-/* ---- covariance
- * --------------------------------------------------------------------------------------------- */
+/* ---- covariance ---- */
 
 /* Samples of each clean group -> size [groups] (0: a chain of it diverged), its means -> mean [groups][D],
  * the overall mean of the clean groups -> all [D]. Returns how many groups are clean. */
@@ -293,8 +292,7 @@ static void covariance(work *w, nsamp_moments *m, double *cov, double *se) {
         }
 }
 
-/* ---- the summary
- * -------------------------------------------------------------------------------------------- */
+/* ---- the summary ---- */
 
 /* Var(sum of x) = sum of variances + D (D - 1) offdiag, batch by batch. Reads the last row of the sums. */
 static void off_diagonal(work *w, double sum_of_vars, nsamp_summary *s) {

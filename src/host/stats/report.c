@@ -1,0 +1,276 @@
+/* report.c: a result as a table and as JSON. */
+#include "stats/report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "stats/compare.h"
+
+static const char *const groups[] = {"moments", "statistics", "draws", "distances"};
+
+/* ---- JSON ---- */
+
+static void json_string(FILE *out, const char *text) {
+    fputc('"', out);
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            fprintf(out, "\\%c", *c);
+        else if (*c < 0x20)
+            fprintf(out, "\\u%04x", *c);
+        else
+            fputc(*c, out);
+    }
+    fputc('"', out);
+}
+
+static void json_number(FILE *out, double value) {
+    if (isfinite(value))
+        fprintf(out, "%.17g", value);
+    else
+        fputs("null", out);
+}
+
+static void json_array(FILE *out, const nsamp_result_array *a) {
+    if (a->rank == 0) {
+        json_number(out, a->value[0]);
+        return;
+    }
+    const bool rows = a->rank == 2 && a->columns;
+    fputs(rows ? "[[" : "[", out);
+    for (size_t i = 0; i < a->count; i++) {
+        if (i) fputs(rows && i % a->columns == 0 ? "], [" : ", ", out);
+        json_number(out, a->value[i]);
+    }
+    fputs(rows ? "]]" : "]", out);
+}
+
+static void json_group(FILE *out, const nsamp_result *r, const char *group) {
+    bool first = true;
+    for (size_t k = 0; k < r->count; k++) {
+        if (strcmp(r->arrays[k].group, group) != 0) continue;
+        fprintf(out, first ? ",\n  \"%s\": {\n    " : ",\n    ", group);
+        first = false;
+        json_string(out, r->arrays[k].name);
+        fputs(": ", out);
+        json_array(out, &r->arrays[k]);
+    }
+    if (!first) fputs("\n  }", out);
+}
+
+static void write_json(FILE *out, const nsamp_result *r, const char *note) {
+    fputs("{\n  \"file\": ", out);
+    json_string(out, r->path);
+    fputs(",\n  \"job\": {", out);
+    for (int k = 0; k < NSAMP_KEY_count; k++) {
+        fprintf(out, "%s\n    \"%s.%s\": ", k ? "," : "", nsamp_options[k].section, nsamp_options[k].key);
+        json_string(out, nsamp_job_text(r->job, (nsamp_key)k));
+    }
+    fputs("\n  }", out);
+    if (*r->source) {
+        fputs(",\n  \"exact_source\": ", out);
+        json_string(out, r->source);
+    }
+    for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)
+        json_group(out, r, groups[g]);
+    if (*note) {
+        fputs(",\n  \"note\": ", out);
+        json_string(out, note);
+    }
+    fputs("\n}\n", out);
+}
+
+/* ---- table ---- */
+
+enum { ROWS = 10 }; /* coordinates or entries shown; the rest is summed up in one line */
+
+typedef struct column {
+    const char *name;
+    const nsamp_result_array *value, *se, *exact;
+} column;
+
+static column find_column(const nsamp_result *r, const char *group, const char *name) {
+    char other[160];
+    column c = {.name = name, .value = nsamp_result_find(r, group, name)};
+    snprintf(other, sizeof other, "%s_se", name);
+    c.se = nsamp_result_find(r, group, other);
+    snprintf(other, sizeof other, "%s_exact", name);
+    c.exact = nsamp_result_find(r, group, other);
+    return c;
+}
+
+static double at(const nsamp_result_array *a, size_t i) {
+    return a && i < a->count ? a->value[i] : NAN;
+}
+
+static double z_score(const column *c, size_t i) {
+    return (at(c->value, i) - at(c->exact, i)) / at(c->se, i);
+}
+
+/* "value +- se  (exact, z)"; what is missing is left out, but keeps its width. */
+static void estimate(FILE *out, double value, double se, double exact, bool has_exact) {
+    fprintf(out, "  %11.5g", value);
+    if (isfinite(se))
+        fprintf(out, " +- %-8.2g", se);
+    else
+        fprintf(out, "%12s", "");
+    if (!has_exact) return;
+    if (isfinite(exact))
+        fprintf(out, " %11.5g %6.1f", exact, (value - exact) / se);
+    else
+        fprintf(out, "%19s", "");
+}
+
+static void header(FILE *out, const column *c) {
+    fprintf(out, "  %11s%12s", c->name, "");
+    if (c->exact) fprintf(out, " %11s %6s", "exact", "z");
+}
+
+/* Largest |z| of a column and where. */
+static void worst_z(FILE *out, const column *c) {
+    double worst = -1.0;
+    size_t where = 0;
+    for (size_t i = 0; c->exact && c->value && i < c->value->count; i++)
+        if (fabs(z_score(c, i)) > worst) {
+            worst = fabs(z_score(c, i));
+            where = i;
+        }
+    if (worst >= 0.0) fprintf(out, "  largest |z| of %s: %.1f (entry %zu)\n", c->name, worst, where);
+}
+
+static double extreme(const nsamp_result_array *a, double sign) {
+    double most = NAN;
+    for (size_t i = 0; a && i < a->count; i++)
+        if (!isnan(a->value[i]) && !(sign * a->value[i] <= sign * most)) most = a->value[i];
+    return most;
+}
+
+static void moments_table(FILE *out, const nsamp_result *r) {
+    const column mean = find_column(r, "moments", "mean"), var = find_column(r, "moments", "var");
+    const column tau = find_column(r, "moments", "tau");
+    const nsamp_result_array *rhat = nsamp_result_find(r, "moments", "rhat"),
+                             *ess = nsamp_result_find(r, "moments", "ess");
+    const column *const columns[] = {&mean, &var, &tau};
+    fprintf(out, "\n%6s", "dim");
+    for (size_t k = 0; k < 3; k++)
+        header(out, columns[k]);
+    fprintf(out, " %8s %9s\n", "R-hat", "ESS");
+    for (size_t i = 0; i < r->dim && i < ROWS; i++) {
+        fprintf(out, "%6zu", i);
+        for (size_t k = 0; k < 3; k++)
+            estimate(out, at(columns[k]->value, i), at(columns[k]->se, i), at(columns[k]->exact, i),
+                     columns[k]->exact);
+        fprintf(out, " %8.4f %9.4g\n", at(rhat, i), at(ess, i));
+    }
+    if (r->dim > ROWS) fprintf(out, "  ... and %zu more\n", r->dim - ROWS);
+    for (size_t k = 0; k < 3; k++)
+        worst_z(out, columns[k]);
+    fprintf(out, "  largest R-hat %.4f, nested %.4f; smallest ESS %.4g\n", extreme(rhat, 1.0),
+            extreme(nsamp_result_find(r, "moments", "rhat_nested"), 1.0), extreme(ess, -1.0));
+    const column offdiag = find_column(r, "moments", "offdiag");
+    if (offdiag.value && isfinite(offdiag.value->value[0])) {
+        fputs("  mean covariance of two coordinates", out);
+        estimate(out, at(offdiag.value, 0), at(offdiag.se, 0), at(offdiag.exact, 0), offdiag.exact);
+        fputs(offdiag.exact ? "  (exact, z)\n" : "\n", out);
+    }
+    if (nsamp_result_number(r, "moments", "half_batches") == 1.0)
+        fputs("  standard errors from half chains (fewer than 16 chains): too small unless tau is far below "
+              "half a run\n",
+              out);
+    if (*r->source) fprintf(out, "  exact: %s\n", r->source);
+}
+
+static bool ends_with(const char *text, const char *end) {
+    const size_t n = strlen(text), m = strlen(end);
+    return n >= m && !strcmp(text + n - m, end);
+}
+
+static void statistics_table(FILE *out, const nsamp_result *r) {
+    bool any = false;
+    for (size_t k = 0; k < r->count; k++) {
+        const nsamp_result_array *a = &r->arrays[k];
+        if (strcmp(a->group, "statistics") != 0 || ends_with(a->name, "_se") ||
+            ends_with(a->name, "_exact") || !a->rank || !a->count)
+            continue;
+        if (!any) fputs("\nstatistics of the system\n", out);
+        any = true;
+        const column c = find_column(r, "statistics", a->name);
+        double sum = 0.0;
+        for (size_t i = 0; i < a->count; i++)
+            sum += a->value[i] / (double)a->count;
+        fprintf(out, "  %s%s%s%s", a->name, *a->unit ? " (" : "", a->unit, *a->unit ? ")" : "");
+        if (a->count == 1)
+            estimate(out, sum, at(c.se, 0), at(c.exact, 0), c.exact);
+        else
+            fprintf(out, ": %zu entries, mean %.5g, %.5g to %.5g", a->count, sum, extreme(a, -1.0),
+                    extreme(a, 1.0));
+        fputc('\n', out);
+        if (a->count > 1) worst_z(out, &c);
+    }
+}
+
+static void coordinates_line(FILE *out, const nsamp_result *r, const char *group, const char *name,
+                             const char *title) {
+    const column c = find_column(r, group, name);
+    if (!c.value) return;
+    fprintf(out, "  %s", title);
+    for (size_t i = 0; i < c.value->count && i < 4; i++) {
+        fprintf(out, "%s%.4g", i ? ", " : " ", c.value->value[i]);
+        if (c.se) fprintf(out, " +- %.2g", at(c.se, i));
+    }
+    fputs(c.value->count > 4 ? ", ...\n" : "\n", out);
+}
+
+static void draws_table(FILE *out, const nsamp_result *r, const char *note) {
+    if (!nsamp_result_find(r, "draws", "draws")) return;
+    fprintf(out, "\nstored draws (%.0f of each of %.0f chains)\n", nsamp_result_number(r, "draws", "draws"),
+            nsamp_result_number(r, "draws", "chains"));
+    coordinates_line(out, r, "draws", "excess_kurtosis", "excess kurtosis");
+    coordinates_line(out, r, "draws", "tau_steps", "autocorrelation time, steps");
+    coordinates_line(out, r, "distances", "kl", "KL(draws || target), nats");
+    coordinates_line(out, r, "distances", "ks", "Kolmogorov-Smirnov");
+    coordinates_line(out, r, "distances", "w1", "Wasserstein-1 of the marginals");
+    coordinates_line(out, r, "distances", "w1_floor", "  between exact draws, as many");
+    coordinates_line(out, r, "distances", "frechet", "Frechet distance, squared");
+    coordinates_line(out, r, "distances", "frechet_floor", "  between exact draws, as many");
+    if (*note) fprintf(out, "  no distance to the target: %s\n", note);
+}
+
+static void write_table(FILE *out, const nsamp_result *r, const char *note) {
+    fprintf(out, "%s: %s on %s, dimension %zu\n", r->path, nsamp_job_text(r->job, NSAMP_KEY_system_name),
+            nsamp_job_text(r->job, NSAMP_KEY_target_name), r->dim);
+    fprintf(out, "%.0f chains, %.0f steps each, %.0f diverged", nsamp_result_number(r, "moments", "chains"),
+            nsamp_result_number(r, "moments", "steps"), nsamp_result_number(r, "moments", "diverged"));
+    if (nsamp_result_number(r, "moments", "diverged") > 0.0)
+        fprintf(out, " (first: chain %.0f at step %.0f)",
+                nsamp_result_number(r, "moments", "first_bad_chain"),
+                nsamp_result_number(r, "moments", "first_bad_step"));
+    fprintf(out, "; moments of %.0f samples a chain, every %.0f steps\n",
+            nsamp_result_number(r, "moments", "samples_per_chain"),
+            nsamp_result_number(r, "moments", "accumulate_every"));
+    moments_table(out, r);
+    statistics_table(out, r);
+    draws_table(out, r, note);
+}
+
+nsamp_status nsamp_report(const char *path, bool json, char **text, nsamp_error *err) {
+    nsamp_result *r;
+    nsamp_error why = {0};
+    size_t length;
+    *text = NULL;
+    const nsamp_status status = nsamp_result_open(path, &r, err);
+    if (status) return status;
+    const nsamp_status compared = nsamp_compare(r, &why);
+    FILE *out = compared == NSAMP_EINTERNAL ? NULL : open_memstream(text, &length);
+    if (out) (json ? write_json : write_table)(out, r, why.text);
+    const bool written = out && !ferror(out);
+    if (out) fclose(out);
+    nsamp_result_close(r);
+    if (written) return NSAMP_OK;
+    free(*text);
+    *text = NULL;
+    if (compared == NSAMP_EINTERNAL) return nsamp_fail(err, compared, "%s", why.text);
+    return nsamp_fail(err, NSAMP_ENOMEM, "%s: no memory for the report", path);
+}
