@@ -2,9 +2,10 @@
  * one; the tables are chosen between at run time by src/host/engine. All give the same bits. */
 #include "kernels/kernel.h"
 #include "kernels/systems/langevin_equi.h"
+#include "kernels/systems/mh_spiking.h"
 
 /* Lanes a tile. */
-enum { NSAMP_LANES_langevin_equi = 16 };
+enum { NSAMP_LANES_langevin_equi = 16, NSAMP_LANES_mh_spiking = 64 };
 
 /* Every kernel is compiled for 10 and for 7 rounds: in each copy tile->noise.rounds is a constant, the rounds unroll and
  * the loops over lanes vectorise. Systems write key.rounds and see nothing of this. The copy of the tile also tells the

@@ -1,0 +1,262 @@
+/* mh_spiking.c: builds the spiking Metropolis-Hastings network: Gamma, whitened tables, start. */
+#include "systems/mh_spiking.h"
+
+#include <float.h>
+#include <lapacke.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "kernels/systems/mh_spiking.h"
+
+/* ---- Sigma^(1/2) and its inverse
+ * ---------------------------------------------------------------------------- */
+
+typedef struct nsamp_roots {
+    double a, b, inverse_a, inverse_b; /* a I + b 1 1^T */
+    double *root, *inverse;            /* [p * p]; NULL when equicorrelated */
+} nsamp_roots;
+
+static void roots_equicorrelated(size_t p, double variance, double rho, nsamp_roots *r) {
+    double small = sqrt(variance * (1.0 - rho)), large = sqrt(variance * (1.0 + ((double)p - 1.0) * rho));
+    r->a = small;
+    r->b = (large - small) / (double)p;
+    r->inverse_a = 1.0 / small;
+    r->inverse_b = (1.0 / large - 1.0 / small) / (double)p;
+}
+
+/* Symmetric roots by the eigenvectors of cov. */
+static nsamp_status roots_general(size_t p, const double *cov, nsamp_roots *r, nsamp_error *err) {
+    double *vectors = malloc(p * p * sizeof(double)), *values = malloc(p * sizeof(double));
+    r->root = calloc(p * p, sizeof(double));
+    r->inverse = calloc(p * p, sizeof(double));
+    nsamp_status status = NSAMP_OK;
+    if (!vectors || !values || !r->root || !r->inverse) {
+        status = nsamp_fail(err, NSAMP_ENOMEM,
+                            "mh-spiking: no memory for the square root of a %zu x %zu covariance", p, p);
+    } else {
+        memcpy(vectors, cov, p * p * sizeof(double));
+        int info =
+            (int)LAPACKE_dsyevd(LAPACK_ROW_MAJOR, 'V', 'L', (lapack_int)p, vectors, (lapack_int)p, values);
+        if (info != 0 || !(values[0] > 0.0))
+            status = nsamp_fail(
+                err, NSAMP_EUSAGE,
+                "mh-spiking: the target's covariance is not positive definite (smallest eigenvalue %g)",
+                info ? NAN : values[0]);
+        for (size_t k = 0; k < p && !status; k++) {
+            double root = sqrt(values[k]);
+            for (size_t i = 0; i < p; i++) {
+                for (size_t j = 0; j < p; j++) {
+                    double product = vectors[i * p + k] * vectors[j * p + k];
+                    r->root[i * p + j] += root * product;
+                    r->inverse[i * p + j] += product / root;
+                }
+            }
+        }
+    }
+    free(vectors);
+    free(values);
+    return status;
+}
+
+/* y = (a I + b 1 1^T) x, or matrix x; y must not be x. */
+static void apply_root(size_t p, double a, double b, const double *matrix, const double *x, double *y) {
+    double sum = 0.0;
+    for (size_t i = 0; i < p; i++)
+        sum += x[i];
+    for (size_t i = 0; i < p; i++) {
+        y[i] = a * x[i] + b * sum;
+        if (matrix) {
+            y[i] = 0.0;
+            for (size_t j = 0; j < p; j++)
+                y[i] += matrix[i * p + j] * x[j];
+        }
+    }
+}
+
+/* ---- the parameter block
+ * ------------------------------------------------------------------------------------ */
+
+/* Column j of A [p]: normals of variance scale, a pure function of the weight seed. */
+static void draw_column(const nsamp_mh_network *net, size_t j, double *a) {
+    nsamp_noise_key key = nsamp_noise_key_of(net->weight_seed, 10);
+    double sd = sqrt(net->scale);
+    for (size_t i = 0; i < net->dim; i += 4) {
+        float z[4];
+        nsamp_normals4(key, NSAMP_PURPOSE_WEIGHTS, (uint32_t)j, 0, (uint32_t)(i / 4), z);
+        for (size_t k = i; k < i + 4 && k < net->dim; k++)
+            a[k] = sd * (double)z[k - i];
+    }
+}
+
+static nsamp_status check_network(const nsamp_mh_network *net, nsamp_error *err) {
+    if (net->neurons < 2 || net->neurons % 2 || net->neurons > UINT32_MAX)
+        return nsamp_fail(err, NSAMP_EUSAGE,
+                          "system.neurons = %zu: must be even and at least 2, for Gamma = [A, -A]",
+                          net->neurons);
+    if ((double)net->neurons / 2 * (double)net->dim > 2147483647.0)
+        return nsamp_fail(err, NSAMP_EUSAGE,
+                          "system.neurons = %zu: half of it times target.dim = %zu must be below 2^31",
+                          net->neurons, net->dim);
+    if (net->leak && !(net->dt_ms < net->tau_ms))
+        return nsamp_fail(err, NSAMP_EUSAGE, "system.dt_ms = %g: must be below system.tau_ms = %g",
+                          net->dt_ms, net->tau_ms);
+    if (!net->cov &&
+        !(net->variance > 0.0 && net->rho < 1.0 && 1.0 + ((double)net->dim - 1.0) * net->rho > 0.0))
+        return nsamp_fail(err, NSAMP_EUSAGE,
+                          "mh-spiking: target.rho = %g, target.variance = %g is not a covariance", net->rho,
+                          net->variance);
+    return NSAMP_OK;
+}
+
+static nsamp_status make_params(const nsamp_mh_network *net, const nsamp_roots *roots, nsamp_model *model,
+                                nsamp_error *err) {
+    const size_t p = net->dim, half = net->neurons / 2, word = sizeof(float);
+    nsamp_mh_spiking_params head = {.dim = (uint32_t)p,
+                                    .neurons = (uint32_t)net->neurons,
+                                    .counts = net->counts,
+                                    .equi = net->cov == NULL};
+    const double eta = net->leak ? net->dt_ms / net->tau_ms : 0.0;
+    head.keep = (float)(1.0 - eta);
+    head.gain = (float)net->gain;
+    head.root_a = (float)roots->a;
+    head.root_b = (float)roots->b;
+    head.burn_in = net->burn_in;
+    head.weight_offset = (sizeof head + 63) / 64 * 64;
+    head.energy_offset = head.weight_offset + half * p * word;
+    head.shift_offset = head.energy_offset + half * word;
+    head.mean_offset = head.shift_offset + p * word;
+    head.root_offset = head.mean_offset + p * word;
+    const size_t bytes = head.root_offset + (net->cov ? p * p * word : 0);
+    double *column = malloc(2 * p * sizeof(double));
+    if (!column || posix_memalign(&model->params, 64, (bytes + 63) / 64 * 64)) {
+        free(column);
+        model->params = NULL;
+        return nsamp_fail(err, NSAMP_ENOMEM, "mh-spiking: no memory for %zu bytes of weights", bytes);
+    }
+    model->params_bytes = (bytes + 63) / 64 * 64;
+    memset(model->params, 0, model->params_bytes);
+    memcpy(model->params, &head, sizeof head);
+    char *base = model->params;
+    float *weight = (float *)(base + head.weight_offset), *energy = (float *)(base + head.energy_offset);
+    float *shift = (float *)(base + head.shift_offset), *mean = (float *)(base + head.mean_offset);
+    float *root = (float *)(base + head.root_offset);
+    const nsamp_mh_extra *extra = model->extra;
+    double largest = 0.0;
+    for (size_t j = 0; j < half; j++) {
+        double square = 0.0;
+        draw_column(net, j, column);
+        if (!net->natural)
+            apply_root(p, roots->inverse_a, roots->inverse_b, roots->inverse, column, column + p);
+        for (size_t i = 0; i < p; i++) {
+            weight[j * p + i] = (float)column[net->natural ? i : p + i];
+            square += (double)weight[j * p + i] * weight[j * p + i];
+        }
+        energy[j] = (float)(net->gain * square / 2.0);
+        largest = fmax(largest, isfinite(square) ? net->gain * square : INFINITY);
+    }
+    for (size_t i = 0; i < p; i++) {
+        shift[i] = (float)(-eta * extra->inverse_mean[i]);
+        mean[i] = net->mean ? (float)net->mean[i] : 0.0f;
+        for (size_t k = 0; net->cov && k < p; k++)
+            root[i * p + k] = (float)roots->root[i * p + k];
+    }
+    free(column);
+    if (largest > FLT_MAX)
+        return nsamp_fail(
+            err, NSAMP_EUSAGE,
+            "system.scale = %g: with this target and system.gain = %g, spikes are too large for float32",
+            net->scale, net->gain);
+    return NSAMP_OK;
+}
+
+/* ---- start
+ * -------------------------------------------------------------------------------------------------- */
+
+static void start(const nsamp_model *model, nsamp_noise_key key, uint32_t chain, float *state) {
+    const nsamp_mh_extra *extra = model->extra;
+    const nsamp_mh_network *net = &extra->net;
+    const size_t p = net->dim;
+    const double scale = net->start == NSAMP_MH_TARGET ? 1.0 / sqrt(net->gain) : net->start_scale;
+    double sum = 0.0;
+    double *z = malloc(p * sizeof(double));
+    for (size_t i = 0; i < p; i++)
+        state[i] = NAN;
+    if (!z) return; /* not finite: the chain is flagged in its first step */
+    for (size_t i = 0; i < p; i += 4) {
+        float normal[4];
+        nsamp_words w = nsamp_draw_words(key, NSAMP_PURPOSE_START, chain, 0, (uint32_t)(i / 4));
+        nsamp_normals4(key, NSAMP_PURPOSE_START, chain, 0, (uint32_t)(i / 4), normal);
+        for (size_t k = i; k < i + 4 && k < p; k++) {
+            double uniform = 2.0 * (double)nsamp_uniform(w.w[k - i]) - 1.0;
+            z[k] = net->start == NSAMP_MH_ZERO
+                       ? 0.0
+                       : scale * (net->start == NSAMP_MH_UNIFORM ? uniform : (double)normal[k - i]);
+            sum += z[k];
+        }
+    }
+    for (size_t i = 0; i < p; i++) {
+        double v = extra->inverse_a * z[i] + extra->inverse_b * sum;
+        if (extra->inverse_root) {
+            v = 0.0;
+            for (size_t j = 0; j < p; j++)
+                v += extra->inverse_root[i * p + j] * z[j];
+        }
+        state[i] = (float)(net->start == NSAMP_MH_TARGET ? z[i] : v - extra->inverse_mean[i]);
+    }
+    for (size_t i = p; i < model->state_len; i++)
+        state[i] = 0.0f;
+    free(z);
+}
+
+/* ---- the model
+ * ---------------------------------------------------------------------------------------------- */
+
+static void destroy(nsamp_model *model) {
+    nsamp_mh_extra *extra = model->extra;
+    if (!extra) return;
+    free(extra->inverse_mean);
+    free(extra->inverse_root);
+    free(extra);
+    model->extra = NULL;
+}
+
+nsamp_status nsamp_mh_model(const nsamp_mh_network *net, nsamp_model *model, nsamp_error *err) {
+    nsamp_roots roots = {0};
+    nsamp_status status = check_network(net, err);
+    if (status) return status;
+    const size_t p = net->dim;
+    nsamp_mh_extra *extra = calloc(1, sizeof *extra);
+    model->extra = extra;
+    model->destroy = destroy;
+    if (!extra || !(extra->inverse_mean = calloc(p, sizeof(double))))
+        return nsamp_fail(err, NSAMP_ENOMEM, "mh-spiking: no memory for dimension %zu", p);
+    extra->net = *net;
+    extra->net.mean = extra->net.cov = NULL;
+    if (net->cov)
+        status = roots_general(p, net->cov, &roots, err);
+    else
+        roots_equicorrelated(p, net->variance, net->rho, &roots);
+    if (!status) {
+        extra->inverse_a = roots.inverse_a;
+        extra->inverse_b = roots.inverse_b;
+        if (net->mean)
+            apply_root(p, roots.inverse_a, roots.inverse_b, roots.inverse, net->mean, extra->inverse_mean);
+        status = make_params(net, &roots, model, err);
+    }
+    extra->inverse_root = roots.inverse;
+    free(roots.root);
+    if (status) return status;
+    model->system = "mh-spiking";
+    model->kernel = NSAMP_KERNEL_mh_spiking;
+    model->dim = p;
+    model->state_len = p + (net->counts ? net->neurons : 0);
+    model->scratch_bytes = NSAMP_MH_SPIKING_SCRATCH(64, p);
+    model->draws = 2;
+    model->flops = 6.0 * (double)p;
+    model->sum_moments = !net->cov;
+    model->start = start;
+    model->statistics = net->counts ? nsamp_mh_statistics : NULL;
+    return nsamp_mh_law(net, model, err);
+}
