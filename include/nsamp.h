@@ -112,7 +112,8 @@ nsamp_status nsamp_plan_run(nsamp_plan *plan, nsamp_progress_fn *progress, void 
 void nsamp_plan_destroy(nsamp_plan *plan);
 
 /* Moments over all chains that did not diverge and all accumulated steps after burn-in. Arrays are [D] and owned
- * by the plan; NaN where unknown. exact_* is the law of the discretised dynamics, NULL where none is known. */
+ * by the plan; NaN where unknown. exact_* is the law of the discretised dynamics, NULL where none is known;
+ * exact_tau is what a run of this length, sampled at this interval, measures in expectation. */
 typedef struct nsamp_summary {
     size_t dim;
     uint64_t chains, diverged, steps, samples_per_chain, accumulate_every;

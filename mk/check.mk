@@ -6,7 +6,7 @@ $(BUILD)/tests/api_example: include/nsamp.h $(BUILD)/libnsamp.a
 	@mkdir -p $(@D)
 	@sed -n '/^ \*     #include <nsamp.h>/,/^ \*     }$$/p' include/nsamp.h | sed 's/^ \*     //; s/^ \*$$//' > $@.c
 	$(Q)$(CC) -std=c11 $(WARN) $(SANFLAGS) -fopenmp -Iinclude -o $@ $@.c $(BUILD)/libnsamp.a $(LIBS) $(CUDA_LIBS)
-API_EXAMPLE := $(BUILD)/tests/api_example
+TEST_EXTRA += $(BUILD)/tests/api_example
 
 ## make check      install what is missing, build, run all tests; the last line says how many passed
 check:

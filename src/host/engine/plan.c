@@ -261,6 +261,7 @@ void nsamp_plan_destroy(nsamp_plan *p) {
     nsamp_job_destroy(p->job);
     free(p->batch.state);
     free(p->batch.first_bad);
+    free(p->exact_tau);
     free(p->checkpoint_path);
     free(p->spool_path);
     free(p);

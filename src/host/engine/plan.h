@@ -21,7 +21,8 @@ struct nsamp_plan {
     bool ran;
     nsamp_statistic *statistics; /* of the system, after the run */
     size_t nstatistics;
-    double seconds; /* wall time of the steps, earlier parts of a resumed run included */
+    double *exact_tau; /* [D] of the summary; NULL */
+    double seconds;    /* wall time of the steps, earlier parts of a resumed run included */
     nsamp_summary summary;
     char text[4096];
 };

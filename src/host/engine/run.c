@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "io/output.h"
+#include "stats/laws.h"
 
 /* Seconds a block of steps should take: how soon a stop is noticed, how often progress is told. */
 static const double BLOCK_SECONDS = 0.2;
@@ -28,16 +29,18 @@ nsamp_status nsamp_plan_start(nsamp_plan *p, nsamp_error *err) {
 #pragma omp parallel
     {
         float *one = malloc(S * sizeof *one);
+        double *x = malloc(p->model->dim * sizeof *x);
 #pragma omp for schedule(static)
         for (uint64_t tile = 0; tile < b->tiles; tile++)
-            for (size_t l = 0; one && l < L; l++) {
-                p->model->start(p->model, b->noise, (uint32_t)(tile * L + l), one);
+            for (size_t l = 0; one && x && l < L; l++) {
+                p->model->start(p->model, b->noise, (uint32_t)(tile * L + l), x, one);
                 for (size_t i = 0; i < S; i++)
                     b->state[(tile * S + i) * L + l] = one[i];
             }
 #pragma omp atomic
-        failed += one == NULL;
+        failed += !one || !x;
         free(one);
+        free(x);
     }
     return failed ? nsamp_fail(err, NSAMP_ENOMEM, "out of memory for start states") : NSAMP_OK;
 }
@@ -135,6 +138,21 @@ static nsamp_status steps(nsamp_plan *p, run_state *r, nsamp_progress_fn *progre
     return status;
 }
 
+/* What this run measures of the autocorrelation times, in expectation: [D], or NULL where the law does not
+ * say. */
+static const double *expected_tau(nsamp_plan *p) {
+    const nsamp_law *law = &p->model->law;
+    const nsamp_summary *s = &p->summary;
+    if (!law->mode_tau || s->samples_per_chain < 2) return NULL;
+    p->exact_tau = calloc(s->dim, sizeof *p->exact_tau);
+    for (size_t j = 0; p->exact_tau && j < law->modes; j++) {
+        const double tau = nsamp_tau_observed(law->mode_tau[j], s->accumulate_every, s->samples_per_chain);
+        for (size_t i = 0; i < s->dim; i++)
+            p->exact_tau[i] += law->mode_share[i * law->modes + j] * tau;
+    }
+    return p->exact_tau;
+}
+
 static void summarise(nsamp_plan *p) {
     nsamp_summary *s = &p->summary;
     const nsamp_law *law = &p->model->law;
@@ -144,7 +162,7 @@ static void summarise(nsamp_plan *p) {
     s->seconds = p->seconds;
     s->exact_mean = law->mean;
     s->exact_var = law->var;
-    s->exact_tau = law->tau;
+    s->exact_tau = expected_tau(p);
     s->exact_cov = law->cov;
     s->exact_offdiag = law->offdiag;
 }

@@ -1,5 +1,5 @@
-/* model.h: a system made ready for the engine: kernel, parameter block, start, law. One file here for each system
- * reads the job and the target and fills this in; the step itself is in src/kernels/systems/. */
+/* model.h: a system made ready for the engine: kernel, parameter block, start, law. One file here for each
+ * system reads the job and the target and fills this in; the step itself is in src/kernels/systems/. */
 #ifndef NSAMP_HOST_MODEL_H
 #define NSAMP_HOST_MODEL_H
 
@@ -9,39 +9,49 @@
 
 typedef struct nsamp_model nsamp_model;
 
-/* What the kernel's output must obey, exactly, at stationarity of the *discretised* dynamics; NULL or NaN where no
- * exact value is known. Arrays are malloc'ed, owned by the model. */
+/* What the kernel's output must obey, exactly, at stationarity of the *discretised* dynamics; NULL or NaN
+ * where no exact value is known. Arrays are malloc'ed, owned by the model. */
 typedef struct nsamp_law {
     double *mean, *var; /* [D] */
     double *cov;        /* [D * D] */
     double offdiag;     /* covariance of two coordinates where it is the same for all pairs; else NaN */
-    double *tau;        /* [D] integrated autocorrelation time, steps */
-    char source[256];   /* one line: what these are ("exact Euler covariance, spiking.md...": in words a reader knows) */
+    double *tau;        /* [D] integrated autocorrelation time, steps, of an endless run */
+    /* The autocorrelation of coordinate i is the sum over modes j of share[i * modes + j] times an
+     * exponential of integrated time mode_tau[j]: what a run of finite length measures follows from it. NULL
+     * where unknown. */
+    size_t modes;
+    double *mode_tau, *mode_share; /* [modes], [D * modes] */
+    char source[256]; /* one line: what these are ("exact Euler covariance, spiking.md...": in words a reader
+                         knows) */
 } nsamp_law;
 
 struct nsamp_model {
     const char *system; /* "langevin" */
     nsamp_kernel_id kernel;
-    const nsamp_cpu_kernel *host_kernel; /* product kernels, which are host code: used instead of the table; or NULL */
-    size_t dim;          /* D */
-    size_t state_len;    /* S */
-    size_t draws;        /* normals (or words) a chain-step, for the plan's estimate */
-    double flops;        /* floating-point operations a chain-step, noise not counted */
-    void *params;        /* flat block, 64-byte aligned (posix_memalign) */
+    const nsamp_cpu_kernel
+        *host_kernel; /* product kernels, which are host code: used instead of the table; or NULL */
+    size_t dim;       /* D */
+    size_t state_len; /* S */
+    size_t draws;     /* normals (or words) a chain-step, for the plan's estimate */
+    double flops;     /* floating-point operations a chain-step, noise not counted */
+    void *params;     /* flat block, 64-byte aligned (posix_memalign) */
     size_t params_bytes;
     size_t scratch_bytes; /* a thread, for lanes lanes */
     uint32_t lanes;       /* for product kernels: the plan's tile; otherwise the kernel's */
     bool sum_moments;     /* accumulate the variance of the sum over coordinates: off-diagonal in O(D) */
     char why[512];        /* which kernel or path, and why: printed by the plan */
     nsamp_law law;
-    /* Initial state of one chain -> state [S], stride 1, from noise of NSAMP_PURPOSE_START. */
-    void (*start)(const nsamp_model *model, nsamp_noise_key key, uint32_t chain, float *state);
-    /* Statistics of the system from final states; fills *list (caller frees through nsamp_statistics_free). NULL: none.
-     * states: [C][S], one chain after the other. */
+    int start_kind; /* systems/start.h */
+    double start_scale;
+    /* Initial state of one chain -> state [S], stride 1, from noise of NSAMP_PURPOSE_START. x [D]: scratch.
+     */
+    void (*start)(const nsamp_model *model, nsamp_noise_key key, uint32_t chain, double *x, float *state);
+    /* Statistics of the system from final states; fills *list (caller frees through nsamp_statistics_free).
+     * NULL: none. states: [C][S], one chain after the other. */
     nsamp_status (*statistics)(const nsamp_model *model, const float *states, uint64_t chains, uint64_t steps,
                                nsamp_statistic **list, size_t *count, nsamp_error *err);
-    nsamp_target *target; /* owned; may be NULL */
-    void *extra;          /* the system's own, freed by destroy */
+    nsamp_target *target;                /* owned; may be NULL */
+    void *extra;                         /* the system's own, freed by destroy */
     void (*destroy)(nsamp_model *model); /* frees extra; NULL: nothing to free */
 };
 
@@ -51,7 +61,8 @@ void nsamp_model_destroy(nsamp_model *model);
 void nsamp_statistics_free(nsamp_statistic *list, size_t count);
 
 /* One builder a system, listed in kernels/systems.def. The model is zeroed, with law.offdiag NaN. */
-#define NSAMP_SYSTEM(name) nsamp_status nsamp_build_##name(const nsamp_job *job, nsamp_model *model, nsamp_error *err);
+#define NSAMP_SYSTEM(name)                                                                                   \
+    nsamp_status nsamp_build_##name(const nsamp_job *job, nsamp_model *model, nsamp_error *err);
 #include "kernels/systems.def"
 #undef NSAMP_SYSTEM
 

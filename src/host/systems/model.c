@@ -1,0 +1,57 @@
+/* model.c: from the name of a system in the job to its builder. The list is kernels/systems.def. */
+#include "systems/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+
+typedef nsamp_status builder(const nsamp_job *job, nsamp_model *model, nsamp_error *err);
+
+static const struct {
+    const char *name; /* underscores for the hyphens of the job */
+    builder *build;
+} systems[] = {
+#define NSAMP_SYSTEM(name) {#name, nsamp_build_##name},
+#include "kernels/systems.def"
+#undef NSAMP_SYSTEM
+};
+
+static bool same_name(const char *job, const char *system) {
+    for (; *job && *system; job++, system++)
+        if (*job != *system && !(*job == '-' && *system == '_')) return false;
+    return *job == *system;
+}
+
+nsamp_status nsamp_model_create(const nsamp_job *job, nsamp_model **model, nsamp_error *err) {
+    *model = NULL;
+    const char *wanted = nsamp_job_text(job, NSAMP_KEY_system_name);
+    for (size_t i = 0; i < sizeof systems / sizeof *systems; i++) {
+        if (!same_name(wanted, systems[i].name)) continue;
+        nsamp_model *m = calloc(1, sizeof *m);
+        if (!m) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+        m->law.offdiag = NAN;
+        nsamp_status status = systems[i].build(job, m, err);
+        if (status)
+            nsamp_model_destroy(m);
+        else
+            *model = m;
+        return status;
+    }
+    return nsamp_job_fail(job, NSAMP_KEY_system_name, err, "not in this build");
+}
+
+void nsamp_model_destroy(nsamp_model *m) {
+    if (!m) return;
+    if (m->destroy) m->destroy(m);
+    nsamp_target_destroy(m->target);
+    free(m->law.mean);
+    free(m->law.var);
+    free(m->law.cov);
+    free(m->law.tau);
+    free(m->law.mode_tau);
+    free(m->law.mode_share);
+    free(m->params);
+    free(m);
+}

@@ -1,0 +1,312 @@
+/* test_engine.c: what the engine promises: a chain's bits depend on its number, the seed and the step alone;
+ * a stopped run goes on as if it had not stopped; a diverged chain harms no other. Kernels and laws are
+ * tested elsewhere. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "engine/plan.h"
+
+static char folder[64];
+
+static int make_folder(void **state) {
+    (void)state;
+    strcpy(folder, "/tmp/nsamp-engine-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    char command[96];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+/* A small equicorrelated job plus "key=value" settings, NULL-terminated. */
+static nsamp_job *job_of(const char *const *settings) {
+    static const char *const common[] = {"system.name=langevin",
+                                         "target.name=equicorrelated",
+                                         "target.dim=9",
+                                         "target.rho=0.6",
+                                         "run.steps=200",
+                                         "run.burn_in=20",
+                                         "run.chains=300",
+                                         "run.seed=5",
+                                         NULL};
+    nsamp_error err = {0};
+    nsamp_job *job = nsamp_job_create();
+    assert_non_null(job);
+    for (int pass = 0; pass < 2; pass++)
+        for (const char *const *s = pass ? settings : common; *s; s++) {
+            char key[128];
+            const char *eq = strchr(*s, '=');
+            snprintf(key, sizeof key, "%.*s", (int)(eq - *s), *s);
+            if (nsamp_job_set(job, key, eq + 1, &err)) fail_msg("%s", err.text);
+        }
+    return job;
+}
+
+static nsamp_plan *plan_of(const char *const *settings) {
+    nsamp_error err = {0};
+    nsamp_job *job = job_of(settings);
+    nsamp_plan *plan = NULL;
+    if (nsamp_plan_create(job, &plan, &err)) fail_msg("%s", err.text);
+    nsamp_job_destroy(job);
+    return plan;
+}
+
+static nsamp_plan *run_of(const char *const *settings) {
+    nsamp_error err = {0};
+    nsamp_plan *plan = plan_of(settings);
+    if (nsamp_plan_run(plan, NULL, NULL, &err)) fail_msg("%s", err.text);
+    return plan;
+}
+
+static float state_at(const nsamp_plan *p, uint64_t chain, size_t i) {
+    const size_t L = p->batch.lanes;
+    return p->batch.state[((chain / L) * p->model->state_len + i) * L + chain % L];
+}
+
+static void assert_same_states(const nsamp_plan *a, const nsamp_plan *b, uint64_t chains) {
+    assert_int_equal(a->model->state_len, b->model->state_len);
+    for (uint64_t c = 0; c < chains; c++)
+        for (size_t i = 0; i < a->model->state_len; i++) {
+            const float x = state_at(a, c, i), y = state_at(b, c, i);
+            if (memcmp(&x, &y, sizeof x))
+                fail_msg("chain %llu, number %zu: %a against %a", (unsigned long long)c, i, x, y);
+        }
+}
+
+static void assert_same_summary(const nsamp_plan *a, const nsamp_plan *b) {
+    const nsamp_summary *s = nsamp_plan_summary(a), *t = nsamp_plan_summary(b);
+    const size_t bytes = s->dim * sizeof(double);
+    assert_int_equal(s->dim, t->dim);
+    assert_memory_equal(s->mean, t->mean, bytes);
+    assert_memory_equal(s->mean_se, t->mean_se, bytes);
+    assert_memory_equal(s->var, t->var, bytes);
+    assert_memory_equal(s->var_se, t->var_se, bytes);
+    assert_memory_equal(s->rhat, t->rhat, bytes);
+    assert_memory_equal(s->ess, t->ess, bytes);
+    assert_memory_equal(s->min, t->min, bytes);
+    assert_memory_equal(s->max, t->max, bytes);
+    if (s->cov) assert_memory_equal(s->cov, t->cov, bytes * s->dim);
+}
+
+/* Runs both and requires the same bits of states and moments. */
+static void assert_same_runs(const char *const *one, const char *const *two) {
+    nsamp_plan *a = run_of(one), *b = run_of(two);
+    assert_same_states(a, b, a->batch.chains);
+    assert_same_summary(a, b);
+    nsamp_plan_destroy(a);
+    nsamp_plan_destroy(b);
+}
+
+#define SET(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void test_threads(void **state) {
+    (void)state;
+    static const char *const geometry[] = {"system.geometry=naive", "system.geometry=natural"};
+    for (size_t g = 0; g < 2; g++) {
+        assert_same_runs(SET(geometry[g], "run.threads=1"), SET(geometry[g], "run.threads=2"));
+        assert_same_runs(SET(geometry[g], "run.threads=1"), SET(geometry[g], "run.threads=5"));
+    }
+}
+
+static void test_instruction_sets(void **state) {
+    (void)state;
+    static const char *const isa[] = {"run.isa=v3", "run.isa=v4"};
+    size_t compared = 0;
+    for (size_t i = 0; i < 2; i++) {
+        nsamp_error err = {0};
+        nsamp_plan *probe = NULL;
+        nsamp_job *job = job_of(SET(isa[i]));
+        nsamp_status status = nsamp_plan_create(job, &probe, &err);
+        nsamp_plan_destroy(probe);
+        nsamp_job_destroy(job);
+        if (status) {
+            print_message("%s: not on this processor\n", isa[i]);
+            continue;
+        }
+        assert_same_runs(SET("run.isa=base"), SET(isa[i]));
+        compared++;
+    }
+    if (!compared) skip();
+}
+
+static void test_chain_is_its_number(void **state) {
+    (void)state;
+    nsamp_plan *few = run_of(SET("run.chains=8")), *many = run_of(SET("run.chains=300"));
+    assert_same_states(few, many, 8);
+    const float a = state_at(few, 6, 0), b = state_at(few, 7, 0);
+    assert_true(a != b);
+    nsamp_plan_destroy(few);
+    nsamp_plan_destroy(many);
+}
+
+static void test_seed_matters(void **state) {
+    (void)state;
+    nsamp_plan *a = run_of(SET("run.seed=1")), *b = run_of(SET("run.seed=2"));
+    size_t same = 0;
+    for (uint64_t c = 0; c < 300; c++)
+        same += state_at(a, c, 0) == state_at(b, c, 0);
+    assert_true(same < 3);
+    nsamp_plan_destroy(a);
+    nsamp_plan_destroy(b);
+}
+
+/* The engine's blocks end at records: their places must not matter. */
+static void test_record_interval(void **state) {
+    (void)state;
+    char one[128], two[128];
+    snprintf(one, sizeof one, "output.file=%s/every7.nc", folder);
+    snprintf(two, sizeof two, "output.file=%s/every50.nc", folder);
+    assert_same_runs(SET("run.threads=2"), SET(one, "record.every=7", "record.chains=5"));
+    assert_same_runs(SET("run.threads=2"), SET(two, "record.every=50", "record.chains=300"));
+}
+
+/* Advancing in pieces by the backend interface equals advancing at once. */
+static void test_two_runs_are_one(void **state) {
+    (void)state;
+    nsamp_error err = {0};
+    nsamp_plan *whole = run_of(SET("run.start=normal")),
+               *parts = run_of(SET("run.start=normal", "run.steps=100", "run.burn_in=0"));
+    assert_int_equal(parts->backend->ops->advance(parts->backend, 100, 133, &err), NSAMP_OK);
+    assert_int_equal(parts->backend->ops->advance(parts->backend, 133, 200, &err), NSAMP_OK);
+    assert_int_equal(parts->backend->ops->fetch(parts->backend, &err), NSAMP_OK);
+    assert_same_states(whole, parts, 300);
+    nsamp_plan_destroy(whole);
+    nsamp_plan_destroy(parts);
+}
+
+static int stop_at_once(const nsamp_progress *progress, void *user) {
+    (void)user;
+    return progress->done < progress->total;
+}
+
+/* Stops again and again, resuming each time, until the run is through. */
+static void test_resume(void **state) {
+    (void)state;
+    char file[128], other[128];
+    snprintf(file, sizeof file, "output.file=%s/broken.nc", folder);
+    snprintf(other, sizeof other, "output.file=%s/whole.nc", folder);
+    const char *const settings[] = {
+        file, "run.resume=yes", "run.chains=4000", "target.dim=64", "run.steps=3000", "record.every=500",
+        NULL};
+    nsamp_plan *whole = run_of(
+                   SET(other, "run.chains=4000", "target.dim=64", "run.steps=3000", "record.every=500")),
+               *broken = NULL;
+    int stops = 0;
+    for (;;) {
+        nsamp_error err = {0};
+        broken = plan_of(settings);
+        nsamp_status status = nsamp_plan_run(broken, stop_at_once, NULL, &err);
+        if (status == NSAMP_OK) break;
+        if (status != NSAMP_STOPPED || ++stops > 100) fail_msg("%s", err.text);
+        nsamp_plan_destroy(broken);
+    }
+    assert_true(stops > 0);
+    assert_same_states(whole, broken, 4000);
+    assert_same_summary(whole, broken);
+    nsamp_plan_destroy(whole);
+    nsamp_plan_destroy(broken);
+    char left[128];
+    snprintf(left, sizeof left, "%s/broken.nc.ckpt", folder);
+    assert_int_not_equal(access(left, F_OK), 0);
+    snprintf(left, sizeof left, "%s/broken.nc.draws", folder);
+    assert_int_not_equal(access(left, F_OK), 0);
+}
+
+/* A checkpoint of another job is refused. */
+static void test_resume_of_another_job(void **state) {
+    (void)state;
+    char file[128];
+    snprintf(file, sizeof file, "output.file=%s/other.nc", folder);
+    nsamp_error err = {0};
+    nsamp_plan *plan = plan_of(SET(file, "run.chains=4000", "target.dim=64", "run.steps=100000"));
+    assert_int_equal(nsamp_plan_run(plan, stop_at_once, NULL, &err), NSAMP_STOPPED);
+    nsamp_plan_destroy(plan);
+    plan = plan_of(
+        SET(file, "run.resume=yes", "run.chains=4000", "target.dim=64", "run.steps=100000", "run.seed=6"));
+    assert_int_equal(nsamp_plan_run(plan, NULL, NULL, &err), NSAMP_EUSAGE);
+    nsamp_plan_destroy(plan);
+}
+
+/* One chain blows up: it is named, with its step, and the others keep their bits and their moments. */
+static void test_divergence(void **state) {
+    (void)state;
+    nsamp_error err = {0};
+    nsamp_plan *good = run_of(SET("run.chains=64")), *bad = plan_of(SET("run.chains=64"));
+    nsamp_model *model = bad->model;
+    assert_int_equal(nsamp_plan_run(bad, NULL, NULL, &err), NSAMP_OK);
+    const size_t L = bad->batch.lanes, S = model->state_len;
+    for (size_t i = 0; i < S; i++)
+        bad->batch.state[(5 / L * S + i) * L + 5 % L] = 3e38f;
+    bad->batch.state[(5 / L * S) * L + 5 % L] = INFINITY;
+    assert_int_equal(bad->backend->ops->advance(bad->backend, 200, 230, &err), NSAMP_OK);
+    assert_int_equal(bad->backend->ops->fetch(bad->backend, &err), NSAMP_OK);
+    assert_int_equal(good->backend->ops->advance(good->backend, 200, 230, &err), NSAMP_OK);
+    assert_int_equal(good->backend->ops->fetch(good->backend, &err), NSAMP_OK);
+    for (uint64_t c = 0; c < 64; c++) {
+        assert_int_equal(bad->batch.first_bad[c], c == 5 ? 200 : UINT64_MAX);
+        for (size_t i = 0; i < S && c != 5; i++)
+            assert_true(state_at(good, c, i) == state_at(bad, c, i));
+    }
+    nsamp_plan_destroy(good);
+    nsamp_plan_destroy(bad);
+}
+
+static void assert_refused(const char *const *settings, nsamp_status expected, const char *word) {
+    nsamp_error err = {0};
+    nsamp_plan *plan = NULL;
+    nsamp_job *job = job_of(settings);
+    assert_int_equal(nsamp_plan_create(job, &plan, &err), expected);
+    assert_null(plan);
+    if (!strstr(err.text, word)) fail_msg("'%s' does not name %s", err.text, word);
+    nsamp_job_destroy(job);
+}
+
+static void test_refusals(void **state) {
+    (void)state;
+    assert_refused(SET("run.burn_in=200"), NSAMP_EUSAGE, "run.burn_in");
+    assert_refused(SET("record.every=10"), NSAMP_EUSAGE, "output.file");
+    assert_refused(SET("record.every=181", "output.file=/tmp/x.nc"), NSAMP_EUSAGE, "record.every");
+    assert_refused(SET("run.noise_rounds=8"), NSAMP_EUSAGE, "7 or 10");
+    assert_refused(SET("run.chains=4000000000", "target.dim=1000000"), NSAMP_EUSAGE, "memory");
+    assert_refused(SET("run.accumulate_every=100"), NSAMP_EUSAGE, "accumulate_every");
+    assert_refused(SET("output.file=/nowhere/at/all/x.nc"), NSAMP_EUSAGE, "/nowhere/at/all");
+}
+
+static void test_walltime(void **state) {
+    (void)state;
+    char file[128];
+    snprintf(file, sizeof file, "output.file=%s/walltime.nc", folder);
+    nsamp_error err = {0};
+    nsamp_plan *plan = plan_of(SET(file, "run.max_walltime_s=0.3", "run.steps=100000000"));
+    assert_int_equal(nsamp_plan_run(plan, NULL, NULL, &err), NSAMP_STOPPED);
+    assert_true(plan->step > 0 && plan->step < plan->steps);
+    nsamp_plan_destroy(plan);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_instruction_sets),
+        cmocka_unit_test(test_chain_is_its_number),
+        cmocka_unit_test(test_seed_matters),
+        cmocka_unit_test(test_record_interval),
+        cmocka_unit_test(test_two_runs_are_one),
+        cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_resume_of_another_job),
+        cmocka_unit_test(test_divergence),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_walltime),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
