@@ -11,10 +11,10 @@ typedef struct nsamp_images {
     size_t m;               /* coordinates of each: data.pca */
     float *x;               /* [train][m] */
     float *x_held_out;      /* [held_out][m], behind x in one allocation; unused where held_out is 0 */
-    double *var;            /* [m]: variances of the training coordinates, descending; mean m^-1 sum is 1 */
+    double *var;            /* [m]: variances of the training coordinates, descending; of mean 1 */
     uint8_t *labels;        /* [train + held_out], or NULL where there is no label file */
     nsamp_pca *pca;
-    char source[512]; /* the image file that was read */
+    char source[4096]; /* the image file that was read */
 } nsamp_images;
 
 /* Reads data.images (and data.labels), or the MNIST names in data.dir (train-images-idx3-ubyte, else

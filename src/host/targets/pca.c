@@ -172,7 +172,9 @@ void nsamp_pca_inverse(const nsamp_pca *p, size_t count, const float *x, float *
             const size_t n = p->pixels - j0 < STRIP ? p->pixels - j0 : STRIP;
             double sum[STRIP] = {0};
             for (size_t k = 0; k < p->m; k++)
-                for (size_t j = 0; j < n; j++) sum[j] += (double)x[i * p->m + k] * p->components[k * p->pixels + j0 + j];
-            for (size_t j = 0; j < n; j++) points[i * p->pixels + j0 + j] = (float)(p->mean[j0 + j] + sum[j] / p->scale);
+                for (size_t j = 0; j < n; j++)
+                    sum[j] += (double)x[i * p->m + k] * p->components[k * p->pixels + j0 + j];
+            for (size_t j = 0; j < n; j++)
+                points[i * p->pixels + j0 + j] = (float)(p->mean[j0 + j] + sum[j] / p->scale);
         }
 }
