@@ -49,9 +49,10 @@ NSAMP_HD float nsamp_select(uint32_t mask, float a, float b) {
     return nsamp_float_of((nsamp_bits_of(a) & mask) | (nsamp_bits_of(b) & ~mask));
 }
 
-/* A loop over the lanes of a tile. On the CPU one iteration is one SIMD lane; on a GPU the thread is the lane. */
+/* A loop over the lanes of a tile. On the CPU one iteration is one SIMD lane. On a GPU a thread has one lane: the pointers
+ * of its nsamp_tile are already moved to it, so l is 0, L only the stride, and an array of one number a lane a register. */
 #ifdef __CUDA_ARCH__
-#define NSAMP_FOR_LANES(l, L) for (uint32_t l = threadIdx.x % (L), l##_once = 1; l##_once; l##_once = 0)
+#define NSAMP_FOR_LANES(l, L) for (uint32_t l = 0; l < 1; l++)
 #else
 #define NSAMP_PRAGMA(text)    _Pragma(#text)
 #define NSAMP_FOR_LANES(l, L) NSAMP_PRAGMA(omp simd) for (uint32_t l = 0; l < (L); l++)

@@ -19,7 +19,8 @@
 typedef struct nsamp_tile {
     float *state;          /* [S][L] in and out */
     uint32_t *bad;         /* [L]: 0, or 1 + offset (from step0) of the first step after which x is not finite */
-    void *scratch;         /* scratch_bytes of it, 64-byte aligned, one a thread; contents do not survive a call */
+    void *scratch;         /* scratch_bytes of it, 64-byte aligned, one a thread; contents do not survive a call. Rows of L
+                              32-bit numbers, as the state: on a GPU each lane is moved to its own column */
     uint32_t chain0;       /* global number of lane 0 */
     uint32_t lanes;        /* L */
     nsamp_noise_key noise; /* seed and rounds */

@@ -44,8 +44,8 @@ NSAMP_HD float nsamp_equi_update(const nsamp_langevin_equi_params *p, float u, f
     return nsamp_fma(p->c1, u, nsamp_fma(p->a, z, g));
 }
 
-/* n (1 to 4) coordinates from i of one lane of stride L; returns the partial sum that the geometry needs and adds u to
- * *all, which is finite if and only if they are. */
+/* n (1 to 4) coordinates from i of one lane of stride L; returns the partial sum that the geometry needs. Natural: adds 0 u
+ * to *all, which stays 0 if and only if all u are finite, whatever their order. */
 NSAMP_HD float nsamp_equi_block(const nsamp_langevin_equi_params *p, uint32_t natural, float *u, uint32_t L, uint32_t n,
                                 float g, const float z[4], float *all) {
     float s = 0.0f;
@@ -53,7 +53,7 @@ NSAMP_HD float nsamp_equi_block(const nsamp_langevin_equi_params *p, uint32_t na
         float x = nsamp_equi_update(p, u[k * L], g, z[k]);
         u[k * L] = x;
         s = k ? s + (natural ? z[k] : x) : (natural ? z[k] : x);
-        if (natural) *all += x;
+        if (natural) *all = nsamp_fma(x, 0.0f, *all);
     }
     return s;
 }
@@ -93,12 +93,12 @@ NSAMP_HD void nsamp_equi_steps(const nsamp_langevin_equi_params *p, uint32_t nat
             float s = part[l];
             if (natural) {
                 offset[l] = nsamp_fma(p->c1, offset[l], p->b * s);
-                all[l] += offset[l];
+                all[l] = nsamp_fma(offset[l], 0.0f, all[l]);
             } else {
                 sum[l] = s;
-                all[l] = s;
+                all[l] = s * 0.0f;
             }
-            uint32_t failed = !(all[l] - all[l] == 0.0f) & (t->bad[l] == 0);
+            uint32_t failed = (uint32_t)(all[l] != 0.0f) & (uint32_t)(t->bad[l] == 0);
             t->bad[l] += failed * (n + 1);
         }
     }
