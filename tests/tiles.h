@@ -46,13 +46,15 @@ static tiles tiles_create(const nsamp_model *model, const nsamp_cpu_kernel *kern
     t.x = aligned_alloc(64, model->dim * t.lanes * sizeof(float));
     t.bad = calloc(t.count * t.lanes, sizeof(uint32_t));
     float *one = malloc(model->state_len * sizeof(float));
+    double *point = malloc(model->dim * sizeof(double));
     for (uint64_t c = 0; c < t.count * t.lanes; c++) {
         float *tile = t.state + c / t.lanes * model->state_len * t.lanes;
-        model->start(model, t.key, chain0 + (uint32_t)c, one);
+        model->start(model, t.key, chain0 + (uint32_t)c, point, one);
         for (size_t s = 0; s < model->state_len; s++)
             tile[s * t.lanes + c % t.lanes] = one[s];
     }
     free(one);
+    free(point);
     return t;
 }
 

@@ -11,7 +11,7 @@
 /* One quantity of one case; of several entries (coordinates, neurons) the one with the largest |z| is shown.
  */
 typedef struct nsamp_check_row {
-    char system[32], job[160], quantity[48], text[1024];
+    char system[32], job[256], quantity[48], text[1024];
     size_t entries; /* compared; each has its share of the false-alarm budget */
     double value, expected, se, z;
     double sees, must_see; /* smallest fault that the threshold would catch, and the largest allowed, both as

@@ -174,16 +174,12 @@ static nsamp_status make_params(const nsamp_mh_network *net, const nsamp_roots *
 /* ---- start
  * -------------------------------------------------------------------------------------------------- */
 
-static void start(const nsamp_model *model, nsamp_noise_key key, uint32_t chain, float *state) {
+static void start(const nsamp_model *model, nsamp_noise_key key, uint32_t chain, double *z, float *state) {
     const nsamp_mh_extra *extra = model->extra;
     const nsamp_mh_network *net = &extra->net;
     const size_t p = net->dim;
     const double scale = net->start == NSAMP_MH_TARGET ? 1.0 / sqrt(net->gain) : net->start_scale;
     double sum = 0.0;
-    double *z = malloc(p * sizeof(double));
-    for (size_t i = 0; i < p; i++)
-        state[i] = NAN;
-    if (!z) return; /* not finite: the chain is flagged in its first step */
     for (size_t i = 0; i < p; i += 4) {
         float normal[4];
         nsamp_words w = nsamp_draw_words(key, NSAMP_PURPOSE_START, chain, 0, (uint32_t)(i / 4));
@@ -207,7 +203,6 @@ static void start(const nsamp_model *model, nsamp_noise_key key, uint32_t chain,
     }
     for (size_t i = p; i < model->state_len; i++)
         state[i] = 0.0f;
-    free(z);
 }
 
 /* ---- the model
