@@ -158,7 +158,7 @@ static void wrong_kinds_of_file_are_refused(void **state) {
     assert_refused(model(), "not written by nsamp");
     nsamp_error err = {0};
     assert_int_equal(nsamp_seal(model(), model(), &err), NSAMP_OK);
-    assert_refused(model(), "cannot be opened as netCDF");
+    assert_refused(model(), "does not begin as netCDF");
     scratch_clear();
 }
 

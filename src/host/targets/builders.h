@@ -7,7 +7,7 @@
 
 typedef nsamp_status nsamp_target_builder(const nsamp_job *job, nsamp_target *target, nsamp_error *err);
 
-nsamp_target_builder nsamp_target_equicorrelated;
+nsamp_target_builder nsamp_target_equicorrelated, nsamp_target_mixture;
 
 /* target.mean -> t->mean [D]: one number for all coordinates, or D numbers. */
 nsamp_status nsamp_target_mean(const nsamp_job *job, nsamp_target *t, nsamp_error *err);

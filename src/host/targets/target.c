@@ -14,6 +14,7 @@ static const struct {
     nsamp_target_builder *build;
 } targets[] = {
     {"equicorrelated", nsamp_target_equicorrelated},
+    {"mixture", nsamp_target_mixture},
 };
 
 nsamp_status nsamp_target_create(const nsamp_job *job, nsamp_target **target, nsamp_error *err) {

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "io/cdf5.h"
 #include "io/ncfile.h"
 #include "io/newfile.h"
 #include "io/seal.h"
@@ -272,6 +273,7 @@ nsamp_status nsamp_network_load(const char *path, nsamp_network **net, nsamp_err
     reader r = {.path = path, .err = err};
     *net = NULL;
     nsamp_status status = nsamp_seal_check(path, &r.bytes, err);
+    if (!status) status = nsamp_cdf5_check(path, r.bytes, err);
     if (status) return status;
     nsamp_nc_lock();
     const int rc = nc_open(path, NC_NOWRITE, &r.id);
