@@ -306,6 +306,48 @@ static void test_interrupt(void **state) {
     assert_int_equal(program_run_signal(&p, 200, SIGUSR1)->code, NSAMP_STOPPED);
 }
 
+/* Ends by itself after 2.6 s: time for one plain line, or for several rewritings of a terminal's line. */
+#define WALLTIME                                                                                             \
+    "run.steps=1e9", "run.chains=64", "run.max_walltime_s=2.6", "run.threads=1", "output.file=a.nc"
+
+static void test_plain_progress(void **state) {
+    (void)state;
+    const program_result *r = IN_FOLDER("run", WALLTIME, "output.status=s");
+    assert_int_equal(r->code, NSAMP_STOPPED);
+    assert_int_equal(strncmp(r->err, "sample ", 7), 0);
+    assert_has(r->err, " chain-steps/s");
+    assert_has(r->err, " left\n");
+    assert_null(strchr(r->err, '\r'));
+    assert_null(strchr(r->err, '\033'));
+    assert_true(is_there("s"));
+    assert_false(is_there("s.part"));
+    r = IN_FOLDER("run", WALLTIME, "run.resume=yes", "--quiet");
+    assert_int_equal(r->code, NSAMP_STOPPED);
+    assert_int_equal(strncmp(r->err, "nsamp: stopped", 14), 0);
+}
+
+static void test_terminal_progress(void **state) {
+    (void)state;
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(master >= 0 && !grantpt(master) && !unlockpt(master));
+    int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+    assert_true(slave >= 0);
+    const program p = {.words = {"run", WALLTIME}, .folder = folder, .terminal = slave};
+    assert_int_equal(program_run(&p)->code, NSAMP_STOPPED);
+    char text[4096];
+    ssize_t n = read(master, text, sizeof text - 1);
+    assert_true(n > 0);
+    text[n] = 0;
+    close(slave);
+    close(master);
+    assert_has(text, "\rsample ");
+    /* the line is wiped before the last word, which is the only one that ends a line */
+    const char *end = strstr(text, "nsamp: stopped");
+    assert_non_null(end);
+    assert_ptr_equal(strchr(text, '\n'), end + strcspn(end, "\r\n") + 1);
+    assert_true(end[-1] == '\r');
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_small_run, fresh),
@@ -321,6 +363,8 @@ int main(void) {
         cmocka_unit_test_setup(test_full_disk, fresh),
         cmocka_unit_test_setup(test_stop_and_resume, fresh),
         cmocka_unit_test_setup(test_interrupt, fresh),
+        cmocka_unit_test_setup(test_plain_progress, fresh),
+        cmocka_unit_test_setup(test_terminal_progress, fresh),
     };
     if (!mkdtemp(folder)) return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
