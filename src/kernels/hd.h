@@ -13,6 +13,12 @@
 #define NSAMP_HD __host__ __device__ static __forceinline__
 #else
 #define NSAMP_HD static inline __attribute__((always_inline))
+/* Vectors of the instruction set may be used beside the scalar text (noise_row.h alone does): their bytes. */
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+#define NSAMP_VECTOR 64
+#elif defined(__AVX2__)
+#define NSAMP_VECTOR 32
+#endif
 #endif
 
 #ifdef __CUDA_ARCH__
@@ -49,8 +55,9 @@ NSAMP_HD float nsamp_select(uint32_t mask, float a, float b) {
     return nsamp_float_of((nsamp_bits_of(a) & mask) | (nsamp_bits_of(b) & ~mask));
 }
 
-/* A loop over the lanes of a tile. On the CPU one iteration is one SIMD lane. On a GPU a thread has one lane: the pointers
- * of its nsamp_tile are already moved to it, so l is 0, L only the stride, and an array of one number a lane a register. */
+/* A loop over the lanes of a tile. On the CPU one iteration is one SIMD lane. On a GPU a thread has one lane:
+ * the pointers of its nsamp_tile are already moved to it, so l is 0, L only the stride, and an array of one
+ * number a lane a register. */
 #ifdef __CUDA_ARCH__
 #define NSAMP_FOR_LANES(l, L) for (uint32_t l = 0; l < 1; l++)
 #else

@@ -1,14 +1,15 @@
 /* kernel.h: the contract between a system's kernel and the engines that drive it.
  *
- * A kernel advances tiles of chains. The state of a tile is float32 [S][L]: S numbers a chain, L chains ("lanes"),
- * lane fastest; tiles lie one after the other. L belongs to the kernel and backend (CPU: usually 16 or 64; product
- * kernels: the plan's choice; CUDA: 32) and is never visible in results: a chain's path depends on its number, the
- * seed and the step alone. Lanes beyond the last chain are computed and ignored.
+ * A kernel advances tiles of chains. The state of a tile is float32 [S][L]: S numbers a chain, L chains
+ * ("lanes"), lane fastest; tiles lie one after the other. L belongs to the kernel and backend (CPU: usually
+ * 16 or 64; product kernels: the plan's choice; CUDA: 32) and is never visible in results: a chain's path
+ * depends on its number, the seed and the step alone. Lanes beyond the last chain are computed and ignored.
  *
- * Parameters are one flat block of bytes: a struct at its head, then arrays that the struct finds by byte offset.
- * It holds no pointers, so a device gets a copy of the bytes.
+ * Parameters are one flat block of bytes: a struct at its head, then arrays that the struct finds by byte
+ * offset. It holds no pointers, so a device gets a copy of the bytes.
  *
- * Steps are numbered from 0 over the whole life of a chain; advancing from step t uses the noise of step t. */
+ * Steps are numbered from 0 over the whole life of a chain; advancing from step t uses the noise of step t.
+ */
 #ifndef NSAMP_KERNELS_KERNEL_H
 #define NSAMP_KERNELS_KERNEL_H
 
@@ -17,10 +18,10 @@
 #include "kernels/noise.h"
 
 typedef struct nsamp_tile {
-    float *state;          /* [S][L] in and out */
-    uint32_t *bad;         /* [L]: 0, or 1 + offset (from step0) of the first step after which x is not finite */
-    void *scratch;         /* scratch_bytes of it, 64-byte aligned, one a thread; contents do not survive a call. Rows of L
-                              32-bit numbers, as the state: on a GPU each lane is moved to its own column */
+    float *state;  /* [S][L] in and out */
+    uint32_t *bad; /* [L]: 0, or 1 + offset (from step0) of the first step after which x is not finite */
+    void *scratch; /* scratch_bytes of it, 64-byte aligned, one a thread; contents do not survive a call. Rows
+                      of L 32-bit numbers, as the state: on a GPU each lane is moved to its own column */
     uint32_t chain0;       /* global number of lane 0 */
     uint32_t lanes;        /* L */
     nsamp_noise_key noise; /* seed and rounds */
@@ -46,7 +47,8 @@ typedef enum nsamp_kernel_id {
     NSAMP_KERNEL_count
 } nsamp_kernel_id;
 
-/* The table of one instruction set: "base", "v3" (AVX2, FMA) or "v4" (AVX-512); NULL where not compiled in. */
+/* The table of one instruction set: "base", "v3" (AVX2, FMA) or "v4" (AVX-512); NULL where not compiled in.
+ */
 const nsamp_cpu_kernel *nsamp_cpu_kernels_base(void);
 const nsamp_cpu_kernel *nsamp_cpu_kernels_v3(void);
 const nsamp_cpu_kernel *nsamp_cpu_kernels_v4(void);

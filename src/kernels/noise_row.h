@@ -1,0 +1,163 @@
+/* noise_row.h: the noise of all lanes of a tile at once, for the CPU kernels. Same words and normals as
+ * noise.h.
+ *
+ * Use in a step, L lanes, a multiple of 16 up to NSAMP_ROW_LANES:
+ *
+ *     nsamp_row row;
+ *     float z[4 * L];
+ *     nsamp_row_begin(&row, key, NSAMP_PURPOSE_STEP, chain0, step, L);     once a step
+ *     nsamp_row_normals(&row, key, block, L, z);                           draw k of lane l is z[k * L + l]
+ *
+ * What it is for: neither gcc nor clang finds the 32 x 32 -> 64 bit multiply and the cheap packing of its
+ * halves in plain C well enough (docs/noise.md has the numbers), so the integer part is written here with
+ * vectors of 64-bit numbers, one chain each, for AVX-512 and AVX2; elsewhere, and for a GPU thread, it is a
+ * plain loop. The floating-point part is the scalar text of noise.h under `omp simd`. */
+#ifndef NSAMP_KERNELS_NOISE_ROW_H
+#define NSAMP_KERNELS_NOISE_ROW_H
+
+#include "kernels/noise.h"
+
+enum { NSAMP_ROW_LANES = 64 };
+
+#ifdef NSAMP_VECTOR
+#include <immintrin.h>
+
+typedef uint64_t nsamp_u64v __attribute__((vector_size(NSAMP_VECTOR)));
+typedef uint32_t nsamp_u32v __attribute__((vector_size(NSAMP_VECTOR)));
+enum {
+    NSAMP_V64 = NSAMP_VECTOR / 8,
+    NSAMP_V32 = NSAMP_VECTOR / 4,
+    NSAMP_ROW_HALVES = NSAMP_ROW_LANES / NSAMP_V64
+};
+
+/* Three operations of the instruction set. mul: products of the low halves. low, high: those halves of a and
+ * b, a's in the even places of 32 bits and b's in the odd ones. */
+#if NSAMP_VECTOR == 64
+NSAMP_HD nsamp_u64v nsamp_v_mul(nsamp_u64v a, nsamp_u64v b) {
+    return (nsamp_u64v)_mm512_mul_epu32((__m512i)a, (__m512i)b);
+}
+
+NSAMP_HD nsamp_u32v nsamp_v_low(nsamp_u64v a, nsamp_u64v b) {
+    return (nsamp_u32v)_mm512_mask_shuffle_epi32((__m512i)a, 0xaaaa, (__m512i)b, _MM_PERM_CCAA);
+}
+
+NSAMP_HD nsamp_u32v nsamp_v_high(nsamp_u64v a, nsamp_u64v b) {
+    return (nsamp_u32v)_mm512_mask_shuffle_epi32((__m512i)b, 0x5555, (__m512i)a, _MM_PERM_DDBB);
+}
+#else
+NSAMP_HD nsamp_u64v nsamp_v_mul(nsamp_u64v a, nsamp_u64v b) {
+    return (nsamp_u64v)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+}
+
+NSAMP_HD nsamp_u32v nsamp_v_low(nsamp_u64v a, nsamp_u64v b) {
+    return (nsamp_u32v)_mm256_blend_epi32((__m256i)a, (__m256i)(b << 32), 0xaa);
+}
+
+NSAMP_HD nsamp_u32v nsamp_v_high(nsamp_u64v a, nsamp_u64v b) {
+    return (nsamp_u32v)_mm256_blend_epi32((__m256i)(a >> 32), (__m256i)b, 0xaa);
+}
+#endif
+
+/* What rounds 1 and 2 make of the chains, the same for all blocks. Vector 2i holds the even and 2i + 1 the
+ * odd chains of NSAMP_V32 neighbours. Low halves count; high halves hold rubbish, as in nsamp_philox_round.
+ */
+typedef struct nsamp_row {
+    nsamp_u64v high[NSAMP_ROW_HALVES], low[NSAMP_ROW_HALVES], first[NSAMP_ROW_HALVES];
+    uint32_t step;
+} nsamp_row;
+
+NSAMP_HD void nsamp_row_begin(nsamp_row *row, nsamp_noise_key key, uint32_t purpose, uint32_t chain0,
+                              uint64_t step, const uint32_t L) {
+    const uint32_t c3 = nsamp_counter3(purpose, step);
+    row->step = (uint32_t)step;
+    for (uint32_t i = 0; i < L / NSAMP_V64; i++) {
+        nsamp_u64v chain;
+        for (uint32_t j = 0; j < NSAMP_V64; j++)
+            chain[j] = chain0 + (i / 2) * NSAMP_V32 + i % 2 + 2 * j;
+        nsamp_u64v p0 = nsamp_v_mul(chain, (nsamp_u64v){} + NSAMP_PHILOX_M0);
+        nsamp_u64v p1 = nsamp_v_mul((p0 >> 32) ^ (c3 ^ key.k1), (nsamp_u64v){} + NSAMP_PHILOX_M1);
+        row->first[i] = p0;
+        row->high[i] = p1 >> 32;
+        row->low[i] = p1;
+    }
+}
+
+/* Words of block b: word k of lane l -> w[k * L + l]. */
+NSAMP_HD void nsamp_row_words(const nsamp_row *row, nsamp_noise_key key, uint32_t block, const uint32_t L,
+                              uint32_t *w) {
+    const nsamp_u64v m0 = (nsamp_u64v){} + NSAMP_PHILOX_M0, m1 = (nsamp_u64v){} + NSAMP_PHILOX_M1;
+    /* rounds 1 and 2, the part that the block decides: scalar */
+    const uint64_t p1 = (uint64_t)block * NSAMP_PHILOX_M1;
+    const uint64_t p0 = ((p1 >> 32) ^ row->step ^ key.k0) * NSAMP_PHILOX_M0;
+    const uint32_t k0 = key.k0 + NSAMP_PHILOX_W0, k1 = key.k1 + NSAMP_PHILOX_W1, last = key.rounds - 1;
+    const uint32_t x0 = (uint32_t)p1 ^ k0, x2 = (uint32_t)(p0 >> 32) ^ k1, x3 = (uint32_t)p0;
+    for (uint32_t i = 0; i < L / NSAMP_V64; i += 2) {
+        nsamp_u64v c[2][4];
+        for (uint32_t h = 0; h < 2; h++) {
+            c[h][0] = row->high[i + h] ^ x0;
+            c[h][1] = row->low[i + h];
+            c[h][2] = row->first[i + h] ^ x2;
+            c[h][3] = (nsamp_u64v){} + x3;
+        }
+        for (uint32_t r = 2; r < last; r++)
+            for (uint32_t h = 0; h < 2; h++) {
+                nsamp_u64v q0 = nsamp_v_mul(c[h][0], m0), q1 = nsamp_v_mul(c[h][2], m1);
+                c[h][0] = (q1 >> 32) ^ c[h][1] ^ (key.k0 + r * NSAMP_PHILOX_W0);
+                c[h][2] = (q0 >> 32) ^ c[h][3] ^ (key.k1 + r * NSAMP_PHILOX_W1);
+                c[h][1] = q1;
+                c[h][3] = q0;
+            }
+        nsamp_u64v q0[2], q1[2];
+        for (uint32_t h = 0; h < 2; h++) {
+            q0[h] = nsamp_v_mul(c[h][0], m0);
+            q1[h] = nsamp_v_mul(c[h][2], m1);
+        }
+        nsamp_u32v *const out = (nsamp_u32v *)(void *)w + i / 2;
+        const uint32_t stride = L / NSAMP_V32;
+        out[0] =
+            nsamp_v_high(q1[0], q1[1]) ^ nsamp_v_low(c[0][1], c[1][1]) ^ (key.k0 + last * NSAMP_PHILOX_W0);
+        out[stride] = nsamp_v_low(q1[0], q1[1]);
+        out[2 * stride] =
+            nsamp_v_high(q0[0], q0[1]) ^ nsamp_v_low(c[0][3], c[1][3]) ^ (key.k1 + last * NSAMP_PHILOX_W1);
+        out[3 * stride] = nsamp_v_low(q0[0], q0[1]);
+    }
+}
+
+#else
+
+typedef struct nsamp_row {
+    uint64_t step;
+    uint32_t purpose, chain0;
+} nsamp_row;
+
+NSAMP_HD void nsamp_row_begin(nsamp_row *row, nsamp_noise_key key, uint32_t purpose, uint32_t chain0,
+                              uint64_t step, const uint32_t L) {
+    (void)key, (void)L;
+    row->step = step;
+    row->purpose = purpose;
+    row->chain0 = chain0;
+}
+
+NSAMP_HD void nsamp_row_words(const nsamp_row *row, nsamp_noise_key key, uint32_t block, const uint32_t L,
+                              uint32_t *w) {
+    NSAMP_FOR_LANES(l, L) {
+        nsamp_words r = nsamp_draw_words(key, row->purpose, row->chain0 + l, row->step, block);
+        w[l] = r.w[0];
+        w[L + l] = r.w[1];
+        w[2 * L + l] = r.w[2];
+        w[3 * L + l] = r.w[3];
+    }
+}
+
+#endif
+
+/* Normals of block b: draw k of lane l -> z[k * L + l]. */
+NSAMP_HD void nsamp_row_normals(const nsamp_row *row, nsamp_noise_key key, uint32_t block, const uint32_t L,
+                                float *z) {
+    uint32_t w[4 * NSAMP_ROW_LANES] __attribute__((aligned(64)));
+    nsamp_row_words(row, key, block, L, w);
+    NSAMP_FOR_LANES(l, L) nsamp_normal_pair(w[l], w[L + l], &z[l], &z[L + l]);
+    NSAMP_FOR_LANES(l, L) nsamp_normal_pair(w[2 * L + l], w[3 * L + l], &z[2 * L + l], &z[3 * L + l]);
+}
+
+#endif
