@@ -11,14 +11,14 @@
 #include "systems/start.h"
 
 /* The recursion has two modes: along (0) and across (1) the mean direction, each an AR(1) with factor f and
- * noise variance q: variance q / (1 - f^2), autocorrelation time (1 + f) / (1 - f). From the float32
- * coefficients that the kernel uses: rounding 1 - h/lambda moves the slow mode of a large target by more than
- * a check can miss. */
+ * noise a: variance a^2 / (1 - f^2), autocorrelation time (1 + f) / (1 - f); x = mu + u + kappa sum(u)
+ * stretches the first. From the float32 coefficients that the kernel uses: rounding 1 - h/lambda moves the
+ * slow mode of a large target by more than a check can miss. */
 static nsamp_status equi_law(const nsamp_target *t, const nsamp_langevin_equi_params *p, nsamp_law *law) {
     const size_t D = t->dim;
     const double n = (double)D, c1 = p->c1, a = p->a;
-    const double f[2] = {c1 + n * (double)p->c2, c1}, q[2] = {pow(a + n * (double)p->b, 2), a * a};
-    const double var[2] = {q[0] / (1 - f[0] * f[0]), q[1] / (1 - f[1] * f[1])};
+    const double f[2] = {c1 + n * (double)p->c2, c1}, seen = 1 + n * (double)p->kappa;
+    const double var[2] = {pow(seen * a, 2) / (1 - f[0] * f[0]), a * a / (1 - f[1] * f[1])};
     law->modes = 2;
     law->mean = malloc(D * sizeof *law->mean);
     law->var = malloc(D * sizeof *law->var);
@@ -42,22 +42,19 @@ static nsamp_status equi_law(const nsamp_target *t, const nsamp_langevin_equi_pa
     return NSAMP_OK;
 }
 
-/* The state of a chain at the point x: u, sum(u), e (langevin_equi.h). */
+/* The state of a chain at the point x: u, sum(u) (langevin_equi.h). */
 static void equi_state(const nsamp_model *m, const double *x, float *state) {
     const nsamp_langevin_equi_params *p = m->params;
     const size_t D = m->dim;
     const double *mean = m->target->mean;
     double offset = 0, sum = 0;
-    if (p->natural) {
-        for (size_t i = 0; i < D; i++)
-            offset += (x[i] - mean[i]) / (double)D;
-    }
+    for (size_t i = 0; i < D; i++)
+        offset += (x[i] - mean[i]) * (double)p->kappa / (1 + (double)D * (double)p->kappa);
     for (size_t i = 0; i < D; i++) {
         state[i] = (float)(x[i] - mean[i] - offset);
         sum += state[i];
     }
-    state[D] = p->natural ? 0.0f : (float)sum;
-    state[D + 1] = (float)offset;
+    state[D] = (float)sum;
 }
 
 static void equi_start(const nsamp_model *m, nsamp_noise_key key, uint32_t chain, double *x, float *state) {
@@ -88,18 +85,17 @@ static nsamp_status build_equi(const nsamp_job *job, nsamp_model *m, nsamp_error
     const double alpha = sqrt(across), beta = (sqrt(along) - alpha) / D;
     *p =
         (nsamp_langevin_equi_params){.dim = (uint32_t)t->dim,
-                                     .natural = natural,
                                      .mean_offset = common ? 0 : (uint32_t)sizeof *p,
                                      .common_mean = (float)t->mean[0],
                                      .c1 = (float)(natural ? 1 - h : 1 - h / across),
                                      .a = (float)(natural ? sqrt(2 * h) * alpha : sqrt(2 * h)),
                                      .c2 = (float)(natural ? 0 : h * t->rho * t->variance / (across * along)),
-                                     .b = (float)(natural ? sqrt(2 * h) * beta : 0)};
+                                     .kappa = (float)(natural ? beta / alpha : 0)};
     for (size_t i = 0; !common && i < t->dim; i++)
         ((float *)(p + 1))[i] = (float)t->mean[i];
     m->kernel = NSAMP_KERNEL_langevin_equi;
     m->dim = t->dim;
-    m->state_len = t->dim + 2;
+    m->state_len = t->dim + 1;
     m->draws = t->dim;
     m->flops = 6 * D;
     m->scratch_bytes = NSAMP_EQUI_SCRATCH(64);

@@ -1,17 +1,20 @@
 /* langevin_equi.h: Langevin dynamics on an equicorrelated Gaussian, O(D) a step, no D x D matrix.
  *
  * Target   N(mu, Sigma), Sigma = v [(1 - rho) I + rho 1 1^T].
- * Equation dx = -D Sigma^-1 (x - mu) dt + sqrt(2 D) dB;  naive: D = I;  natural: D = Sigma  [Ma, Chen and Fox
- * 2015; Masset et al. 2022 for the two geometries]. Scheme   Euler-Maruyama, step h, in coordinates u [D]
- * with s = sum(u) and x = mu + u + kappa s: u <- c1 u + a z + c2 s,  then s <- sum(u) naive    c1 = 1 - h /
- * (v (1 - rho)), a = sqrt(2h), c2 = h rho / (v (1 - rho) (1 + (D-1) rho)), kappa = 0 natural  c1 = 1 - h, a =
- * sqrt(2 h v (1 - rho)), c2 = 0, kappa = beta / alpha, with Sigma^(1/2) = alpha I + beta 1 1^T: alpha =
- * sqrt(v (1 - rho)), beta = (sqrt(v (1 + (D-1) rho)) - alpha) / D Natural Langevin is the isotropic process
- * seen through Sigma^(1/2) / alpha = I + kappa 1 1^T, exactly, also after discretisation. A start x is u = (x
- * - mu) - kappa / (1 + D kappa) sum(x - mu), s = sum(u). Law      exactly Gaussian; covariance P = (I - hK) P
- * (I - hK)^T + 2hD (host: systems/langevin.c). Draws    D normals a step: coordinate i is draw i % 4 of block
- * i / 4. Sums     partial (i / 4) % 256, then a halving tree: the order a warp or a block of a GPU can
- * follow. Fails    naive: h >= 2 lambda_min(Sigma); natural: h >= 2. The chain then overflows and is flagged.
+ * Equation dx = -D Sigma^-1 (x - mu) dt + sqrt(2 D) dB;  naive: D = I;  natural: D = Sigma
+ *          [Ma, Chen and Fox 2015; Masset et al. 2022 for the two geometries].
+ * Scheme   Euler-Maruyama, step h, in coordinates u [D] with s = sum(u) and x = mu + u + kappa s:
+ *              u <- c1 u + a z + c2 s,  then s <- sum(u)
+ *   naive    c1 = 1 - h / (v (1 - rho)), a = sqrt(2h), kappa = 0,
+ *            c2 = h rho / (v (1 - rho) (1 + (D-1) rho))
+ *   natural  c1 = 1 - h, a = sqrt(2h) alpha, kappa = beta / alpha, c2 = 0, where Sigma^(1/2) is
+ *            alpha I + beta 1 1^T: alpha = sqrt(v (1 - rho)), beta = (sqrt(v (1 + (D-1) rho)) - alpha) / D
+ *   Natural Langevin is the isotropic process seen through Sigma^(1/2) / alpha = I + kappa 1 1^T: exactly,
+ *   after discretisation too. A start x is u = (x - mu) - kappa / (1 + D kappa) sum(x - mu), s = sum(u).
+ * Law      exactly Gaussian; covariance P = (I - hK) P (I - hK)^T + 2hD (host: systems/langevin.c).
+ * Draws    D normals a step: coordinate i is draw i % 4 of block i / 4.
+ * Sums     partial (i / 4) % 256, then a halving tree: the order a warp or a block of a GPU can follow.
+ * Fails    naive: h >= 2 lambda_min(Sigma); natural: h >= 2. The chain then overflows and is flagged.
  *
  * State [S][L], S = D + 1: u, then s. */
 #ifndef NSAMP_KERNELS_SYSTEMS_LANGEVIN_EQUI_H
