@@ -22,13 +22,15 @@ static double ref_uniform(uint32_t w) {
     return ((double)(w >> 1) + 0.5) / 2147483648.0;
 }
 
-/* Normal i of a chain and step: Box and Muller on the words of block i/4, pair (i % 4)/2. The angle is a
- * signed quarter turn from the low 31 bits; the top bit mirrors the cosine. */
+/* Normal i of a chain and step: Box and Muller on the words of block i/4, pair (i % 4)/2. The radius is that
+ * of the low 31 bits made odd; the angle a signed quarter turn, bits 0 to 22 made odd, less one; the top bit
+ * mirrors the cosine. */
 static double ref_normal(uint64_t seed, uint32_t purpose, uint32_t chain, uint64_t step, uint32_t i) {
     philox4x32_ctr_t w = ref_words(seed, purpose, chain, step, i / 4);
     uint32_t a = w.v[i % 4 / 2 * 2], b = w.v[i % 4 / 2 * 2 + 1];
-    double low = (double)(b & 0x7fffffffu), turn = (low < 0x1p30 ? low : low - 0x1p31) / 0x1p30;
-    double radius = sqrt(-2.0 * log(ref_uniform(a))), angle = turn * acos(-1.0) / 2.0;
+    double u = (double)((a & 0x7fffffffu) | 1u) / 0x1p31,
+           turn = (double)((b & 0x7fffffu) | 1u) / 0x1p22 - 1.0;
+    double radius = sqrt(-2.0 * log(u)), angle = turn * acos(-1.0) / 2.0;
     return radius * (i % 2 ? sin(angle) : b >> 31 ? -cos(angle) : cos(angle));
 }
 
