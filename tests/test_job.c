@@ -1,4 +1,5 @@
 /* test_job.c: job files, values, ranges, sweeps, digests; what is refused and with which words. */
+#include <glob.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -343,6 +344,10 @@ static void test_sweeps(void **state) {
     }
     assert_int_equal(nsamp_job_require_plain(job, &err), NSAMP_EUSAGE);
     assert_says(&err, "a sweep of 100 jobs");
+    nsamp_plan *plan = NULL;
+    assert_int_equal(nsamp_plan_create(job, &plan, &err), NSAMP_EUSAGE);
+    assert_says(&err, "a sweep of 100 jobs");
+    assert_null(plan);
     assert_int_equal(nsamp_job_set(job, "target.rho", "0.5", &err), NSAMP_OK);
     assert_int_equal(nsamp_job_require_plain(job, &err), NSAMP_OK);
     nsamp_job_destroy(job);
@@ -452,6 +457,21 @@ static void test_fail(void **state) {
     nsamp_job_destroy(job);
 }
 
+/* The example jobs that come with nsamp (tests run in the source tree). */
+static void test_examples(void **state) {
+    (void)state;
+    glob_t found;
+    assert_int_equal(glob("jobs/*.ini", 0, NULL, &found), 0);
+    assert_true(found.gl_pathc >= 13);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        nsamp_error err = {0};
+        nsamp_job *job = nsamp_job_create();
+        if (nsamp_job_read(job, found.gl_pathv[i], &err)) fail_msg("%s", err.text);
+        nsamp_job_destroy(job);
+    }
+    globfree(&found);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),      cmocka_unit_test(test_table),
@@ -461,7 +481,7 @@ int main(void) {
         cmocka_unit_test(test_numbers),       cmocka_unit_test(test_sweeps),
         cmocka_unit_test(test_product),       cmocka_unit_test(test_sweep_ends),
         cmocka_unit_test(test_digest),        cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_fail),
+        cmocka_unit_test(test_fail),          cmocka_unit_test(test_examples),
     };
     if (!mkdtemp(folder)) return 1;
     snprintf(path, sizeof path, "%s/a.ini", folder);

@@ -208,7 +208,8 @@ static void describe(nsamp_plan *p, const char *why, double memory) {
 
 static nsamp_status build(nsamp_plan *p, nsamp_error *err) {
     const char *why = "";
-    nsamp_status status = read_run(p, err);
+    nsamp_status status = nsamp_job_require_plain(p->job, err);
+    if (!status) status = read_run(p, err);
     if (!status) status = set_paths(p, err);
     if (!status && *nsamp_job_text(p->job, NSAMP_KEY_output_file)) status = nsamp_output_check(p->job, err);
     if (!status) status = nsamp_model_create(p->job, &p->model, err);
