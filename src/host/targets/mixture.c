@@ -15,13 +15,10 @@ static double component(const nsamp_target *t, size_t k, const double *x, double
     const size_t D = t->dim;
     double square = 0, log_det = 0;
     for (size_t i = 0; i < D; i++) {
-        double v = x[i] - t->means[k * D + i], scale = t->chols ? 0 : t->sds[k];
-        if (t->chols) {
-            const double *row = t->chols + (k * D + i) * D;
-            for (size_t j = 0; j < i; j++)
-                v -= row[j] * y[j];
-            scale = row[i];
-        }
+        const double *row = t->chols ? t->chols + (k * D + i) * D : NULL;
+        const double scale = row ? row[i] : t->sds[k];
+        double v = x[i] - t->means[k * D + i];
+        for (size_t j = 0; row && j < i; j++) v -= row[j] * y[j];
         y[i] = v / scale;
         square += y[i] * y[i];
         log_det += log(scale);
