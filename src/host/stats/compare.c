@@ -75,7 +75,7 @@ typedef struct draws {
 } draws;
 
 static nsamp_status read_draws(const nsamp_result *r, draws *d, nsamp_error *err) {
-    const size_t row = r->chains * r->dim, most = DRAWS_MOST / row ? DRAWS_MOST / row : 1;
+    const size_t row = r->chains * r->dim, fit = DRAWS_MOST / row, most = fit ? fit : 1;
     const size_t first = r->draws > most ? r->draws - most : 0;
     *d = (draws){.draws = r->draws - first, .dim = r->dim};
     const nsamp_status status = nsamp_result_draws(r, r->chains, first, &d->x, err);
@@ -129,7 +129,6 @@ static nsamp_status density_distances(nsamp_result *r, const draws *d, const nsa
                                       nsamp_error *err) {
     nsamp_pit *pit;
     nsamp_estimate kl;
-    double ks[2];
     const size_t n = d->chains * d->draws;
     nsamp_status status = nsamp_target_pit(t, &pit, err);
     if (status) return status;
@@ -140,8 +139,8 @@ static nsamp_status density_distances(nsamp_result *r, const draws *d, const nsa
     if (!status) status = nsamp_result_add(r, "distances", "kl_se", &kl.se, 1, 0, err);
     if (!status && d->dim == 1) {
         nsamp_sort(v, n);
-        ks[0] = nsamp_ks_density(pit, v, n);
-        status = nsamp_result_add(r, "distances", "ks", ks, 1, 1, err);
+        const double ks = nsamp_ks_density(pit, v, n);
+        status = nsamp_result_add(r, "distances", "ks", &ks, 1, 1, err);
     }
     nsamp_pit_destroy(pit);
     return status;

@@ -20,7 +20,8 @@ nsamp_status nsamp_sample_moments(const float *x, size_t n, size_t m, double *me
         for (size_t i = 0; i < m; i++)
             mean[i] += (double)x[r * m + i] / (double)n;
     for (size_t r = 0; r < n; r += block_rows) {
-        const size_t rows = n - r < block_rows ? n - r : block_rows;
+        size_t rows = block_rows;
+        if (n - r < rows) rows = n - r;
         for (size_t k = 0; k < rows; k++)
             for (size_t i = 0; i < m; i++)
                 block[k * m + i] = (double)x[(r + k) * m + i] - mean[i];

@@ -93,7 +93,8 @@ static int read_group(nsamp_result *r, const char *group_name) {
 }
 
 static int read_posterior(nsamp_result *r) {
-    int group, x, rank, dims[NC_MAX_VAR_DIMS], rc = nc_inq_grp_ncid(r->file, "posterior", &group);
+    int group, x, rank, dims[NC_MAX_VAR_DIMS], steps_dims[NC_MAX_VAR_DIMS],
+        rc = nc_inq_grp_ncid(r->file, "posterior", &group);
     if (rc == NC_ENOGRP) return NC_NOERR;
     if (rc || (rc = nc_inq_varid(group, "x", &x)) ||
         (rc = nc_inq_var(group, x, NULL, NULL, &rank, dims, NULL)))
@@ -101,7 +102,11 @@ static int read_posterior(nsamp_result *r) {
     if (rank != 3) return NC_EDIMSIZE;
     if ((rc = nc_inq_dimlen(group, dims[0], &r->chains)) || (rc = nc_inq_dimlen(group, dims[1], &r->draws)))
         return rc;
-    return nc_inq_dimlen(group, dims[2], &r->dim);
+    if ((rc = nc_inq_dimlen(group, dims[2], &r->dim)) || (rc = nc_inq_varid(group, "draw", &x))) return rc;
+    if ((rc = nc_inq_var(group, x, NULL, NULL, &rank, steps_dims, NULL))) return rc;
+    if (rank != 1 || steps_dims[0] != dims[1]) return NC_EDIMSIZE;
+    r->steps = malloc((r->draws + 1) * sizeof *r->steps);
+    return r->steps ? nc_get_var_double(group, x, r->steps) : NC_ENOMEM;
 }
 
 /* ---- the job ---- */
@@ -226,6 +231,7 @@ void nsamp_result_close(nsamp_result *r) {
         free(r->arrays[k].value);
     free(r->arrays);
     nsamp_job_destroy(r->job);
+    free(r->steps);
     free(r->path);
     free(r);
 }

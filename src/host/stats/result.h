@@ -21,6 +21,7 @@ typedef struct nsamp_result {
     size_t count;
     int file;                  /* netCDF id, open until destroyed */
     size_t chains, draws, dim; /* of the stored draws; chains 0: none are stored */
+    double *steps;             /* [draws] step number of each draw */
 } nsamp_result;
 
 /* NSAMP_EIO for a file that is missing, a folder, no netCDF, cut short; NSAMP_EUSAGE for a netCDF file that

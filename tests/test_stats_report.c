@@ -1,0 +1,231 @@
+/* test_stats_report.c: an output file read back: the same numbers, the draws against their target, table and
+ * JSON; files that are not outputs are refused in one line. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <ctype.h>
+
+#include "sample_run.h"
+#include "scratch.h"
+#include "stats/compare.h"
+#include "stats/report.h"
+
+static void near(double a, double b, double within) {
+    if (!(fabs(a - b) <= within)) fail_msg("%.12g is not %.12g within %.3g", a, b, within);
+}
+
+static nsamp_result *open_result(const char *path) {
+    nsamp_result *r;
+    nsamp_error err;
+    if (nsamp_result_open(path, &r, &err)) fail_msg("%s", err.text);
+    return r;
+}
+
+static void reads_what_was_written(void **state) {
+    (void)state;
+    const sample_run s = {3, 0.5, 0.25, UINT64_MAX, 1, 4};
+    run_make(scratch("a.nc"), &s, "0.25");
+    nsamp_result *r = open_result(scratch("a.nc"));
+    assert_int_equal(r->dim, 3);
+    assert_int_equal(r->chains, RUN_CHAINS);
+    assert_int_equal(r->draws, RUN_DRAWS);
+    assert_true(r->steps[0] == 10 && r->steps[RUN_DRAWS - 1] == 1000);
+    assert_string_equal(nsamp_job_text(r->job, NSAMP_KEY_target_rho), "0.25");
+    assert_string_equal(r->source, "made for a test");
+    assert_true(nsamp_result_number(r, "moments", "steps") == 1000);
+    assert_true(isnan(nsamp_result_number(r, "moments", "no such thing")));
+    const nsamp_result_array *cov = nsamp_result_find(r, "moments", "cov"),
+                             *rate = nsamp_result_find(r, "statistics", "rate");
+    assert_true(cov && cov->rank == 2 && cov->count == 9 && cov->columns == 3);
+    assert_true(rate && rate->count == 3 && rate->value[1] == 20);
+    assert_string_equal(rate->unit, "Hz");
+    float *expected = run_draws(&s), *none, *x;
+    nsamp_error err;
+    assert_int_equal(nsamp_result_draws(r, 5, 40, &x, &err), NSAMP_OK); /* [5][60][3] of [draws][chains][3] */
+    for (size_t c = 0; c < 5; c++)
+        for (size_t t = 40; t < RUN_DRAWS; t++)
+            for (size_t i = 0; i < 3; i++)
+                assert_true(x[(c * 60 + t - 40) * 3 + i] == expected[(t * RUN_CHAINS + c) * 3 + i]);
+    assert_int_equal(nsamp_result_draws(r, RUN_CHAINS + 1, 0, &none, &err), NSAMP_EINTERNAL);
+    assert_null(none);
+    free(expected);
+    free(x);
+    nsamp_result_close(r);
+}
+
+/* Of the target itself: no distance beyond what exact draws have. Of another correlation: the exact KL,
+ * within its error. */
+static void distances_to_the_target(void **state) {
+    (void)state;
+    nsamp_error err;
+    const sample_run s = {2, 0.3, 0.5, 7, 1, 9};
+    const char *const rhos[2] = {"0.5", "0.2"};
+    for (int k = 0; k < 2; k++) {
+        run_make(scratch("d.nc"), &s, rhos[k]);
+        nsamp_result *r = open_result(scratch("d.nc"));
+        assert_int_equal(nsamp_compare(r, &err), NSAMP_OK);
+        assert_true(nsamp_result_number(r, "draws", "chains") ==
+                    RUN_CHAINS - 1); /* the broken one is left out */
+        const double rho = k ? 0.2 : 0.5, ratio = (1 - 0.25) / (1 - rho * rho);
+        const double kl = (1 - rho * 0.5) / (1 - rho * rho) - 1 - 0.5 * log(ratio);
+        const double se = nsamp_result_number(r, "distances", "kl_se");
+        near(nsamp_result_number(r, "distances", "kl"), kl - 0.1 * kl, 5.5 * se + 0.1 * kl);
+        assert_true(se < 0.02);
+        const double floor_ = nsamp_result_number(r, "distances", "frechet_floor");
+        const double frechet = nsamp_result_number(r, "distances", "frechet");
+        /* covariances of the same eigenvectors, 1 +- rho: sum of (difference of square roots)^2 */
+        const double exact = pow(sqrt(1.5) - sqrt(1 + rho), 2) + pow(sqrt(0.5) - sqrt(1 - rho), 2);
+        near(frechet, exact, 0.02);
+        assert_true(floor_ > 0 && floor_ < 0.01);
+        const nsamp_result_array *w1 = nsamp_result_find(r, "distances", "w1");
+        const nsamp_result_array *tau = nsamp_result_find(r, "draws", "tau_steps");
+        assert_true(w1->count == 2 && w1->value[0] < 0.08 &&
+                    w1->value[1] < 0.08); /* marginals agree in both cases */
+        near(tau->value[0], RUN_EVERY * 1.3 / 0.7, 0.25 * RUN_EVERY * 1.3 / 0.7);
+        near(nsamp_result_find(r, "draws", "excess_kurtosis")->value[1], 0,
+             5.5 * nsamp_result_find(r, "draws", "excess_kurtosis_se")->value[1]);
+        nsamp_result_close(r);
+    }
+}
+
+static char *report(const char *path, bool json) {
+    char *text;
+    nsamp_error err;
+    if (nsamp_report(path, json, &text, &err)) fail_msg("%s", err.text);
+    return text;
+}
+
+static void assert_holds(const char *text, const char *part) {
+    if (!text || !strstr(text, part)) fail_msg("no \"%s\" in:\n%s", part, text ? text : "");
+}
+
+static void table(void **state) {
+    (void)state;
+    const sample_run s = {12, 0.3, 0.5, 7, 1, 11};
+    run_make(scratch("t.nc"), &s, "0.5");
+    char *text = report(scratch("t.nc"), false);
+    assert_holds(text, "langevin on equicorrelated, dimension 12");
+    assert_holds(text, "64 chains, 1000 steps each, 1 diverged (first: chain 7 at step 500)");
+    assert_holds(text, "... and 2 more");
+    assert_holds(text, "rate (Hz): 3 entries, mean 20, 10 to 30");
+    assert_holds(text, "largest |z| of rate: 3.0 (entry 1)");
+    assert_holds(text, "Frechet distance");
+    assert_holds(text, "exact: made for a test");
+    assert_null(strstr(text, "KL("));
+    free(text);
+    const sample_run bare = {1, 0.3, 0.0, UINT64_MAX, 0, 12};
+    run_make(scratch("t.nc"), &bare, "0.5");
+    text = report(scratch("t.nc"), false);
+    assert_null(strstr(text, "stored draws"));
+    free(text);
+}
+
+/* A reader of JSON just good enough to find out whether this is JSON: returns the end of the value at p, or
+ * fails. */
+static const char *json_value(const char *p, int depth) {
+    while (isspace((unsigned char)*p))
+        p++;
+    if (depth > 8) fail_msg("too deep");
+    if (*p == '"') {
+        for (p++; *p != '"'; p += *p == '\\' ? 2 : 1)
+            if (!*p || (unsigned char)*p < 0x20) fail_msg("string at %.20s", p);
+        return p + 1;
+    }
+    if (*p == '{' || *p == '[') {
+        const char close = *p == '{' ? '}' : ']';
+        for (p++;; p++) {
+            if (close == '}') {
+                p = json_value(p, depth + 1);
+                if (*p++ != ':') fail_msg("no colon before %.20s", p);
+            }
+            p = json_value(p, depth + 1);
+            while (isspace((unsigned char)*p))
+                p++;
+            if (*p == close) return p + 1;
+            if (*p != ',') fail_msg("no comma at %.20s", p);
+        }
+    }
+    if (!strncmp(p, "null", 4)) return p + 4;
+    char *end;
+    strtod(p, &end);
+    if (end == p) fail_msg("no value at %.20s", p);
+    return end;
+}
+
+static void json(void **state) {
+    (void)state;
+    const sample_run s = {2, 0.3, 0.5, UINT64_MAX, 1, 13};
+    run_make(scratch("quo\"te.nc"), &s, "0.5");
+    char *text = report(scratch("quo\"te.nc"), true);
+    assert_string_equal(json_value(text, 0), "\n");
+    assert_holds(text, "\"target.rho\": \"0.5\"");
+    assert_holds(text, "\"rate_se\": [1, 1, 1]");
+    assert_holds(text, "\"cov\": [[");
+    nsamp_result *r = open_result(scratch("quo\"te.nc"));
+    char number[64];
+    snprintf(number, sizeof number, "\"var\": [%.17g, ", nsamp_result_number(r, "moments", "var"));
+    assert_holds(text, number);
+    nsamp_result_close(r);
+    free(text);
+}
+
+/* ---- what is no output ---- */
+
+static void put(const char *path, const char *bytes, size_t n) {
+    FILE *f = fopen(path, "wb");
+    if (!f || fwrite(bytes, 1, n, f) != n || fclose(f)) abort();
+}
+
+static void refuse(const char *path, nsamp_status expected) {
+    char *text;
+    nsamp_error err = {0};
+    assert_int_equal(nsamp_report(path, false, &text, &err), expected);
+    assert_null(text);
+    assert_true(*err.text && !strchr(err.text, '\n'));
+    assert_holds(err.text, path);
+}
+
+static void bad_files(void **state) {
+    (void)state;
+    refuse(scratch("missing.nc"), NSAMP_EIO);
+    refuse(scratch_folder, NSAMP_EIO);
+    put(scratch("empty.nc"), "", 0);
+    refuse(scratch("empty.nc"), NSAMP_EIO);
+    put(scratch("text.nc"), "[system]\nname = langevin\n", 25);
+    refuse(scratch("text.nc"), NSAMP_EIO);
+    refuse("/dev/null", NSAMP_EIO);
+    /* a netCDF file of somebody else: one dimension, classic format, nothing in it */
+    static const char classic[] = "CDF\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+    put(scratch("classic.nc"), classic, 32);
+    refuse(scratch("classic.nc"), NSAMP_EUSAGE);
+}
+
+/* Every truncation of a good file is refused or read, and nothing else happens. */
+static void truncated(void **state) {
+    (void)state;
+    const sample_run s = {2, 0.3, 0.5, UINT64_MAX, 1, 14};
+    run_make(scratch("whole.nc"), &s, "0.5");
+    static char bytes[1 << 20];
+    FILE *f = fopen(scratch("whole.nc"), "rb");
+    const size_t n = f ? fread(bytes, 1, sizeof bytes, f) : 0;
+    if (f) fclose(f);
+    assert_true(n > 10000 && n < sizeof bytes);
+    for (size_t k = 0; k < 60; k++) {
+        put(scratch("cut.nc"), bytes, n * k / 60);
+        refuse(scratch("cut.nc"), NSAMP_EIO);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_what_was_written),
+        cmocka_unit_test(distances_to_the_target),
+        cmocka_unit_test(table),
+        cmocka_unit_test(json),
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(truncated),
+    };
+    return cmocka_run_group_tests(tests, scratch_open, scratch_close);
+}
