@@ -112,6 +112,9 @@ nsamp_status nsamp_build_langevin(const nsamp_job *job, nsamp_model *m, nsamp_er
     m->system = "langevin";
     nsamp_status status = nsamp_target_create(job, &m->target, err);
     if (!status) status = nsamp_start_choose(job, m, err);
+    if (!status && !isfinite(m->target->rho))
+        status = nsamp_job_fail(job, NSAMP_KEY_target_name, err,
+                                "langevin has no kernel for it in this build; valid: equicorrelated");
     if (!status) status = build_equi(job, m, err);
     return status;
 }

@@ -20,7 +20,7 @@ nsamp_status nsamp_build_mh_spiking(const nsamp_job *job, nsamp_model *model, ns
     if (status) return status;
     const nsamp_target *target = model->target;
     const bool equicorrelated = isfinite(target->rho);
-    if (target->components || (!equicorrelated && !target->cov))
+    if (!target->gaussian)
         return nsamp_job_fail(job, NSAMP_KEY_target_name, err,
                               "mh-spiking samples gaussian and equicorrelated only");
     const uint64_t steps = (uint64_t)nsamp_job_int(job, NSAMP_KEY_run_steps);

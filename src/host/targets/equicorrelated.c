@@ -43,14 +43,9 @@ static void score(const nsamp_target *t, const double *x, double *s) {
 static void draw(const nsamp_target *t, nsamp_noise_key key, uint32_t purpose, uint64_t i, double *x) {
     const double D = (double)t->dim, a = sqrt(across(t)), b = (sqrt(along(t)) - a) / D;
     double sum = 0;
-    for (size_t d = 0; d < t->dim; d += 4) {
-        float z[4];
-        nsamp_normals4(key, purpose, (uint32_t)i, i >> 32, (uint32_t)(d / 4), z);
-        for (size_t k = 0; k < 4 && d + k < t->dim; k++) {
-            x[d + k] = z[k];
-            sum += z[k];
-        }
-    }
+    nsamp_target_normals(key, purpose, i, 0, t->dim, x);
+    for (size_t d = 0; d < t->dim; d++)
+        sum += x[d];
     for (size_t d = 0; d < t->dim; d++)
         x[d] = t->mean[d] + a * x[d] + b * sum;
 }
@@ -58,6 +53,7 @@ static void draw(const nsamp_target *t, nsamp_noise_key key, uint32_t purpose, u
 nsamp_status nsamp_target_equicorrelated(const nsamp_job *job, nsamp_target *t, nsamp_error *err) {
     static const nsamp_target_ops ops = {log_density, score, draw, NULL};
     t->ops = &ops;
+    t->gaussian = true;
     t->dim = (size_t)nsamp_job_int(job, NSAMP_KEY_target_dim);
     t->rho = nsamp_job_real(job, NSAMP_KEY_target_rho);
     t->variance = nsamp_job_real(job, NSAMP_KEY_target_variance);

@@ -1,7 +1,6 @@
-/* target.c: from the name of a target in the job to its builder; what all targets share. */
+/* target.c: from the name of a target in the job to its builder. */
 #include "targets/target.h"
 
-#include <lapacke.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +12,9 @@ static const struct {
     const char *name;
     nsamp_target_builder *build;
 } targets[] = {
-    {"equicorrelated", nsamp_target_equicorrelated},
-    {"mixture", nsamp_target_mixture},
+    {"gaussian", nsamp_target_gaussian}, {"equicorrelated", nsamp_target_equicorrelated},
+    {"mixture", nsamp_target_mixture},   {"laplace-copula", nsamp_target_laplace_copula},
+    {"heart", nsamp_target_heart},       {"images", nsamp_target_images},
 };
 
 nsamp_status nsamp_target_create(const nsamp_job *job, nsamp_target **target, nsamp_error *err) {
@@ -49,28 +49,4 @@ void nsamp_target_destroy(nsamp_target *t) {
     free(t->chols);
     free(t->sds);
     free(t);
-}
-
-nsamp_status nsamp_target_mean(const nsamp_job *job, nsamp_target *t, nsamp_error *err) {
-    size_t count;
-    const double *mean = nsamp_job_reals(job, NSAMP_KEY_target_mean, &count);
-    if (count != 1 && count != t->dim)
-        return nsamp_job_fail(job, NSAMP_KEY_target_mean, err, "%zu numbers; valid: 1, or target.dim = %zu",
-                              count, t->dim);
-    t->mean = malloc(t->dim * sizeof *t->mean);
-    if (!t->mean) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a mean of %zu numbers", t->dim);
-    for (size_t i = 0; i < t->dim; i++)
-        t->mean[i] = mean[count == 1 ? 0 : i];
-    return NSAMP_OK;
-}
-
-size_t nsamp_cholesky(size_t n, const double *a, double *l, double *pivot) {
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < n; j++)
-            l[i * n + j] = j <= i ? a[i * n + j] : 0;
-    const lapack_int failed = LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', (lapack_int)n, l, (lapack_int)n);
-    if (failed <= 0) return 0;
-    /* dpotrf leaves the reduced diagonal where it stopped */
-    *pivot = l[(size_t)(failed - 1) * n + (size_t)(failed - 1)];
-    return (size_t)failed;
 }

@@ -1,0 +1,133 @@
+/* gaussian_file.c: mean and covariance of a Gaussian from a text or a netCDF file.
+ *
+ * Text (rows.h): the mean on the first line, then the rows of the covariance, a line each. netCDF: variables
+ * mean(D) and cov(D, D) of any number type, in the root group or in a group moments, where the output of a
+ * run has them. */
+#include <math.h>
+#include <netcdf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "io/ncfile.h"
+#include "targets/builders.h"
+#include "targets/rows.h"
+
+/* Allocates mean and cov for dimension dim. */
+static nsamp_status allocate(const nsamp_job *job, nsamp_target *t, size_t dim, nsamp_error *err) {
+    if (dim < 1 || dim > NSAMP_TARGET_DENSE_MAX)
+        return nsamp_job_fail(job, NSAMP_KEY_target_file, err, "dimension %zu; valid: 1 to %d", dim,
+                              NSAMP_TARGET_DENSE_MAX);
+    nsamp_status status = nsamp_target_check_dim(job, nsamp_job_text(job, NSAMP_KEY_target_file), dim, err);
+    if (status) return status;
+    t->dim = dim;
+    t->mean = malloc(dim * sizeof *t->mean);
+    t->cov = malloc(dim * dim * sizeof *t->cov);
+    if (!t->mean || !t->cov)
+        return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a covariance of dimension %zu", dim);
+    return NSAMP_OK;
+}
+
+static nsamp_status read_text(const nsamp_job *job, const char *path, nsamp_target *t, nsamp_error *err) {
+    nsamp_rows rows;
+    nsamp_status status = nsamp_rows_read(path, &rows, err);
+    const size_t dim = status ? 0 : rows.first[1];
+    for (size_t r = 1; !status && r < rows.count; r++) {
+        const size_t count = rows.first[r + 1] - rows.first[r];
+        if (count != dim)
+            status =
+                nsamp_fail(err, NSAMP_EUSAGE, "%s:%zu: %zu numbers; valid: %zu, as in the mean on line %zu",
+                           path, rows.line[r], count, dim, rows.line[0]);
+    }
+    if (!status && rows.count != dim + 1)
+        status =
+            nsamp_fail(err, NSAMP_EUSAGE,
+                       "%s: %zu rows; valid: %zu, the mean (of %zu numbers) and %zu rows of the covariance",
+                       path, rows.count, dim + 1, dim, dim);
+    if (!status) status = allocate(job, t, dim, err);
+    if (!status) {
+        memcpy(t->mean, rows.value, dim * sizeof *t->mean);
+        memcpy(t->cov, rows.value + dim, dim * dim * sizeof *t->cov);
+    }
+    nsamp_rows_free(&rows);
+    return status;
+}
+
+/* The group that has both variables, with their numbers. */
+static bool find(int file, int *group, int *mean, int *cov) {
+    int moments;
+    *group = file;
+    if (!nc_inq_varid(file, "mean", mean) && !nc_inq_varid(file, "cov", cov)) return true;
+    if (nc_inq_grp_ncid(file, "moments", &moments)) return false;
+    *group = moments;
+    return !nc_inq_varid(moments, "mean", mean) && !nc_inq_varid(moments, "cov", cov);
+}
+
+/* Shape of a variable of the given rank: all lengths the same -> *length. */
+static bool square(int group, int var, int rank, size_t *length) {
+    int found, dims[NC_MAX_VAR_DIMS];
+    size_t n[2] = {0, 0};
+    if (nc_inq_varndims(group, var, &found) || found != rank || nc_inq_vardimid(group, var, dims))
+        return false;
+    for (int d = 0; d < rank; d++)
+        if (nc_inq_dimlen(group, dims[d], &n[d])) return false;
+    *length = n[0];
+    return rank == 1 || n[0] == n[1];
+}
+
+static nsamp_status read_open(const nsamp_job *job, const char *path, int file, nsamp_target *t,
+                              nsamp_error *err) {
+    int group, mean, cov;
+    size_t dim, side;
+    if (!find(file, &group, &mean, &cov))
+        return nsamp_fail(err, NSAMP_EUSAGE,
+                          "%s: no variables mean and cov, neither in the root nor in group moments", path);
+    if (!square(group, mean, 1, &dim) || !square(group, cov, 2, &side) || dim != side)
+        return nsamp_fail(err, NSAMP_EUSAGE, "%s: mean and cov must have the shapes (D) and (D, D)", path);
+    nsamp_status status = allocate(job, t, dim, err);
+    if (status) return status;
+    int rc = nc_get_var_double(group, mean, t->mean);
+    if (!rc) rc = nc_get_var_double(group, cov, t->cov);
+    if (rc) return nsamp_fail(err, NSAMP_EIO, "%s: %s", path, nc_strerror(rc));
+    for (size_t i = 0; i < dim * (dim + 1); i++)
+        if (!isfinite(i < dim ? t->mean[i] : t->cov[i - dim]))
+            return nsamp_fail(err, NSAMP_EUSAGE, "%s: %s holds a number that is not finite", path,
+                              i < dim ? "mean" : "cov");
+    return NSAMP_OK;
+}
+
+static nsamp_status read_netcdf(const nsamp_job *job, const char *path, nsamp_target *t, nsamp_error *err) {
+    int file;
+    nsamp_nc_lock();
+    const int rc = nc_open(path, NC_NOWRITE, &file);
+    nsamp_status status;
+    if (rc) {
+        status = nsamp_fail(err, NSAMP_EIO, "%s: %s", path, nc_strerror(rc));
+    } else {
+        status = read_open(job, path, file, t, err);
+        nc_close(file);
+    }
+    nsamp_nc_unlock();
+    return status;
+}
+
+/* By the first bytes: "CDF" or HDF5's mark. */
+static bool is_netcdf(const char *path) {
+    unsigned char head[4] = {0};
+    FILE *file = fopen(path, "rb");
+    if (!file) return false;
+    const size_t n = fread(head, 1, sizeof head, file);
+    fclose(file);
+    return n == 4 && (!memcmp(head, "CDF", 3) || !memcmp(head, "\211HDF", 4));
+}
+
+nsamp_status nsamp_target_read_gaussian(const nsamp_job *job, nsamp_target *t, nsamp_error *err) {
+    const char *path = nsamp_job_text(job, NSAMP_KEY_target_file);
+    if (!*path)
+        return nsamp_job_fail(
+            job, NSAMP_KEY_target_file, err,
+            "target gaussian takes mean and covariance from a file; valid: its path (target "
+            "equicorrelated needs none)");
+    return is_netcdf(path) ? read_netcdf(job, path, t, err) : read_text(job, path, t, err);
+}
