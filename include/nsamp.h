@@ -100,6 +100,9 @@ typedef struct nsamp_progress {
     double loss;         /* training: last loss; otherwise NaN */
     int level, levels;   /* training: noise level, 1-based; otherwise 0 */
     uint64_t diverged;   /* chains that have met a non-finite value */
+    /* Training only: epochs of this level done and in all (0: seconds decide); the last loss of the data kept from
+     * training (NaN: none yet); at the end, E_p |grad log p - s|^2 where the target's score is known, otherwise NaN. */
+    double epoch, epochs, held_out, score_error;
 } nsamp_progress;
 
 /* Called from the thread that runs the plan, a few times a second at most. Non-zero asks for a stop with a
@@ -147,7 +150,9 @@ const nsamp_statistic *nsamp_plan_statistics(const nsamp_plan *plan, size_t *cou
 /* ---- training ----------------------------------------------------------------------------------------------- */
 
 /* Trains the reservoir-sampler network that the job describes by denoising score matching and writes the model
- * file model.file. NSAMP_STOPPED leaves a checkpoint beside it. */
+ * file model.file. NSAMP_STOPPED leaves a checkpoint, model.file with .ckpt added; with train.resume the next call goes
+ * on from there to the same bytes. The last call of progress comes after the model is written, with done = total.
+ * NSAMP_EDIVERGED: the loss is no longer finite. */
 nsamp_status nsamp_train(const nsamp_job *job, nsamp_progress_fn *progress, void *user, nsamp_error *err);
 
 #ifdef __cplusplus

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "isa.h"
 #include "stats/moments.h"
 
 typedef struct cpu_backend {
@@ -21,20 +22,6 @@ typedef struct cpu_backend {
     uint32_t *bad;        /* [threads][L] */
 } cpu_backend;
 
-static bool supports(const char *isa) {
-#ifdef NSAMP_X86_64
-    __builtin_cpu_init();
-    bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-              __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-    if (!strcmp(isa, "v3")) return v3;
-    if (!strcmp(isa, "v4"))
-        return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-               __builtin_cpu_supports("avx512vl");
-#endif
-    return !strcmp(isa, "base");
-}
-
 static const nsamp_cpu_kernel *table_of(const char *isa) {
 #ifdef NSAMP_X86_64
     if (!strcmp(isa, "v4")) return nsamp_cpu_kernels_v4();
@@ -45,18 +32,8 @@ static const nsamp_cpu_kernel *table_of(const char *isa) {
 
 nsamp_status nsamp_cpu_kernel_find(const nsamp_job *job, const nsamp_model *model,
                                    const nsamp_cpu_kernel **kernel, const char **isa, nsamp_error *err) {
-    static const char *const order[] = {"v4", "v3", "base"};
-    const char *wanted = nsamp_job_text(job, NSAMP_KEY_run_isa);
-    *isa = NULL;
-    if (strcmp(wanted, "auto")) {
-        if (!supports(wanted))
-            return nsamp_job_fail(job, NSAMP_KEY_run_isa, err,
-                                  "this processor does not have it; auto takes the best it has");
-        *isa = wanted;
-    } else {
-        for (size_t i = 0; i < 3 && !*isa; i++)
-            if (supports(order[i])) *isa = order[i];
-    }
+    nsamp_status status = nsamp_isa_find(job, isa, err);
+    if (status) return status;
     *kernel = model->host_kernel ? model->host_kernel : &table_of(*isa)[model->kernel];
     return NSAMP_OK;
 }

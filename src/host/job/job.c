@@ -186,12 +186,20 @@ static uint64_t mix(uint64_t hash, const void *data, size_t bytes) {
     return hash;
 }
 
-uint64_t nsamp_job_digest(const nsamp_job *job) {
+bool nsamp_key_shapes_training(nsamp_key key) {
+    const char *section = nsamp_options[key].section;
+    if (key == NSAMP_KEY_train_checkpoint_every_s || key == NSAMP_KEY_train_resume ||
+        key == NSAMP_KEY_train_max_walltime_s || key == NSAMP_KEY_train_max_batches)
+        return false;
+    return !strcmp(section, "target") || !strcmp(section, "data") || !strcmp(section, "train");
+}
+
+static uint64_t digest_of(const nsamp_job *job, bool (*shapes)(nsamp_key)) {
     uint64_t hash = 0xcbf29ce484222325u;
     for (nsamp_key k = 0; k < NSAMP_KEY_count; k++) {
         const nsamp_value *v = &job->values[k];
         const nsamp_option *o = &nsamp_options[k];
-        if (!shapes_result(k)) continue;
+        if (!shapes(k)) continue;
         hash = mix(hash, o->section, strlen(o->section) + 1);
         hash = mix(hash, o->key, strlen(o->key) + 1);
         /* Values, not spellings: 1000 and 1e3 are the same job. */
@@ -200,4 +208,12 @@ uint64_t nsamp_job_digest(const nsamp_job *job) {
         if (o->type == NSAMP_TEXT) hash = mix(hash, v->text, strlen(v->text) + 1);
     }
     return hash;
+}
+
+uint64_t nsamp_job_digest(const nsamp_job *job) {
+    return digest_of(job, shapes_result);
+}
+
+uint64_t nsamp_job_training_digest(const nsamp_job *job) {
+    return digest_of(job, nsamp_key_shapes_training);
 }

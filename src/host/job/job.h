@@ -78,5 +78,8 @@ nsamp_status nsamp_job_require_plain(const nsamp_job *job, nsamp_error *err);
 /* All keys whose values shape the result of `nsamp run` (not threads, backend, output...), hashed: what a
  * checkpoint must agree with. */
 uint64_t nsamp_job_digest(const nsamp_job *job);
+/* The same for `nsamp train`: target.*, data.* and train.*, but not how often it saves and when it stops. */
+bool nsamp_key_shapes_training(nsamp_key key);
+uint64_t nsamp_job_training_digest(const nsamp_job *job);
 
 #endif

@@ -379,15 +379,24 @@ void nsamp_layer_apply(const nsamp_layer *l, size_t rows, const float *x, float 
 /* ---- plain products
  * ------------------------------------------------------------------------------------------------ */
 
+/* dnnl_sgemm uses all threads outside a parallel region, and may then split the sum over k. */
 static void gemm_block(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a,
                        size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc) {
+    const int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
+    if (threads > 1) omp_set_num_threads(1);
     dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, alpha, a,
                (dnnl_dim_t)lda, b, (dnnl_dim_t)ldb, beta, c, (dnnl_dim_t)ldc);
+    if (threads > 1) omp_set_num_threads(threads);
 }
 
 void nsamp_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, const float *b,
                 float beta, float *c) {
     nsamp_gemm_in_blocks(gemm_block, ta, tb, m, n, k, alpha, a, b, beta, c);
+}
+
+void nsamp_gemm_here(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a,
+                     const float *b, float beta, float *c) {
+    gemm_block(ta, tb, m, n, k, alpha, a, ta ? m : k, b, tb ? k : n, beta, c, n);
 }
 
 static const char *isa_name(void) {

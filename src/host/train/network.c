@@ -13,7 +13,7 @@ nsamp_network *nsamp_network_create(size_t m, size_t n) {
     if (!net) return NULL;
     net->m = m;
     net->n = n;
-    net->sigma = NAN;
+    net->sigma = net->score_error = NAN;
     net->w1 = calloc(m * n, sizeof *net->w1);
     net->w2 = calloc(n * m, sizeof *net->w2);
     net->b = calloc(n, sizeof *net->b);

@@ -5,11 +5,12 @@
  *   variables   w1(m, n), w2(n, m), b(n) float; start_var(m) double
  *               pca_mean(pixels), pca_components(m, pixels), pca_variances(m) double
  *               loss_batch(entry), loss_train(entry), loss_held_out(entry) double; loss_level(entry) int
- *   attributes  title, nsamp_model (version 1), nsamp_version, activation, form, sigma, job; with a PCA
- * height, width, pca_scale */
+ *   attributes  title, nsamp_model (version 1), nsamp_version, activation, form, sigma, score_error (where
+ * it is known), job; with a PCA height, width, pca_scale */
 #include "network.h"
 
 #include <errno.h>
+#include <math.h>
 #include <netcdf.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -65,6 +66,7 @@ static void write_attributes(nsamp_nc *w, const nsamp_network *net) {
     nsamp_nc_text(w, w->id, g, "activation", ACTIVATIONS[net->activation]);
     nsamp_nc_text(w, w->id, g, "form", net->denoiser ? "denoiser" : "score");
     nsamp_nc_reals(w, w->id, g, "sigma", 1, &net->sigma);
+    if (isfinite(net->score_error)) nsamp_nc_reals(w, w->id, g, "score_error", 1, &net->score_error);
     if (net->job_text) nsamp_nc_text(w, w->id, g, "job", net->job_text);
     if (!net->pca) return;
     const double size[2] = {(double)net->pca->height, (double)net->pca->width};
@@ -258,6 +260,8 @@ static nsamp_status read_file(const reader *r, nsamp_network **net) {
     if (!status) status = read_choice(r, "activation", ACTIVATIONS, 4, &activation);
     if (!status) status = read_choice(r, "form", forms, 2, &form);
     if (!status) status = read_real(r, "sigma", &(*net)->sigma);
+    if (!status && !nc_inq_att(r->id, NC_GLOBAL, "score_error", &type, &length))
+        status = read_real(r, "score_error", &(*net)->score_error);
     if (!status) status = read_text(r, "job", &(*net)->job_text);
     if (status) return status;
     (*net)->activation = (nsamp_activation)activation;

@@ -1,0 +1,11 @@
+/* isa.h: which of the compiled instruction sets this processor has. */
+#ifndef NSAMP_HOST_ISA_H
+#define NSAMP_HOST_ISA_H
+
+#include "job/job.h"
+
+/* *isa = "v4", "v3" or "base" (constant strings): the best that this processor has, or what run.isa asks for.
+ * NSAMP_EUSAGE where it has not got that. */
+nsamp_status nsamp_isa_find(const nsamp_job *job, const char **isa, nsamp_error *err);
+
+#endif

@@ -1,0 +1,110 @@
+/* keep.c: what a training leaves on disk: its checkpoint, and the model at the end. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "error.h"
+#include "io/checkpoint.h"
+#include "train/network.h"
+#include "train/training.h"
+
+enum { SECTIONS = 6 };
+
+static void list_sections(nsamp_training *t, nsamp_section list[SECTIONS]) {
+    const nsamp_section sections[SECTIONS] = {
+        {"counters", &t->at, sizeof t->at},
+        {"numbers", t->learner->ops->get(t->learner),
+         nsamp_learner_numbers(&t->learner->shape) * sizeof(float)},
+        {"curve_batch", t->curve_batch, t->curve_capacity * sizeof(double)},
+        {"curve_train", t->curve_train, t->curve_capacity * sizeof(double)},
+        {"curve_held_out", t->curve_held_out, t->curve_capacity * sizeof(double)},
+        {"curve_level", t->curve_level, t->curve_capacity * sizeof(int32_t)},
+    };
+    memcpy(list, sections, sizeof sections);
+}
+
+nsamp_status nsamp_training_save(nsamp_training *t, nsamp_error *err) {
+    nsamp_section list[SECTIONS];
+    list_sections(t, list);
+    return nsamp_checkpoint_save(t->checkpoint_path, nsamp_job_training_digest(t->job), t->at.batch, list,
+                                 SECTIONS, err);
+}
+
+nsamp_status nsamp_training_resume(nsamp_training *t, nsamp_error *err) {
+    nsamp_checkpoint *file;
+    nsamp_status status =
+        nsamp_checkpoint_open(t->checkpoint_path, nsamp_job_training_digest(t->job), &file, err);
+    if (status || !file) return status;
+    nsamp_section list[SECTIONS];
+    list_sections(t, list);
+    for (int i = 0; i < SECTIONS && !status; i++)
+        status = nsamp_checkpoint_read(file, list[i].name, (void *)list[i].data, list[i].bytes, err);
+    nsamp_checkpoint_close(file);
+    if (!status && (t->at.level >= t->s.levels || t->at.points > t->curve_capacity))
+        status = nsamp_fail(err, NSAMP_EIO,
+                            "%s: level %llu of %zu, %llu points of %zu: not a checkpoint of this training",
+                            t->checkpoint_path, (unsigned long long)t->at.level, t->s.levels,
+                            (unsigned long long)t->at.points, t->curve_capacity);
+    t->learner->ops->put(t->learner);
+    return status;
+}
+
+/* Every key that shapes the training, as "section.key = value" lines, malloc'ed: not how it was run, so that
+ * a training that was interrupted writes the same file. */
+static char *job_text(const nsamp_job *job) {
+    size_t size = 1;
+    for (nsamp_key k = 0; k < NSAMP_KEY_count; k++)
+        size += strlen(nsamp_options[k].section) + strlen(nsamp_options[k].key) +
+                strlen(nsamp_job_text(job, k)) + 5;
+    char *text = malloc(size), *end = text;
+    if (!text) return NULL;
+    for (nsamp_key k = 0; k < NSAMP_KEY_count; k++)
+        if (nsamp_key_shapes_training(k))
+            end += snprintf(end, size - (size_t)(end - text), "%s.%s = %s\n", nsamp_options[k].section,
+                            nsamp_options[k].key, nsamp_job_text(job, k));
+    return text;
+}
+
+static bool copy_curve(const nsamp_training *t, nsamp_network *net) {
+    const size_t n = (size_t)t->at.points;
+    net->losses = n;
+    net->loss_batch = malloc(n * sizeof(double));
+    net->loss_train = malloc(n * sizeof(double));
+    net->loss_held_out = malloc(n * sizeof(double));
+    net->loss_level = malloc(n * sizeof(int));
+    if (!net->loss_batch || !net->loss_train || !net->loss_held_out || !net->loss_level) return false;
+    memcpy(net->loss_batch, t->curve_batch, n * sizeof(double));
+    memcpy(net->loss_train, t->curve_train, n * sizeof(double));
+    memcpy(net->loss_held_out, t->curve_held_out, n * sizeof(double));
+    for (size_t i = 0; i < n; i++)
+        net->loss_level[i] = (int)t->curve_level[i];
+    return true;
+}
+
+nsamp_status nsamp_training_write(nsamp_training *t, double score_error, nsamp_error *err) {
+    const nsamp_learner_shape *shape = &t->learner->shape;
+    const size_t m = shape->m, n = shape->n;
+    const float *w2 = t->learner->ops->get(t->learner), *w1 = w2 + n * m, *b = w1 + n * m;
+    nsamp_network *net = nsamp_network_create(m, n);
+    if (net) {
+        net->activation = shape->activation;
+        net->denoiser = shape->denoiser;
+        net->sigma = nsamp_level_of(t, t->s.levels - 1).sigma;
+        net->score_error = score_error;
+        memcpy(net->w2, w2, n * m * sizeof *w2);
+        memcpy(net->b, b, n * sizeof *b);
+        for (size_t j = 0; j < n; j++)
+            for (size_t k = 0; k < m; k++)
+                net->w1[k * n + j] = w1[j * m + k];
+        memcpy(net->start_var, t->source->var, m * sizeof *net->start_var);
+        net->job_text = job_text(t->job);
+        if (t->source->images) net->pca = nsamp_pca_copy(t->source->images->pca);
+    }
+    nsamp_status status;
+    if (!net || !net->job_text || (t->source->images && !net->pca) || !copy_curve(t, net))
+        status = nsamp_fail(err, NSAMP_ENOMEM, "no memory to write the model");
+    else
+        status = nsamp_network_save(nsamp_job_text(t->job, NSAMP_KEY_model_file), net, err);
+    nsamp_network_destroy(net);
+    return status;
+}

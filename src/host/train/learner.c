@@ -1,0 +1,29 @@
+/* learner.c: what all learners share. */
+#include "train/learner.h"
+
+size_t nsamp_learner_weights(const nsamp_learner_shape *shape) {
+    return shape->n * (2 * shape->m + 1);
+}
+
+size_t nsamp_learner_numbers(const nsamp_learner_shape *shape) {
+    return nsamp_learner_weights(shape) * (shape->amsgrad ? 4 : 3);
+}
+
+nsamp_residual nsamp_residual_of(const nsamp_learner_shape *shape, const nsamp_level *level) {
+    const double variance = level->sigma * level->sigma, batch = (double)shape->batch;
+    const double a = shape->denoiser ? 1.0 / variance : 1.0;
+    nsamp_residual r = {
+        .noise = (float)(shape->denoiser ? level->sigma : 1.0 / level->sigma),
+        .gradient = (float)(level->weight * a * a / batch),
+        .clean = (float)(-level->weight * a / (level->sigma * batch)),
+        .square = 0.5 * a * a,
+        .cross = -a / level->sigma,
+        .inverse_variance = 1.0 / variance,
+        .control_variate = shape->control_variate,
+    };
+    return r;
+}
+
+void nsamp_learner_destroy(nsamp_learner *l) {
+    if (l) l->ops->destroy(l);
+}

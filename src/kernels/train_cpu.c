@@ -1,0 +1,119 @@
+/* train_cpu.c: the loops of train.h on the CPU, compiled for each instruction set as cpu.c is. Sums run over
+ * 16 fixed lanes, so that every instruction set adds in the same order. */
+#include "kernels/train.h"
+
+enum { LANES = 16 };
+
+static void normals(nsamp_noise_key key, uint32_t purpose, uint32_t row0, size_t rows, uint64_t step,
+                    size_t m, float *z) {
+    key.rounds = 10;
+    for (size_t first = 0; first < rows; first += LANES)
+        for (size_t block = 0; block < (m + 3) / 4; block++) {
+            float draw[4][LANES];
+            NSAMP_FOR_LANES(l, LANES) {
+                float four[4];
+                nsamp_normals4(key, purpose, row0 + (uint32_t)first + l, step, (uint32_t)block, four);
+                draw[0][l] = four[0];
+                draw[1][l] = four[1];
+                draw[2][l] = four[2];
+                draw[3][l] = four[3];
+            }
+            size_t lanes = rows - first < LANES ? rows - first : LANES,
+                   draws = m - 4 * block < 4 ? m - 4 * block : 4;
+            for (size_t l = 0; l < lanes; l++)
+                for (size_t k = 0; k < draws; k++)
+                    z[(first + l) * m + 4 * block + k] = draw[k][l];
+        }
+}
+
+/* The switch over activations is outside the loops, so that each loop is straight. */
+#define FOR_EACH_ACTIVATION(DO)                                                                              \
+    switch (activation) {                                                                                    \
+    case NSAMP_TRAIN_RELU:                                                                                   \
+        DO(NSAMP_TRAIN_RELU);                                                                                \
+        break;                                                                                               \
+    case NSAMP_TRAIN_TANH:                                                                                   \
+        DO(NSAMP_TRAIN_TANH);                                                                                \
+        break;                                                                                               \
+    case NSAMP_TRAIN_SOFTPLUS:                                                                               \
+        DO(NSAMP_TRAIN_SOFTPLUS);                                                                            \
+        break;                                                                                               \
+    default:                                                                                                 \
+        DO(NSAMP_TRAIN_IDENTITY);                                                                            \
+        break;                                                                                               \
+    }
+
+static void activate(int activation, size_t rows, size_t n, const float *bias, float *h) {
+#define ACTIVATE_ROW(kind)                                                                                   \
+    NSAMP_PRAGMA(omp simd) for (size_t j = 0; j < n; j++) row[j] = nsamp_activate(kind, row[j] + bias[j])
+    for (size_t r = 0; r < rows; r++) {
+        float *row = h + r * n;
+        FOR_EACH_ACTIVATION(ACTIVATE_ROW)
+    }
+#undef ACTIVATE_ROW
+}
+
+static void slope(int activation, size_t rows, size_t n, const float *h, float *d, float *sums) {
+#define SLOPE_ROW(kind)                                                                                      \
+    NSAMP_PRAGMA(omp simd) for (size_t j = 0; j < n; j++) {                                                  \
+        float g = dr[j] * nsamp_slope(kind, hr[j]);                                                          \
+        dr[j] = g;                                                                                           \
+        sums[j] += g;                                                                                        \
+    }
+    for (size_t j = 0; j < n; j++)
+        sums[j] = 0.0f;
+    for (size_t r = 0; r < rows; r++) {
+        const float *hr = h + r * n;
+        float *dr = d + r * n;
+        FOR_EACH_ACTIVATION(SLOPE_ROW)
+    }
+#undef SLOPE_ROW
+}
+
+static void residual(const nsamp_residual *p, int clean, size_t rows, size_t m, size_t parts, size_t stride,
+                     const float *f, const float *x, const float *eps, float *e, double *loss) {
+    for (size_t r = 0; r < rows; r++) {
+        double sum = 0.0;
+        for (size_t i = r * m; i < (r + 1) * m; i++) {
+            float value = f[i];
+            for (size_t k = 1; k < parts; k++)
+                value += f[k * stride + i];
+            if (clean) {
+                sum += p->cross * (double)(value - x[i]) * (double)eps[i];
+                e[i] = p->clean * eps[i];
+            } else {
+                float q = nsamp_fma(p->noise, eps[i], value - x[i]);
+                sum += p->square * (double)q * (double)q;
+                if (p->control_variate)
+                    sum += 0.5 * p->inverse_variance * (1.0 - (double)eps[i] * (double)eps[i]);
+                e[i] = p->gradient * q;
+            }
+        }
+        loss[r] = sum;
+    }
+}
+
+static void adam(const nsamp_adam *a, size_t count, const float *g, float *w, float *m, float *v,
+                 float *seen) {
+    const nsamp_adam c = *a;
+    if (seen) {
+        NSAMP_PRAGMA(omp simd) for (size_t i = 0; i < count; i++) {
+            float now = nsamp_adam_moments(&c, w[i], g[i], &m[i], &v[i]);
+            seen[i] = now > seen[i] ? now : seen[i];
+            w[i] = nsamp_adam_weight(&c, w[i], m[i], seen[i]);
+        }
+    } else {
+        NSAMP_PRAGMA(omp simd) for (size_t i = 0; i < count; i++) {
+            float now = nsamp_adam_moments(&c, w[i], g[i], &m[i], &v[i]);
+            w[i] = nsamp_adam_weight(&c, w[i], m[i], now);
+        }
+    }
+}
+
+#define NSAMP_PASTE2(a, b) a##b
+#define NSAMP_PASTE(a, b)  NSAMP_PASTE2(a, b)
+
+const nsamp_train_kernels *NSAMP_PASTE(nsamp_train_kernels_, NSAMP_ISA)(void) {
+    static const nsamp_train_kernels table = {normals, activate, slope, residual, adam};
+    return &table;
+}
