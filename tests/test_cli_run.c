@@ -191,6 +191,48 @@ static void test_divergence(void **state) {
     assert_has(r->out, "\n1 ");
 }
 
+/* ---- what reads an output ---- */
+
+static void test_stats_and_plot(void **state) {
+    (void)state;
+    assert_int_equal(IN_FOLDER("run", SMALL, "output.file=a.nc", "record.every=10", "-q")->code, 0);
+    const program_result *r = IN_FOLDER("stats", "a.nc");
+    assert_int_equal(r->code, 0);
+    assert_has(r->out, "a.nc: langevin on equicorrelated, dimension 4");
+    r = IN_FOLDER("stats", "--json", "a.nc");
+    assert_int_equal(r->code, 0);
+    assert_int_equal(r->out[0], '{');
+    r = IN_FOLDER("plot", "a.nc", "--quiet", "--kind", "moments");
+    assert_int_equal(r->code, 0);
+    assert_string_equal(r->out, "");
+    assert_true(is_there("a.png"));
+    assert_string_equal(IN_FOLDER("plot", "a.nc", "--kind=moments", "-o", "b.svg")->out, "wrote b.svg\n");
+    assert_refused(IN_FOLDER("plot", "a.nc", "-o", "b.gif"), 2, "b.gif", ".png, .svg or .pdf");
+    assert_refused(IN_FOLDER("plot", "a.nc", "--kind", "pie"), 2, "pie", "density");
+    assert_refused(IN_FOLDER("plot"), 2, "one file", "");
+    assert_refused(IN_FOLDER("stats"), 2, "needs an output file", "");
+    assert_refused(IN_FOLDER("stats", "b.nc"), NSAMP_EIO, "b.nc", "No such file");
+    assert_refused(IN_FOLDER("plot", "b.nc"), NSAMP_EIO, "b.nc", "No such file");
+    write_text("c.nc", "CDF");
+    assert_refused(IN_FOLDER("stats", "c.nc"), NSAMP_EIO, "c.nc", "");
+    assert_refused(IN_FOLDER("plot", "c.nc"), NSAMP_EIO, "c.nc", "");
+    assert_int_equal(truncate(in_folder("a.nc"), 5000), 0);
+    assert_refused(IN_FOLDER("stats", "a.nc"), NSAMP_EIO, "a.nc", "");
+    assert_false(is_there("c.png"));
+}
+
+/* Too few chains to see a fault are not a pass: exit code 6, and the table says which rows are blind. */
+static void test_check(void **state) {
+    (void)state;
+    const program_result *r = IN_FOLDER("check", "langevin", "run.chains=32", "run.steps=100");
+    assert_int_equal(r->code, NSAMP_ECHECK);
+    assert_has(r->out, "BLIND");
+    assert_has(r->out, "langevin target.name=equicorrelated");
+    assert_null(strchr(r->out, '\033'));
+    assert_refused(IN_FOLDER("check", "langvin"), 2, "langvin", "");
+    assert_refused(IN_FOLDER("check", "run.chain=3"), 2, "run.chain", "run.chains");
+}
+
 /* ---- bad input ---- */
 
 static void test_bad_job_files(void **state) {
@@ -357,6 +399,8 @@ int main(void) {
         cmocka_unit_test_setup(test_sweep, fresh),
         cmocka_unit_test_setup(test_sweep_is_checked_first, fresh),
         cmocka_unit_test_setup(test_divergence, fresh),
+        cmocka_unit_test_setup(test_stats_and_plot, fresh),
+        cmocka_unit_test_setup(test_check, fresh),
         cmocka_unit_test_setup(test_bad_job_files, fresh),
         cmocka_unit_test_setup(test_bad_words, fresh),
         cmocka_unit_test_setup(test_bad_outputs, fresh),

@@ -62,7 +62,8 @@ static void print_report(const nsamp_check_report *report) {
 
 /* Words with an '=' are settings put on top of every case, the others are systems. */
 static nsamp_status check(const cli_args *args, nsamp_error *err) {
-    const char *systems[64], *settings[64];
+    const char *systems[64];
+    char *settings[64];
     size_t nsystems = 0, nsettings = 0;
     if (args->count > 64)
         return nsamp_fail(err, NSAMP_EUSAGE, "nsamp check takes at most 64 words, not %d", args->count);
@@ -71,11 +72,17 @@ static nsamp_status check(const cli_args *args, nsamp_error *err) {
             settings[nsettings++] = args->words[i];
         else
             systems[nsystems++] = args->words[i];
+    /* A key that no job takes is a mistake of the command line, not a failure of every case. */
+    nsamp_job *trial = NULL;
+    nsamp_status status =
+        cli_job_create(&(cli_args){.words = settings, .count = (int)nsettings}, &trial, err);
+    nsamp_job_destroy(trial);
+    if (status) return status;
     nsamp_check_report report = {0};
     bool quiet = args->quiet;
     cli_stop_on_signals();
-    nsamp_status status =
-        nsamp_check_run(systems, nsystems, settings, nsettings, say_case, &quiet, &report, err);
+    status = nsamp_check_run(systems, nsystems, (const char *const *)settings, nsettings, say_case, &quiet,
+                             &report, err);
     if (!quiet && isatty(STDERR_FILENO)) fprintf(stderr, "\r%-79.79s\r", "");
     if (!quiet && report.count) print_report(&report);
     nsamp_check_report_free(&report);
