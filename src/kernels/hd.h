@@ -58,7 +58,7 @@ NSAMP_HD float nsamp_select(uint32_t mask, float a, float b) {
 /* A loop over the lanes of a tile. On the CPU one iteration is one SIMD lane. On a GPU a thread has one lane:
  * the pointers of its nsamp_tile are already moved to it, so l is 0, L only the stride, and an array of one
  * number a lane a register. */
-#ifdef __CUDA_ARCH__
+#ifdef __CUDACC__
 #define NSAMP_FOR_LANES(l, L) for (uint32_t l = 0; l < 1; l++)
 #else
 #define NSAMP_PRAGMA(text)    _Pragma(#text)

@@ -53,12 +53,13 @@ NSAMP_HD float nsamp_equi_x(const nsamp_langevin_equi_params *p, float u, float 
     return u + nsamp_fma(p->kappa, s, mean);
 }
 
-/* Coordinates of block b, n of them, for all lanes; their sum is added to part [L]. */
+/* Coordinates of block b, n of them (1 to 4), for all lanes; their sum is added to part [L]. */
 NSAMP_HD void nsamp_equi_block(const nsamp_langevin_equi_params *p, float *u, const float *g, const float *z,
                                float *part, const uint32_t L, const uint32_t n) {
     NSAMP_FOR_LANES(l, L) {
         float sum = 0.0f;
-        for (uint32_t k = 0; k < n; k++) {
+        for (uint32_t k = 0; k < 4; k++) {
+            if (k >= n) break; /* not the loop's bound: u of a GPU thread stays in registers */
             float x = nsamp_equi_update(p, u[k * L + l], g[l], z[k * L + l]);
             u[k * L + l] = x;
             sum = k ? sum + x : x;

@@ -1,0 +1,61 @@
+/* cuda_kernels.h: what the kernels' launchers and the CUDA backend agree on. Only .cu files include this.
+ *
+ * Layout on the device as kernel.h has it, with L = 32: state [tiles][S][32], so a warp reads one number of
+ * 32 chains at once. All launchers only enqueue, on view->stream, and return the launch's error. Nothing here
+ * is atomic, so the order in which threads and blocks run changes no bit. */
+#ifndef NSAMP_KERNELS_CUDA_KERNELS_H
+#define NSAMP_KERNELS_CUDA_KERNELS_H
+
+#include "kernels/cuda_launch.h"
+#include "kernels/kernel.h"
+
+enum { NSAMP_CUDA_LANES = 32 };
+
+typedef struct nsamp_cuda_view {
+    const void *params;            /* device copy of the model's block */
+    float *state;                  /* [tiles][S][32] */
+    unsigned long long *first_bad; /* [tiles * 32]: first non-finite step, all ones if none */
+    void *scratch; /* [tiles][scratch_bytes], only for lane kernels whose tiles do not fit shared memory */
+    size_t scratch_bytes; /* of one tile of 32 lanes */
+    uint64_t tiles;
+    uint32_t state_len, dim; /* S, D */
+    nsamp_noise_key noise;
+    uint32_t multiprocessors;
+    cudaStream_t stream;
+} nsamp_cuda_view;
+
+typedef struct nsamp_cuda_kernel {
+    /* All chains by nsteps steps, the first numbered step0; host_params is the model's block. */
+    cudaError_t (*advance)(const nsamp_cuda_view *v, const void *host_params, uint64_t step0,
+                           uint32_t nsteps);
+    /* x [tiles][D][32] of the first `tiles` tiles. */
+    cudaError_t (*observe)(const nsamp_cuda_view *v, uint64_t tiles, float *x);
+} nsamp_cuda_kernel;
+
+/* Thread-a-chain kernels made from the text of each system, by nsamp_kernel_id; cuda_lane.cu. */
+const nsamp_cuda_kernel *nsamp_cuda_lane_kernel(nsamp_kernel_id id);
+/* True if a tile of such a kernel works in shared memory, so that view->scratch is not needed. */
+bool nsamp_cuda_lane_in_shared(size_t state_len, size_t scratch_bytes);
+
+/* langevin_equi with a chain spread over threads; cuda_langevin_equi.cu. Dimensions above
+ * nsamp_cuda_equi_most take the lane kernel. */
+enum { nsamp_cuda_equi_most = 16384 };
+const nsamp_cuda_kernel *nsamp_cuda_equi_kernel(void);
+
+/* Accumulators on the device, laid out as in stats/moments.h with L = 32; cuda_moments.cu. */
+typedef struct nsamp_cuda_moments {
+    double *sums;      /* [tiles][2 halves][2 powers][rows][32] */
+    double *products;  /* [groups][D * D] or NULL */
+    float *low, *high; /* [tiles][D][32] */
+    uint64_t chains, tiles, group_chains;
+    uint32_t dim, rows, group_halves;
+} nsamp_cuda_moments;
+
+/* Adds the sample x [tiles][D][32] to half 0 or 1. */
+cudaError_t nsamp_cuda_moments_add(const nsamp_cuda_moments *m, uint32_t half, const float *x,
+                                   cudaStream_t stream);
+
+/* Success if this program has code for the device; cuda_moments.cu. */
+cudaError_t nsamp_cuda_image(void);
+
+#endif

@@ -1,0 +1,383 @@
+/* shim.cpp: fibres that stand for CUDA threads, and the runtime's calls on host memory. See cuda_runtime.h
+ * here. */
+#include "cuda_runtime.h"
+#include "shim.h"
+
+#include <stdio.h>
+#if !defined(__x86_64__)
+#include <ucontext.h>
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#define SHIM_ASAN 1
+#else
+#define SHIM_ASAN 0
+#endif
+
+enum { MAX_THREADS = 1024, WARP = 32, STACK_BYTES = 64 * 1024, SHARED_BYTES = 228 * 1024 };
+
+nsamp_shim_place nsamp_shim_here;
+alignas(64) unsigned char nsamp_shared[SHARED_BYTES];
+
+enum fibre_state { READY, AT_BARRIER, AT_WARP, DONE };
+
+/* Where a stack of its own goes on. On x86-64 a stack pointer, below which lie the registers that a call
+ * keeps; ucontext, whose switches are system calls, elsewhere. */
+#if defined(__x86_64__)
+typedef void *place;
+extern "C" void nsamp_shim_switch(place *from, place to);
+__asm__(".text\n.globl nsamp_shim_switch\n.type nsamp_shim_switch, @function\nnsamp_shim_switch:\n"
+        "push %rbp\npush %rbx\npush %r12\npush %r13\npush %r14\npush %r15\n"
+        "mov %rsp, (%rdi)\nmov %rsi, %rsp\n"
+        "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbx\npop %rbp\nret\n"
+        ".size nsamp_shim_switch, .-nsamp_shim_switch\n");
+static void switch_to(place *from, place *to) {
+    nsamp_shim_switch(from, *to);
+}
+static void begin_at(place *at, char *stack, size_t bytes, void (*function)(void)) {
+    void **top = (void **)(stack + bytes) - 2; /* aligned as at a function's entry, after a call's push */
+    top[1] = NULL;
+    top[0] = (void *)function;
+    for (int i = 1; i <= 6; i++)
+        top[-i] = NULL;
+    *at = top - 6;
+}
+#else
+typedef ucontext_t place;
+static void switch_to(place *from, place *to) {
+    swapcontext(from, to);
+}
+static void begin_at(place *at, char *stack, size_t bytes, void (*function)(void)) {
+    getcontext(at);
+    at->uc_stack.ss_sp = stack;
+    at->uc_stack.ss_size = bytes;
+    at->uc_link = NULL;
+    makecontext(at, function, 0);
+}
+#endif
+
+struct fibre {
+    place context;
+    char *stack;
+    void *fake_stack; /* AddressSanitizer's */
+    fibre_state state;
+    dim3 thread;
+    uint32_t mask; /* of the warp collective it waits in */
+};
+
+static fibre fibres[MAX_THREADS];
+static place scheduler;
+[[maybe_unused]] static void *scheduler_fake_stack;
+[[maybe_unused]] static const void *scheduler_stack;
+[[maybe_unused]] static size_t scheduler_stack_bytes;
+static uint32_t running, threads;
+static uint32_t slots[MAX_THREADS]; /* what lanes give in a warp collective */
+static void (*body)(void *);
+static void *body_context;
+static nsamp_shim_order order = NSAMP_SHIM_FORWARD;
+static uint64_t order_state = 1, launches, switches;
+static int multiprocessors = 4;
+static size_t memory = (size_t)4 << 30, allocated;
+static cudaError_t last_error = cudaSuccess;
+
+[[noreturn]] static void fail(const char *what) {
+    fprintf(stderr, "shim: %s: block (%u, %u), thread %u\n", what, blockIdx.x, blockIdx.y, running);
+    abort();
+}
+
+/* ---- fibres
+ * ------------------------------------------------------------------------------------------------- */
+
+static void leave(bool for_ever) {
+    fibre *f = &fibres[running];
+#if SHIM_ASAN
+    __sanitizer_start_switch_fiber(for_ever ? NULL : &f->fake_stack, scheduler_stack, scheduler_stack_bytes);
+#endif
+    (void)for_ever;
+    switch_to(&f->context, &scheduler);
+#if SHIM_ASAN
+    __sanitizer_finish_switch_fiber(f->fake_stack, NULL, NULL);
+#endif
+}
+
+static void trampoline(void) {
+#if SHIM_ASAN
+    __sanitizer_finish_switch_fiber(NULL, &scheduler_stack, &scheduler_stack_bytes);
+#endif
+    body(body_context);
+    fibres[running].state = DONE;
+    leave(true);
+}
+
+static void enter(uint32_t index) {
+    fibre *f = &fibres[index];
+    running = index;
+    nsamp_shim_here.thread = f->thread;
+    switches++;
+#if SHIM_ASAN
+    __sanitizer_start_switch_fiber(&scheduler_fake_stack, f->stack, STACK_BYTES);
+#endif
+    switch_to(&scheduler, &f->context);
+#if SHIM_ASAN
+    __sanitizer_finish_switch_fiber(scheduler_fake_stack, NULL, NULL);
+#endif
+}
+
+static void prepare(uint32_t index, dim3 block) {
+    fibre *f = &fibres[index];
+    if (!f->stack && !(f->stack = (char *)malloc(STACK_BYTES))) fail("out of memory for stacks");
+#if SHIM_ASAN
+    __asan_unpoison_memory_region(f->stack, STACK_BYTES); /* what the last fibre's frames left */
+#endif
+    begin_at(&f->context, f->stack, STACK_BYTES, trampoline);
+    f->state = READY;
+    f->thread = dim3(index % block.x, index / block.x % block.y, index / (block.x * block.y));
+}
+
+static uint64_t random_word(void) {
+    order_state ^= order_state << 13;
+    order_state ^= order_state >> 7;
+    order_state ^= order_state << 17;
+    return order_state;
+}
+
+static void set_turns(uint32_t *turns) {
+    for (uint32_t i = 0; i < threads; i++)
+        turns[i] = order == NSAMP_SHIM_REVERSED ? threads - 1 - i : i;
+    if (order != NSAMP_SHIM_SHUFFLED) return;
+    for (uint32_t i = threads; i > 1; i--) {
+        const uint32_t j = (uint32_t)(random_word() % i), t = turns[i - 1];
+        turns[i - 1] = turns[j];
+        turns[j] = t;
+    }
+}
+
+/* Wakes those whose barrier or collective is complete; returns how many are ready. A barrier is for all
+ * threads of the block: one that has ended makes it a fault, as it is on a GPU. */
+static uint32_t wake(void) {
+    uint32_t waiting = 0, done = 0, ready = 0;
+    for (uint32_t i = 0; i < threads; i++) {
+        waiting += fibres[i].state == AT_BARRIER;
+        done += fibres[i].state == DONE;
+    }
+    if (waiting == threads)
+        for (uint32_t i = 0; i < threads; i++)
+            fibres[i].state = READY;
+    else if (waiting && waiting + done == threads)
+        fail("a barrier that not all threads reach");
+    for (uint32_t i = 0; i < threads; i++) {
+        if (fibres[i].state != AT_WARP) continue;
+        const uint32_t base = i / WARP * WARP, mask = fibres[i].mask;
+        bool all = true;
+        for (uint32_t l = 0; l < WARP && all; l++)
+            if (mask >> l & 1)
+                all =
+                    base + l < threads && fibres[base + l].state == AT_WARP && fibres[base + l].mask == mask;
+        if (!all) continue;
+        for (uint32_t l = 0; l < WARP; l++)
+            if (mask >> l & 1) fibres[base + l].state = READY;
+    }
+    for (uint32_t i = 0; i < threads; i++)
+        ready += fibres[i].state == READY;
+    if (!ready && done < threads) fail("threads wait for each other for ever");
+    return ready;
+}
+
+static void run_block(dim3 block) {
+    uint32_t turns[MAX_THREADS];
+    for (uint32_t i = 0; i < threads; i++)
+        prepare(i, block);
+    do {
+        set_turns(turns);
+        for (uint32_t i = 0; i < threads; i++)
+            if (fibres[turns[i]].state == READY) enter(turns[i]);
+    } while (wake());
+}
+
+void nsamp_shim_run(dim3 grid, dim3 block, size_t shared_bytes, void (*run)(void *), void *context) {
+    launches++;
+    threads = block.x * block.y * block.z;
+    if (!threads || threads > MAX_THREADS || !grid.x || !grid.y || !grid.z || grid.y > 65535 ||
+        grid.z > 65535 || grid.x > 0x7fffffffu || shared_bytes > sizeof nsamp_shared) {
+        last_error = cudaErrorInvalidConfiguration;
+        return;
+    }
+    body = run;
+    body_context = context;
+    nsamp_shim_here.grid_dim = grid;
+    nsamp_shim_here.block_dim = block;
+#if SHIM_ASAN
+    __asan_poison_memory_region(nsamp_shared + shared_bytes, sizeof nsamp_shared - shared_bytes);
+#endif
+    for (uint32_t z = 0; z < grid.z; z++)
+        for (uint32_t y = 0; y < grid.y; y++)
+            for (uint32_t x = 0; x < grid.x; x++) {
+                nsamp_shim_here.block = dim3(x, y, z);
+                memset(nsamp_shared, 0xff, shared_bytes);
+                run_block(block);
+            }
+#if SHIM_ASAN
+    __asan_unpoison_memory_region(nsamp_shared, sizeof nsamp_shared);
+#endif
+}
+
+/* ---- collectives
+ * -------------------------------------------------------------------------------------------- */
+
+void nsamp_shim_barrier(void) {
+    fibres[running].state = AT_BARRIER;
+    leave(false);
+}
+
+uint32_t nsamp_shim_lane(void) {
+    return running % WARP;
+}
+
+static void warp_barrier(uint32_t mask) {
+    if (!(mask >> nsamp_shim_lane() & 1)) fail("a warp collective whose mask lacks the caller");
+    fibres[running].mask = mask;
+    fibres[running].state = AT_WARP;
+    leave(false);
+}
+
+uint32_t nsamp_shim_exchange(uint32_t mask, uint32_t value, uint32_t from) {
+    const uint32_t base = running / WARP * WARP;
+    if (from >= WARP || !(mask >> from & 1)) fail("a shuffle from a lane outside its mask");
+    slots[running] = value;
+    warp_barrier(mask);
+    const uint32_t result = slots[base + from];
+    warp_barrier(mask);
+    return result;
+}
+
+uint32_t nsamp_shim_ballot(uint32_t mask, int predicate) {
+    const uint32_t base = running / WARP * WARP;
+    uint32_t result = 0;
+    slots[running] = predicate != 0;
+    warp_barrier(mask);
+    for (uint32_t l = 0; l < WARP; l++)
+        if (mask >> l & 1) result |= slots[base + l] << l;
+    warp_barrier(mask);
+    return result;
+}
+
+/* ---- the test's wishes
+ * -------------------------------------------------------------------------------------- */
+
+void nsamp_shim_set_order(nsamp_shim_order wanted, uint64_t seed) {
+    order = wanted;
+    order_state = seed ? seed : 1;
+}
+void nsamp_shim_set_multiprocessors(int count) {
+    multiprocessors = count;
+}
+void nsamp_shim_set_memory(size_t bytes) {
+    memory = bytes;
+}
+size_t nsamp_shim_allocated(void) {
+    return allocated;
+}
+uint64_t nsamp_shim_launches(void) {
+    return launches;
+}
+uint64_t nsamp_shim_switches(void) {
+    return switches;
+}
+
+/* ---- the runtime
+ * -------------------------------------------------------------------------------------------- */
+
+const char *cudaGetErrorString(cudaError_t error) {
+    switch (error) {
+    case cudaSuccess:
+        return "no error";
+    case cudaErrorMemoryAllocation:
+        return "out of memory";
+    case cudaErrorInvalidConfiguration:
+        return "invalid configuration argument";
+    case cudaErrorNoDevice:
+        return "no CUDA-capable device is detected";
+    default:
+        return "invalid argument";
+    }
+}
+cudaError_t cudaGetLastError(void) {
+    const cudaError_t error = last_error;
+    last_error = cudaSuccess;
+    return error;
+}
+cudaError_t cudaDriverGetVersion(int *version) {
+    *version = 13000;
+    return cudaSuccess;
+}
+cudaError_t cudaGetDeviceCount(int *count) {
+    *count = 1;
+    return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int) {
+    return cudaSuccess;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int) {
+    *p = {};
+    snprintf(p->name, sizeof p->name, "shim");
+    p->major = 9;
+    p->multiProcessorCount = multiprocessors;
+    p->totalGlobalMem = memory;
+    p->sharedMemPerBlockOptin = SHARED_BYTES - 1024;
+    return cudaSuccess;
+}
+
+/* The size of an allocation lies before it. */
+enum { HEAD = 64 };
+cudaError_t cudaMalloc(void **at, size_t bytes) {
+    *at = NULL;
+    void *base = NULL;
+    if (bytes > memory || allocated > memory - bytes || posix_memalign(&base, HEAD, HEAD + bytes))
+        return cudaErrorMemoryAllocation;
+    memcpy(base, &bytes, sizeof bytes);
+    memset((char *)base + HEAD, 0xff, bytes);
+    allocated += bytes;
+    *at = (char *)base + HEAD;
+    return cudaSuccess;
+}
+cudaError_t cudaFree(void *at) {
+    if (!at) return cudaSuccess;
+    size_t bytes;
+    memcpy(&bytes, (char *)at - HEAD, sizeof bytes);
+    allocated -= bytes;
+    free((char *)at - HEAD);
+    return cudaSuccess;
+}
+cudaError_t cudaMallocHost(void **at, size_t bytes) {
+    *at = malloc(bytes);
+    return *at || !bytes ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+cudaError_t cudaFreeHost(void *at) {
+    free(at);
+    return cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(size_t *available, size_t *total) {
+    *available = memory - allocated;
+    *total = memory;
+    return cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
+    memcpy(to, from, bytes);
+    return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void *at, int value, size_t bytes, cudaStream_t) {
+    memset(at, value, bytes);
+    return cudaSuccess;
+}
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
+    *stream = (cudaStream_t)&launches;
+    return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t) {
+    return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t) {
+    return cudaSuccess;
+}

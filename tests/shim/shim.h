@@ -1,0 +1,35 @@
+/* shim.h: what a test asks of the shim, from C. */
+#ifndef NSAMP_SHIM_H
+#define NSAMP_SHIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The order in which the threads of a block get their turns. Shuffled: a new order at each pass over the
+ * block. */
+typedef enum nsamp_shim_order {
+    NSAMP_SHIM_FORWARD,
+    NSAMP_SHIM_REVERSED,
+    NSAMP_SHIM_SHUFFLED
+} nsamp_shim_order;
+
+void nsamp_shim_set_order(nsamp_shim_order order, uint64_t seed);
+/* Multiprocessors that the device claims: 1 makes launchers choose their narrowest kernels, many their
+ * widest. */
+void nsamp_shim_set_multiprocessors(int count);
+/* Bytes of device memory: allocations beyond fail. */
+void nsamp_shim_set_memory(size_t bytes);
+/* Device memory that is allocated now. */
+size_t nsamp_shim_allocated(void);
+/* Kernel launches and switches between threads so far. */
+uint64_t nsamp_shim_launches(void);
+uint64_t nsamp_shim_switches(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

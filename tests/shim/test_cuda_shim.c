@@ -1,0 +1,282 @@
+/* test_cuda_shim.c: the CUDA backend against the CPU backend, bit for bit, with the .cu files running on
+ * fibres (tests/shim). Every test runs in three thread orders. What it cannot show: speed, and faults of the
+ * GPU's compiler. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "engine/plan.h"
+#include "kernels/systems/langevin_equi.h"
+#include "shim.h"
+
+/* ---- a plan driven by hand on one backend
+ * -------------------------------------------------------------------- */
+
+static void set_all(nsamp_job *job, const char *const *settings) {
+    nsamp_error err = {0};
+    for (; *settings; settings++) {
+        char key[128];
+        const char *eq = strchr(*settings, '=');
+        snprintf(key, sizeof key, "%.*s", (int)(eq - *settings), *settings);
+        if (nsamp_job_set(job, key, eq + 1, &err)) fail_msg("%s", err.text);
+    }
+}
+
+static nsamp_plan *plan_on(const char *backend, const char *const *settings) {
+    static const char *const common[] = {
+        "run.seed=20240607", "run.chains=29", "run.steps=8", "run.accumulate_every=2",
+        "run.burn_in=3",     "run.threads=1", NULL};
+    nsamp_error err = {0};
+    nsamp_job *job = nsamp_job_create();
+    nsamp_plan *plan = NULL;
+    assert_non_null(job);
+    set_all(job, common);
+    set_all(job, settings);
+    if (nsamp_job_set(job, "run.backend", backend, &err)) fail_msg("%s", err.text);
+    if (nsamp_plan_create(job, &plan, &err)) fail_msg("%s", err.text);
+    nsamp_job_destroy(job);
+    assert_string_equal(plan->backend->ops->name, backend);
+    return plan;
+}
+
+/* All steps, in uneven calls; x [C][D] gets the observed chains in the middle and at the end. tamper, if any,
+ * changes the model before the start. */
+typedef void tamper_fn(nsamp_model *model);
+
+static nsamp_plan *run_on(const char *backend, const char *const *settings, tamper_fn *tamper, float **x) {
+    nsamp_error err = {0};
+    nsamp_plan *p = plan_on(backend, settings);
+    if (tamper) tamper(p->model);
+    const uint64_t C = p->batch.chains, D = p->model->dim, cuts[] = {0, 1, 5, p->steps};
+    *x = malloc(2 * C * D * sizeof **x);
+    assert_non_null(*x);
+    if (nsamp_plan_start(p, &err)) fail_msg("%s", err.text);
+    for (int i = 0; i < 3; i++) {
+        if (p->backend->ops->advance(p->backend, cuts[i], cuts[i + 1], &err)) fail_msg("%s", err.text);
+        if (i && p->backend->ops->observe(p->backend, C, *x + (size_t)(i - 1) * C * D, &err))
+            fail_msg("%s", err.text);
+    }
+    if (p->backend->ops->fetch(p->backend, &err)) fail_msg("%s", err.text);
+    return p;
+}
+
+static void assert_same_bits(const char *what, const void *a, const void *b, size_t count, size_t size) {
+    for (size_t i = 0; i < count; i++)
+        if (memcmp((const char *)a + i * size, (const char *)b + i * size, size))
+            fail_msg("%s differs at entry %zu of %zu", what, i, count);
+}
+
+/* Every bit, but for NaNs, whose payload is nobody's promise. */
+static void assert_same_states(const nsamp_plan *a, const nsamp_plan *b) {
+    const size_t S = a->model->state_len, La = a->batch.lanes, Lb = b->batch.lanes;
+    for (uint64_t c = 0; c < a->batch.chains; c++)
+        for (size_t i = 0; i < S; i++) {
+            const float *x = &a->batch.state[(c / La * S + i) * La + c % La];
+            const float *y = &b->batch.state[(c / Lb * S + i) * Lb + c % Lb];
+            if (!isnan(*x) || !isnan(*y)) assert_same_bits("state", x, y, 1, sizeof *x);
+        }
+}
+
+static void assert_same_runs(const nsamp_plan *a, const nsamp_plan *b) {
+    const nsamp_moments *ma = a->batch.moments, *mb = b->batch.moments;
+    const size_t len = nsamp_moments_record_len(ma);
+    double *ra = malloc(len * sizeof *ra), *rb = malloc(len * sizeof *rb);
+    assert_true(ra && rb && len == nsamp_moments_record_len(mb));
+    assert_int_equal(ma->count[0], mb->count[0]);
+    assert_int_equal(ma->count[1], mb->count[1]);
+    assert_true(ma->count[0] > 0 && ma->count[1] > 0);
+    assert_same_states(a, b);
+    uint64_t bad = 0;
+    for (uint64_t c = 0; c < a->batch.chains; c++) {
+        if (a->batch.first_bad[c] != b->batch.first_bad[c])
+            fail_msg("chain %llu: first bad step %lld and %lld", (unsigned long long)c,
+                     (long long)a->batch.first_bad[c], (long long)b->batch.first_bad[c]);
+        nsamp_moments_get(ma, c, ra);
+        nsamp_moments_get(mb, c, rb);
+        if (a->batch.first_bad[c] == UINT64_MAX)
+            assert_same_bits("moments", ra, rb, len, sizeof *ra);
+        else
+            bad++;
+    }
+    if (ma->products && !bad)
+        assert_same_bits("products", ma->products, mb->products, ma->groups * ma->dim * ma->dim,
+                         sizeof(double));
+    free(ra);
+    free(rb);
+}
+
+static const struct {
+    nsamp_shim_order order;
+    const char *name;
+} orders[] = {
+    {NSAMP_SHIM_FORWARD, "forward"}, {NSAMP_SHIM_REVERSED, "reversed"}, {NSAMP_SHIM_SHUFFLED, "shuffled"}};
+
+/* The job on the CPU, then through the shim in each order, on a device of few and of many multiprocessors. */
+static void compare(const char *const *settings, tamper_fn *tamper) {
+    static const int multiprocessors[] = {1, 4096};
+    float *x_cpu;
+    nsamp_plan *cpu = run_on("cpu", settings, tamper, &x_cpu);
+    const size_t numbers = 2 * (size_t)cpu->batch.chains * cpu->model->dim;
+    uint64_t bad = 0;
+    for (uint64_t c = 0; c < cpu->batch.chains; c++)
+        bad += cpu->batch.first_bad[c] != UINT64_MAX;
+    assert_true(tamper ? bad > 0 : bad == 0);
+    for (size_t o = 0; o < sizeof orders / sizeof orders[0]; o++)
+        for (size_t m = 0; m < 2; m++) {
+            float *x;
+            const size_t before = nsamp_shim_allocated();
+            const uint64_t launches = nsamp_shim_launches();
+            nsamp_shim_set_order(orders[o].order, 7 + o);
+            nsamp_shim_set_multiprocessors(multiprocessors[m]);
+            nsamp_plan *shim = run_on("cuda", settings, tamper, &x);
+            assert_true(nsamp_shim_launches() > launches);
+            assert_same_runs(cpu, shim);
+            if (!bad) assert_same_bits("observed x", x_cpu, x, numbers, sizeof *x);
+            nsamp_plan_destroy(shim);
+            free(x);
+            assert_int_equal(nsamp_shim_allocated(), before);
+        }
+    nsamp_plan_destroy(cpu);
+    free(x_cpu);
+}
+
+/* ---- langevin_equi: every shape of the kernel
+ * ---------------------------------------------------------------- */
+
+static void langevin(int dim, const char *geometry, const char *extra) {
+    char d[64], g[64];
+    snprintf(d, sizeof d, "target.dim=%d", dim);
+    snprintf(g, sizeof g, "system.geometry=%s", geometry);
+    const char *const settings[] = {"target.name=equicorrelated", "target.rho=0.4", d, g, extra, NULL};
+    compare(settings, NULL);
+}
+
+static void test_langevin_thread_a_chain(void **state) {
+    (void)state;
+    static const int dims[] = {1, 2, 4, 5, 10, 16, 31, 32};
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
+        langevin(dims[i], "naive", "run.noise_rounds=10");
+        langevin(dims[i], "natural", i % 2 ? "run.noise_rounds=7" : "run.noise_rounds=10");
+    }
+}
+
+static void test_langevin_part_of_a_warp(void **state) {
+    (void)state;
+    static const int dims[] = {33, 64, 67, 130, 256};
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
+        langevin(dims[i], "naive", i % 2 ? "run.noise_rounds=7" : "run.noise_rounds=10");
+        langevin(dims[i], "natural", "run.noise_rounds=10");
+    }
+}
+
+static void test_langevin_warp_a_chain(void **state) {
+    (void)state;
+    langevin(257, "naive", "run.noise_rounds=10");
+    langevin(600, "natural", "run.noise_rounds=7");
+    langevin(1024, "naive", "run.steps=9");
+    langevin(1023, "natural", "run.steps=9");
+}
+
+static void test_langevin_block_a_chain(void **state) {
+    (void)state;
+    langevin(1025, "naive", "run.steps=8");
+    langevin(2050, "natural", "run.steps=8");
+    langevin(4097, "natural", "run.noise_rounds=7");
+    langevin(16384, "naive", "run.steps=7");
+}
+
+static void test_langevin_mean_and_start(void **state) {
+    (void)state;
+    static const char *const settings[] = {
+        "target.name=equicorrelated", "target.dim=3",      "target.rho=-0.3", "target.mean=1.5 -2 0.25",
+        "run.start=normal",           "run.start_scale=2", "run.chains=300",  NULL};
+    compare(settings, NULL);
+}
+
+static void blow_up(nsamp_model *model) {
+    ((nsamp_langevin_equi_params *)model->params)->c1 = -9;
+}
+
+static void test_langevin_divergence(void **state) {
+    (void)state;
+    static const char *const naive[] = {"target.name=equicorrelated", "target.dim=40", "run.steps=50", NULL};
+    static const char *const natural[] = {"target.name=equicorrelated", "target.dim=40",
+                                          "system.geometry=natural", "run.steps=50", NULL};
+    compare(naive, blow_up);
+    compare(natural, blow_up);
+}
+
+static void test_late_steps(void **state) {
+    (void)state;
+    nsamp_error err = {0};
+    static const char *const settings[] = {"target.name=equicorrelated", "target.dim=6",
+                                           "run.steps=8589934700", "run.accumulate_every=4294967296", NULL};
+    nsamp_plan *p[2] = {plan_on("cpu", settings), plan_on("cuda", settings)};
+    for (int i = 0; i < 2; i++) {
+        if (nsamp_plan_start(p[i], &err)) fail_msg("%s", err.text);
+        if (p[i]->backend->ops->advance(p[i]->backend, 4294967290u, 4294967300u, &err))
+            fail_msg("%s", err.text);
+        if (p[i]->backend->ops->fetch(p[i]->backend, &err)) fail_msg("%s", err.text);
+    }
+    assert_same_states(p[0], p[1]);
+    nsamp_plan_destroy(p[0]);
+    nsamp_plan_destroy(p[1]);
+}
+
+/* ---- mh_spiking: the lane kernel, in shared and in global memory
+ * --------------------------------------------- */
+
+static void test_mh_spiking(void **state) {
+    (void)state;
+    static const char *const small[] = {"system.name=mh-spiking", "system.neurons=20", "target.dim=5",
+                                        "run.chains=70",          "run.steps=60",      NULL};
+    static const char *const natural[] = {
+        "system.name=mh-spiking", "system.neurons=30", "target.dim=7",       "system.geometry=natural",
+        "system.leak=no",         "run.steps=61",      "run.noise_rounds=7", NULL};
+    static const char *const large[] = {"system.name=mh-spiking", "system.neurons=400", "target.dim=12",
+                                        "run.steps=40", NULL};
+    compare(small, NULL);
+    compare(natural, NULL);
+    compare(large, NULL);
+}
+
+/* ---- refusals
+ * ------------------------------------------------------------------------------------------------ */
+
+static void test_device_memory(void **state) {
+    (void)state;
+    nsamp_error err = {0};
+    nsamp_job *job = nsamp_job_create();
+    nsamp_plan *plan = NULL;
+    static const char *const settings[] = {"target.dim=1000", "run.chains=4096", "run.backend=cuda", NULL};
+    set_all(job, settings);
+    nsamp_shim_set_memory(1000000);
+    assert_int_equal(nsamp_plan_create(job, &plan, &err), NSAMP_EUSAGE);
+    assert_null(plan);
+    assert_non_null(strstr(err.text, "on the GPU"));
+    assert_non_null(strstr(err.text, "4096 chains of dimension 1000"));
+    assert_int_equal(nsamp_shim_allocated(), 0);
+    nsamp_shim_set_memory((size_t)4 << 30);
+    nsamp_job_destroy(job);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_langevin_thread_a_chain),
+        cmocka_unit_test(test_langevin_part_of_a_warp),
+        cmocka_unit_test(test_langevin_warp_a_chain),
+        cmocka_unit_test(test_langevin_block_a_chain),
+        cmocka_unit_test(test_langevin_mean_and_start),
+        cmocka_unit_test(test_langevin_divergence),
+        cmocka_unit_test(test_late_steps),
+        cmocka_unit_test(test_mh_spiking),
+        cmocka_unit_test(test_device_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
