@@ -86,7 +86,7 @@ $(BUILD)/nsamp: $(CLI_OBJ) $(BUILD)/libnsamp.a
 $(BUILD)/nsamp.pc: Makefile
 	@mkdir -p $(@D)
 	@printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: nsamp\nDescription: batch sampler for neural circuits\nVersion: %s\nLibs: -L$${libdir} -lnsamp\nLibs.private: %s -fopenmp\nCflags: -I$${includedir}\n' \
-	  '$(PREFIX)' "$$(sed -n 's/.*NSAMP_VERSION *"\(.*\)"/\1/p' include/nsamp.h)" '$(LIBS)' > $@
+	  '$(PREFIX)' "$$(sed -n 's/.*NSAMP_VERSION *"\(.*\)"/\1/p' include/nsamp.h)" '$(LIBS) $(CUDA_LIBS)' > $@
 
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libnsamp.a
 	@mkdir -p $(@D)
