@@ -14,7 +14,7 @@
 #define NSAMP_SKY    "#56B4E9"
 #define NSAMP_GREEN  "#009E73"
 #define NSAMP_PURPLE "#CC79A7"
-#define NSAMP_GREY   "#999999"
+#define NSAMP_PALE   "#C9E3F3"
 /* White to blue, for densities. */
 #define NSAMP_DENSITY "defined (0 '#FFFFFF', 0.15 '#DCEAF4', 0.4 '#7FB5D8', 0.7 '#0072B2', 1 '#053A5F')"
 

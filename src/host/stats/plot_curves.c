@@ -7,6 +7,8 @@
 #include "stats/figure.h"
 #include "train/network.h"
 
+enum { BARS_MOST = 60 }; /* coordinates with an error bar each; a band shows more of them */
+
 /* ---- loss ---- */
 
 static bool all_positive(const nsamp_network *net) {
@@ -95,17 +97,23 @@ static bool write_moment(FILE *out, const nsamp_result *r, const char *name) {
 static void draw_moment(nsamp_figure *f, const nsamp_result *r, const char *name, const char *title,
                         double left, double right) {
     const bool exact = write_moment(f->script, r, name);
-    const double point = r->dim > 300 ? 0.25 : r->dim > 50 ? 0.45 : 0.8;
     nsamp_figure_panel(f, left, right, 0.15, 0.88);
     fprintf(f->script,
             "set title '%s'; set xlabel 'coordinate'; set xrange [-0.5:%.1f]; set offsets 0, 0, graph 0.12, "
             "graph 0.08\n",
             title, (double)r->dim - 0.5);
-    fprintf(
-        f->script,
-        "plot $%s using 1:2:3 with yerrorbars pointtype 7 pointsize %.2f linewidth 0.8 linecolor '" NSAMP_BLUE
-        "' title 'run, one standard error'",
-        name, point);
+    if (r->dim <= 12) fputs("set xtics 1\n", f->script);
+    if (r->dim > BARS_MOST)
+        fprintf(f->script,
+                "plot $%s using 1:($2-$3):($2+$3) with filledcurves linecolor '" NSAMP_PALE
+                "' title 'one standard error', "
+                "$%s using 1:2 with points pointtype 7 pointsize 0.25 linecolor '" NSAMP_BLUE "' title 'run'",
+                name, name);
+    else
+        fprintf(f->script,
+                "plot $%s using 1:2:3 with yerrorbars pointtype 7 pointsize 0.6 linewidth 0.8 linecolor "
+                "'" NSAMP_BLUE "' title 'run, one standard error'",
+                name);
     if (exact)
         fprintf(f->script,
                 ", $%s using ($1-0.5):4:(1):(0) with vectors nohead linewidth 1.6 linecolor '" NSAMP_ORANGE

@@ -52,6 +52,11 @@ static double write_histogram(FILE *out, const char *name, size_t panel, const d
     return most;
 }
 
+static size_t bins_for(size_t draws) {
+    const double bins = 2.0 * cbrt((double)draws);
+    return (size_t)(bins < 12.0 ? 12.0 : bins > BINS ? BINS : bins);
+}
+
 static double gauss(double x, double mean, double sd) {
     return exp(-0.5 * (x - mean) * (x - mean) / (sd * sd)) / (sd * 2.5066282746310002);
 }
@@ -178,7 +183,7 @@ static nsamp_status add_coordinate(nsamp_figure *f, const nsamp_result *r, const
     if (!finite) return nsamp_fail(err, NSAMP_EUSAGE, "%s: no finite draw of coordinate %zu", r->path, i);
     nsamp_sort(v, finite);
     range_of(v, finite, &low, &high);
-    const double most = write_histogram(f->script, "draws", i, v, finite, low, high, BINS);
+    const double most = write_histogram(f->script, "draws", i, v, finite, low, high, bins_for(finite));
     write_traces(f, r, x, i);
     const nsamp_status status = t ? write_marginal(f->script, t, i, low, high, err) : NSAMP_OK;
     if (!status) draw_panels(f, r, i, panels, t != NULL, low, high, most);

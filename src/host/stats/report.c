@@ -109,23 +109,47 @@ static double z_score(const column *c, size_t i) {
     return (at(c->value, i) - at(c->exact, i)) / at(c->se, i);
 }
 
-/* "value +- se  (exact, z)"; what is missing is left out, but keeps its width. */
-static void estimate(FILE *out, double value, double se, double exact, bool has_exact) {
-    fprintf(out, "  %11.5g", value);
+/* Whether every entry has one exact value: then it stands below the table and not in each row. */
+static bool one_exact(const column *c) {
+    for (size_t i = 1; c->exact && i < c->exact->count; i++)
+        if (!(c->exact->value[i] == c->exact->value[0])) return false;
+    return c->exact && c->exact->count && isfinite(c->exact->value[0]);
+}
+
+/* "value +- se  exact  z" of one entry; what is not known keeps its width. */
+static void entry(FILE *out, const column *c, size_t i) {
+    const double value = at(c->value, i), se = at(c->se, i), exact = at(c->exact, i),
+                 z = (value - exact) / se;
+    fprintf(out, "  %9.4g", value);
     if (isfinite(se))
-        fprintf(out, " +- %-8.2g", se);
+        fprintf(out, " +- %-7.2g", se);
     else
-        fprintf(out, "%12s", "");
-    if (!has_exact) return;
-    if (isfinite(exact))
-        fprintf(out, " %11.5g %6.1f", exact, (value - exact) / se);
+        fprintf(out, "%11s", "");
+    if (c->exact && !one_exact(c)) {
+        if (isfinite(exact))
+            fprintf(out, " %9.4g", exact);
+        else
+            fprintf(out, "%10s", "");
+    }
+    if (!c->exact) return;
+    if (isfinite(z))
+        fprintf(out, " %5.1f", z);
     else
-        fprintf(out, "%19s", "");
+        fprintf(out, "%6s", "");
+}
+
+/* "value +- se (exact, z)" of a single number. */
+static void single(FILE *out, const column *c) {
+    fprintf(out, " %.5g", at(c->value, 0));
+    if (isfinite(at(c->se, 0))) fprintf(out, " +- %.2g", at(c->se, 0));
+    if (isfinite(at(c->exact, 0))) fprintf(out, " (exact %.5g, z %.1f)", at(c->exact, 0), z_score(c, 0));
+    fputc('\n', out);
 }
 
 static void header(FILE *out, const column *c) {
-    fprintf(out, "  %11s%12s", c->name, "");
-    if (c->exact) fprintf(out, " %11s %6s", "exact", "z");
+    fprintf(out, "  %9s%11s", c->name, "");
+    if (c->exact && !one_exact(c)) fprintf(out, " %9s", "exact");
+    if (c->exact) fprintf(out, " %5s", "z");
 }
 
 /* Largest |z| of a column and where. */
@@ -137,7 +161,11 @@ static void worst_z(FILE *out, const column *c) {
             worst = fabs(z_score(c, i));
             where = i;
         }
-    if (worst >= 0.0) fprintf(out, "  largest |z| of %s: %.1f (entry %zu)\n", c->name, worst, where);
+    if (worst < 0.0) return;
+    fprintf(out, "  largest |z| of %s: %.1f (entry %zu)", c->name, worst, where);
+    if (one_exact(c))
+        fprintf(out, "; exact: %.5g%s", c->exact->value[0], c->exact->count > 1 ? " in all" : "");
+    fputc('\n', out);
 }
 
 static double extreme(const nsamp_result_array *a, double sign) {
@@ -153,16 +181,15 @@ static void moments_table(FILE *out, const nsamp_result *r) {
     const nsamp_result_array *rhat = nsamp_result_find(r, "moments", "rhat"),
                              *ess = nsamp_result_find(r, "moments", "ess");
     const column *const columns[] = {&mean, &var, &tau};
-    fprintf(out, "\n%6s", "dim");
+    fprintf(out, "\n%5s", "dim");
     for (size_t k = 0; k < 3; k++)
         header(out, columns[k]);
-    fprintf(out, " %8s %9s\n", "R-hat", "ESS");
+    fprintf(out, " %7s %8s\n", "R-hat", "ESS");
     for (size_t i = 0; i < r->dim && i < ROWS; i++) {
-        fprintf(out, "%6zu", i);
+        fprintf(out, "%5zu", i);
         for (size_t k = 0; k < 3; k++)
-            estimate(out, at(columns[k]->value, i), at(columns[k]->se, i), at(columns[k]->exact, i),
-                     columns[k]->exact);
-        fprintf(out, " %8.4f %9.4g\n", at(rhat, i), at(ess, i));
+            entry(out, columns[k], i);
+        fprintf(out, " %7.4f %8.3g\n", at(rhat, i), at(ess, i));
     }
     if (r->dim > ROWS) fprintf(out, "  ... and %zu more\n", r->dim - ROWS);
     for (size_t k = 0; k < 3; k++)
@@ -171,15 +198,14 @@ static void moments_table(FILE *out, const nsamp_result *r) {
             extreme(nsamp_result_find(r, "moments", "rhat_nested"), 1.0), extreme(ess, -1.0));
     const column offdiag = find_column(r, "moments", "offdiag");
     if (offdiag.value && isfinite(offdiag.value->value[0])) {
-        fputs("  mean covariance of two coordinates", out);
-        estimate(out, at(offdiag.value, 0), at(offdiag.se, 0), at(offdiag.exact, 0), offdiag.exact);
-        fputs(offdiag.exact ? "  (exact, z)\n" : "\n", out);
+        fputs("  mean covariance of two coordinates:", out);
+        single(out, &offdiag);
     }
     if (nsamp_result_number(r, "moments", "half_batches") == 1.0)
         fputs("  standard errors from half chains (fewer than 16 chains): too small unless tau is far below "
               "half a run\n",
               out);
-    if (*r->source) fprintf(out, "  exact: %s\n", r->source);
+    if (*r->source) fprintf(out, "  law: %s\n", r->source);
 }
 
 static bool ends_with(const char *text, const char *end) {
@@ -201,13 +227,14 @@ static void statistics_table(FILE *out, const nsamp_result *r) {
         for (size_t i = 0; i < a->count; i++)
             sum += a->value[i] / (double)a->count;
         fprintf(out, "  %s%s%s%s", a->name, *a->unit ? " (" : "", a->unit, *a->unit ? ")" : "");
-        if (a->count == 1)
-            estimate(out, sum, at(c.se, 0), at(c.exact, 0), c.exact);
-        else
-            fprintf(out, ": %zu entries, mean %.5g, %.5g to %.5g", a->count, sum, extreme(a, -1.0),
-                    extreme(a, 1.0));
-        fputc('\n', out);
-        if (a->count > 1) worst_z(out, &c);
+        if (a->count == 1) {
+            fputc(':', out);
+            single(out, &c);
+            continue;
+        }
+        fprintf(out, ": %zu entries, mean %.5g, %.5g to %.5g\n", a->count, sum, extreme(a, -1.0),
+                extreme(a, 1.0));
+        worst_z(out, &c);
     }
 }
 
