@@ -298,7 +298,7 @@ static void test_acceptance(void **state) {
     tiles_advance(&t, 0, STEPS);
     tiles_states(&t, states);
     assert_int_equal(model.statistics(&model, states, CHAINS, STEPS, &list, &count, &err), NSAMP_OK);
-    assert_int_equal(count, 5);
+    assert_int_equal(count, 6);
     double all = 0.0;
     for (size_t j = 0; j < 100; j++) {
         double expected = erfc(sqrt(ref.omega[j * 101] / 8.0));
@@ -307,7 +307,16 @@ static void test_acceptance(void **state) {
         assert_true(fabs(list[1].value[j] / (list[2].value[j] / (100 * 1e-5)) - 1.0) < 1e-12);
         assert_true(fabs(list[0].value[j] / (list[2].value[j] * (STEPS - BURN_IN) / 100.0) - 1.0) < 1e-12);
         all += expected / 100.0;
+        double mean = 0.0, var = 0.0;
+        for (size_t c = 0; c < CHAINS; c++)
+            mean += nsamp_bits_of(states[c * model.state_len + 10 + j]) / (double)CHAINS;
+        for (size_t c = 0; c < CHAINS; c++) {
+            const double d = nsamp_bits_of(states[c * model.state_len + 10 + j]) - mean;
+            var += d * d / (CHAINS - 1.0);
+        }
+        assert_true(fabs(list[5].value[j] - var / mean) < 1e-9 && list[5].se[j] > 0.0);
     }
+    assert_true(!strcmp(list[5].name, "fano") && !list[5].expected);
     assert_string_equal(list[3].name, "rate_hz_mean");
     check_law("mean rate", list[3].value[0], list[3].se[0], all / (100 * 1e-5), all / (100 * 1e-5));
     check_law("mean acceptance", list[4].value[0], list[4].se[0], all, all);

@@ -1,4 +1,4 @@
-/* test_stats_laws.c: thresholds against tabulated quantiles, verdicts, and the autocorrelation time of a
+/* test_stats_laws.c: thresholds against tabulated quantiles, and the autocorrelation time of a
  * finite run against the plain sum that defines it. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,33 +35,6 @@ static void thresholds(void **state) {
                 isnan(nsamp_two_sided_p(NAN, 3)));
 }
 
-static nsamp_verdict judge(double value, double se, double expected, double *z) {
-    const nsamp_check c = {"", value, se, expected, 1.0, 0.01, INFINITY};
-    return nsamp_check_judge(&c, 5.0, z);
-}
-
-static void verdicts(void **state) {
-    (void)state;
-    double z;
-    assert_int_equal(judge(1.009, 0.0019, 1.0, &z), NSAMP_VERDICT_PASS);
-    near(z, 0.009 / 0.0019, 1e-12);
-    assert_int_equal(judge(1.01, 0.0019, 1.0, &z), NSAMP_VERDICT_FAIL);
-    assert_int_equal(judge(0.99, 0.0019, 1.0, &z), NSAMP_VERDICT_FAIL); /* two-sided */
-    near(z, -0.01 / 0.0019, 1e-12);
-    assert_int_equal(judge(1.0, 0.0021, 1.0, &z), NSAMP_VERDICT_BLIND); /* 5 * 0.0021 > 1 % */
-    assert_int_equal(judge(1.2, 0.0021, 1.0, &z), NSAMP_VERDICT_FAIL);
-    assert_int_equal(judge(1.0, 0.0, 1.0, &z), NSAMP_VERDICT_PASS);
-    assert_int_equal(judge(1.0 + 1e-15, 0.0, 1.0, &z), NSAMP_VERDICT_FAIL);
-    assert_int_equal(judge(NAN, 0.001, 1.0, &z), NSAMP_VERDICT_FAIL);
-    assert_int_equal(judge(1.0, NAN, 1.0, &z), NSAMP_VERDICT_FAIL);
-    assert_int_equal(judge(1.0, INFINITY, 1.0, &z), NSAMP_VERDICT_FAIL);
-    assert_int_equal(judge(1.0, -0.001, 1.0, &z), NSAMP_VERDICT_FAIL);
-    const nsamp_check c = {"", 1.0, 0.001, 1.0, NAN, 0.01, INFINITY};
-    assert_int_equal(nsamp_check_judge(&c, 5.0, &z), NSAMP_VERDICT_BLIND); /* no scale: nothing was proved */
-    assert_int_equal(nsamp_check_judge(&c, NAN, &z), NSAMP_VERDICT_FAIL);
-    assert_string_equal(nsamp_verdict_text(NSAMP_VERDICT_BLIND), "BLIND");
-}
-
 static void finite_tau(void **state) {
     (void)state;
     const struct {
@@ -80,7 +53,6 @@ static void finite_tau(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(thresholds), cmocka_unit_test(verdicts),
-                                       cmocka_unit_test(finite_tau)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(thresholds), cmocka_unit_test(finite_tau)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

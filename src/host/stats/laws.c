@@ -64,15 +64,6 @@ const char *nsamp_verdict_text(nsamp_verdict verdict) {
     return verdict == NSAMP_VERDICT_PASS ? "pass" : verdict == NSAMP_VERDICT_FAIL ? "FAIL" : "BLIND";
 }
 
-nsamp_verdict nsamp_check_judge(const nsamp_check *check, double threshold, double *z) {
-    const double off = check->value - check->expected;
-    *z = check->se > 0.0 ? off / check->se : off == 0.0 ? 0.0 : copysign(INFINITY, off);
-    if (!isfinite(check->value) || !isfinite(check->expected) || !isfinite(check->se) || check->se < 0.0 ||
-        !(threshold > 0.0) || !(fabs(*z) <= threshold))
-        return NSAMP_VERDICT_FAIL;
-    return threshold * check->se <= check->fault * check->scale ? NSAMP_VERDICT_PASS : NSAMP_VERDICT_BLIND;
-}
-
 double nsamp_tau_observed(double tau_steps, uint64_t every, uint64_t n) {
     const double a = (tau_steps - 1.0) / (tau_steps + 1.0), A = pow(a, (double)every), N = (double)n;
     return (double)every *

@@ -24,21 +24,6 @@ typedef enum nsamp_verdict {
 
 const char *nsamp_verdict_text(nsamp_verdict verdict); /* "pass", "FAIL", "BLIND" */
 
-typedef struct nsamp_check {
-    const char *name;
-    double value, se;
-    double expected;
-    double scale; /* what a fault is relative to: |expected|, or a natural size where expected may be 0 (sd
-                     for a mean) */
-    double fault; /* relative size of the fault that must be seen; 0.01 is the rule */
-    double df;    /* degrees of freedom of se: batches - 1; INFINITY where se is known */
-} nsamp_check;
-
-/* z = (value - expected) / se -> *z; FAIL when |z| > threshold; BLIND when threshold * se > fault * scale,
- * for then a fault of that size would pass more often than not. se = 0 demands equality. threshold:
- * nsamp_threshold. */
-nsamp_verdict nsamp_check_judge(const nsamp_check *check, double threshold, double *z);
-
 /* What nsamp_moments_finish reports as tau, in expectation, for a chain whose autocorrelation is exponential
  * with integrated time tau_steps (1 + 2 sum rho_k, steps; rho_k = a^k, a = (tau - 1) / (tau + 1), negative
  * when tau < 1), sampled n times at interval every: every ((1 + A) / (1 - A) - 2 A (1 - A^n) / (n (1 -

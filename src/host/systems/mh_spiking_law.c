@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "kernels/systems/mh_spiking.h"
+#include "stats/spikes.h"
 
 static const float *weights(const nsamp_model *model) {
     const nsamp_mh_spiking_params *params = model->params;
@@ -116,21 +117,23 @@ nsamp_status nsamp_mh_law(const nsamp_mh_network *net, nsamp_model *model, nsamp
 /* ---- statistics
  * --------------------------------------------------------------------------------------------- */
 
-/* list[0..4]: spikes, rate_hz and acceptance of each neuron; rate_hz and acceptance of the population. */
-enum { SPIKES, RATE, ACCEPTANCE, MEAN_RATE, MEAN_ACCEPTANCE, STATISTICS };
+/* list[0..5]: spikes, rate_hz and acceptance of each neuron; rate_hz and acceptance of the population; Fano factor
+ * of each neuron's count, over the chains. */
+enum { SPIKES, RATE, ACCEPTANCE, MEAN_RATE, MEAN_ACCEPTANCE, FANO, STATISTICS };
 
 static bool make_list(size_t neurons, bool expected, nsamp_statistic *list) {
-    static const char *const names[STATISTICS] = {"spikes", "rate_hz", "acceptance", "rate_hz_mean",
-                                                  "acceptance_mean"};
-    static const char *const units[STATISTICS] = {"1", "Hz", "1", "Hz", "1"};
+    static const char *const names[STATISTICS] = {"spikes",       "rate_hz",         "acceptance",
+                                                  "rate_hz_mean", "acceptance_mean", "fano"};
+    static const char *const units[STATISTICS] = {"1", "Hz", "1", "Hz", "1", "1"};
     for (size_t s = 0; s < STATISTICS; s++) {
-        list[s].count = s < MEAN_RATE ? neurons : 1;
+        list[s].count = s < MEAN_RATE || s == FANO ? neurons : 1;
         snprintf(list[s].name, sizeof list[s].name, "%s", names[s]);
         snprintf(list[s].unit, sizeof list[s].unit, "%s", units[s]);
         list[s].value = calloc(list[s].count, sizeof(double));
         list[s].se = calloc(list[s].count, sizeof(double));
-        if (expected) list[s].expected = calloc(list[s].count, sizeof(double));
-        if (!list[s].value || !list[s].se || (expected && !list[s].expected)) return false;
+        const bool known = expected && s != FANO;
+        if (known) list[s].expected = calloc(list[s].count, sizeof(double));
+        if (!list[s].value || !list[s].se || (known && !list[s].expected)) return false;
     }
     return true;
 }
@@ -181,6 +184,18 @@ static void fill(const nsamp_model *model, const float *states, uint64_t chains,
     scale(&population, 0, 1.0 / counted, all, &list[MEAN_ACCEPTANCE]);
 }
 
+/* Fano factor of each neuron. counts [chains]: scratch. */
+static void fill_fano(const nsamp_model *model, const float *states, uint64_t chains, double *counts,
+                      nsamp_statistic *fano) {
+    for (size_t j = 0; j < fano->count; j++) {
+        for (uint64_t c = 0; c < chains; c++)
+            counts[c] = nsamp_bits_of(states[c * model->state_len + model->dim + j]);
+        const nsamp_estimate f = nsamp_fano(counts, chains);
+        fano->value[j] = f.value;
+        fano->se[j] = f.se;
+    }
+}
+
 nsamp_status nsamp_mh_statistics(const nsamp_model *model, const float *states, uint64_t chains,
                                  uint64_t steps, nsamp_statistic **out, size_t *count, nsamp_error *err) {
     const nsamp_mh_network *net = &((const nsamp_mh_extra *)model->extra)->net;
@@ -188,7 +203,7 @@ nsamp_status nsamp_mh_statistics(const nsamp_model *model, const float *states, 
     *count = 0;
     if (steps <= net->burn_in || !chains) return NSAMP_OK;
     nsamp_statistic *list = calloc(STATISTICS, sizeof *list);
-    double *acceptance = malloc(net->neurons / 2 * sizeof(double));
+    double *acceptance = malloc((net->neurons / 2 + chains) * sizeof(double));
     if (!list || !acceptance || !make_list(net->neurons, !net->leak, list)) {
         if (list) nsamp_statistics_free(list, STATISTICS);
         free(acceptance);
@@ -197,6 +212,7 @@ nsamp_status nsamp_mh_statistics(const nsamp_model *model, const float *states, 
     }
     nsamp_mh_acceptance(model, acceptance);
     fill(model, states, chains, (double)(steps - net->burn_in), acceptance, list);
+    fill_fano(model, states, chains, acceptance + net->neurons / 2, &list[FANO]);
     free(acceptance);
     *out = list;
     *count = STATISTICS;
