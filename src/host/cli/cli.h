@@ -39,7 +39,7 @@ typedef struct cli_verb {
     bool hidden; /* for the build, not for people */
 } cli_verb;
 
-extern const cli_verb cli_verb_run, cli_verb_check, cli_verb_stats, cli_verb_plot, cli_verb_list,
+extern const cli_verb cli_verb_run, cli_verb_check, cli_verb_stats, cli_verb_plot, cli_verb_bench, cli_verb_list,
     cli_verb_help, cli_verb_man, cli_verb_completion;
 
 /* All verbs, NULL at the end; and the flags that every verb takes. */
