@@ -84,7 +84,7 @@ NSAMP_HD nsamp_words nsamp_draw_words(nsamp_noise_key key, uint32_t purpose, uin
     return nsamp_philox(chain, (uint32_t)step, block, nsamp_counter3(purpose, step), key);
 }
 
-/* Uniform in (0, 1]: 31 bits, the float nearest to (floor(w/2) + 1/2) 2^-31; the smallest is 2^-32. */
+/* Uniform in (0, 1]: (floor(w/2) + 1/2) 2^-31 to a relative 2^-23; the smallest is 2^-32. */
 NSAMP_HD float nsamp_uniform(uint32_t w) {
     return nsamp_fma((float)(int32_t)(w >> 1), 0x1p-31f, 0x1p-32f);
 }
