@@ -51,7 +51,7 @@ CLI_SRC  := $(sort $(wildcard src/host/cli/*.c))
 CU_SRC   := $(if $(filter 1,$(CUDA)),$(sort $(wildcard src/kernels/*.cu)))
 HOST_OBJ := $(HOST_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
-KERN_OBJ := $(foreach source,cpu train_cpu,$(ISAS:%=$(BUILD)/src/kernels/$(source)_%.o))
+KERN_OBJ := $(foreach source,cpu train_cpu ceilings,$(ISAS:%=$(BUILD)/src/kernels/$(source)_%.o))
 CU_OBJ   := $(CU_SRC:%.cu=$(BUILD)/%.cu.o)
 LIB_OBJ  := $(HOST_OBJ) $(KERN_OBJ) $(CU_OBJ)
 TEST_SRC := $(sort $(wildcard tests/test_*.c))
@@ -67,6 +67,10 @@ $(BUILD)/src/host/%.o: src/host/%.c
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/src/kernels/cpu_%.o: src/kernels/cpu.c
+	@mkdir -p $(@D)
+	$(Q)$(KCC) $(KFLAGS) $(KFLAGS_$*) -DNSAMP_ISA=$* -MMD -MP -c $< -o $@
+
+$(BUILD)/src/kernels/ceilings_%.o: src/kernels/ceilings.c
 	@mkdir -p $(@D)
 	$(Q)$(KCC) $(KFLAGS) $(KFLAGS_$*) -DNSAMP_ISA=$* -MMD -MP -c $< -o $@
 

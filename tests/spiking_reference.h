@@ -3,36 +3,12 @@
 #ifndef NSAMP_TESTS_SPIKING_REFERENCE_H
 #define NSAMP_TESTS_SPIKING_REFERENCE_H
 
-#include <Random123/philox.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { REF_PURPOSE_STEP = 0, REF_PURPOSE_WEIGHTS = 5 };
-
-static philox4x32_ctr_t ref_words(uint64_t seed, uint32_t purpose, uint32_t chain, uint64_t step,
-                                  uint32_t block) {
-    philox4x32_ctr_t counter = {{chain, (uint32_t)step, block, purpose << 16 | (uint32_t)(step >> 32)}};
-    philox4x32_key_t key = {{(uint32_t)seed, (uint32_t)(seed >> 32)}};
-    return philox4x32_R(10, counter, key);
-}
-
-static double ref_uniform(uint32_t w) {
-    return ((double)(w >> 1) + 0.5) / 2147483648.0;
-}
-
-/* Normal i of a chain and step: Box and Muller on the words of block i/4, pair (i % 4)/2. The radius is that
- * of the low 31 bits made odd; the angle a signed quarter turn, bits 0 to 22 made odd, less one; the top bit
- * mirrors the cosine. */
-static double ref_normal(uint64_t seed, uint32_t purpose, uint32_t chain, uint64_t step, uint32_t i) {
-    philox4x32_ctr_t w = ref_words(seed, purpose, chain, step, i / 4);
-    uint32_t a = w.v[i % 4 / 2 * 2], b = w.v[i % 4 / 2 * 2 + 1];
-    double u = (double)((a & 0x7fffffffu) | 1u) / 0x1p31,
-           turn = (double)((b & 0x7fffffu) | 1u) / 0x1p22 - 1.0;
-    double radius = sqrt(-2.0 * log(u)), angle = turn * acos(-1.0) / 2.0;
-    return radius * (i % 2 ? sin(angle) : b >> 31 ? -cos(angle) : cos(angle));
-}
+#include "reference_noise.h"
 
 /* y = a x, a [n][m]. */
 static void ref_product(size_t n, size_t m, const double *a, const double *x, double *y) {

@@ -221,6 +221,29 @@ static void test_stats_and_plot(void **state) {
     assert_false(is_there("c.png"));
 }
 
+#define TINY                                                                                                 \
+    "target.name=mixture", "target.dim=1", "train.hidden=16", "train.draws=512", "train.epochs=1",           \
+        "model.file=m.nc"
+
+static void test_train(void **state) {
+    (void)state;
+    const program_result *r = IN_FOLDER("train", TINY, "train.sigmas=0.5 0.1");
+    assert_string_equal(r->err, "");
+    assert_int_equal(r->code, 0);
+    assert_has(r->out, "1 outputs, 16 reservoir units, denoiser form, last noise level 0.1\n");
+    assert_has(r->out, "\n    1 ");
+    assert_has(r->out, "\n    2 ");
+    assert_has(r->out, "\nwrote m.nc\n");
+    assert_int_equal(IN_FOLDER("plot", "m.nc", "-q")->code, 0);
+    assert_refused(IN_FOLDER("train", TINY), 2, "model.file = m.nc", "overwrite");
+    assert_int_equal(sweep_folder(), 2);
+    assert_refused(IN_FOLDER("train", TINY, "train.lr=1e-3,1e-2"), 2, "train.lr = 1e-3,1e-2",
+                   "a sweep of 2 jobs");
+    assert_refused(IN_FOLDER("train", TINY, "train.epochs=1 2"), 2, "train.epochs = 1 2", "noise levels");
+    assert_refused(IN_FOLDER("train", "target.name=images", "data.dir=nowhere"), NSAMP_EIO, "nowhere", "");
+    assert_int_equal(sweep_folder(), 0);
+}
+
 /* Too few chains to see a fault are not a pass: exit code 6, and the table says which rows are blind. */
 static void test_check(void **state) {
     (void)state;
@@ -400,6 +423,7 @@ int main(void) {
         cmocka_unit_test_setup(test_sweep_is_checked_first, fresh),
         cmocka_unit_test_setup(test_divergence, fresh),
         cmocka_unit_test_setup(test_stats_and_plot, fresh),
+        cmocka_unit_test_setup(test_train, fresh),
         cmocka_unit_test_setup(test_check, fresh),
         cmocka_unit_test_setup(test_bad_job_files, fresh),
         cmocka_unit_test_setup(test_bad_words, fresh),

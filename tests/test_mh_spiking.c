@@ -79,8 +79,7 @@ static void full_cov(const nsamp_mh_network *net, double *cov) {
                 net->cov ? net->cov[i * net->dim + j] : net->variance * (i == j ? 1.0 : net->rho);
 }
 
-/* ---- the same path as the reference
- * ------------------------------------------------------------------------- */
+/* ---- the same path as the reference -------------------------------------------------------------------- */
 
 /* Rounding of the float32 path over 3001 steps comes to 6e-6 root mean square over these networks. */
 static void compare_paths(const nsamp_mh_network *net, double tolerance) {
@@ -164,8 +163,7 @@ static void test_path(void **state) {
     compare_paths(&line, 4e-5);
 }
 
-/* ---- exact laws without leak
- * -------------------------------------------------------------------------------- */
+/* ---- exact laws without leak --------------------------------------------------------------------------- */
 
 /* Mean, variance and off-diagonal over all chains and coordinates, in the basis where Sigma is
  * equicorrelated. */
@@ -329,8 +327,7 @@ static void test_acceptance(void **state) {
     free(states);
 }
 
-/* ---- with leak
- * ---------------------------------------------------------------------------------------------- */
+/* ---- with leak ----------------------------------------------------------------------------------------- */
 
 typedef struct leak_result {
     double rate, mean, var, theory;
@@ -421,8 +418,7 @@ static void test_leak_formula(void **state) {
     }
 }
 
-/* ---- bits and refusals
- * -------------------------------------------------------------------------------------- */
+/* ---- bits and refusals --------------------------------------------------------------------------------- */
 
 static void test_bits(void **state) {
     (void)state;

@@ -3,9 +3,16 @@
 #include "kernels/kernel.h"
 #include "kernels/systems/langevin_equi.h"
 #include "kernels/systems/mh_spiking.h"
+#include "kernels/systems/rsn.h"
 
-/* Lanes a tile. */
-enum { NSAMP_LANES_langevin_equi = 64, NSAMP_LANES_mh_spiking = 64 };
+/* Lanes a tile; 0: any multiple of 16, in tile->lanes. */
+enum {
+    NSAMP_LANES_langevin_equi = 64,
+    NSAMP_LANES_mh_spiking = 64,
+    NSAMP_LANES_rsn = 64,
+    NSAMP_LANES_rsn_noise = 0,
+    NSAMP_LANES_rsn_move = 0
+};
 
 /* Every kernel is compiled for 10 and for 7 rounds: in each copy tile->noise.rounds is a constant, the rounds
  * unroll and the loops over lanes vectorise. Systems write key.rounds and see nothing of this. The copy of

@@ -7,6 +7,7 @@
 #include "kernels/cuda_kernels.h"
 #include "kernels/systems/langevin_equi.h"
 #include "kernels/systems/mh_spiking.h"
+#include "kernels/systems/rsn.h"
 
 enum { L = NSAMP_CUDA_LANES, MAX_WARPS = 4, MAX_TILE_BYTES = 24 * 1024 };
 

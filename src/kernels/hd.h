@@ -2,7 +2,8 @@
  *
  * NSAMP_HD marks a function that is compiled for host and device. The arithmetic of such a function is
  * float32 with explicit fused multiply-adds (nsamp_fma); both compilers are run without contraction
- * (-ffp-contract=off, --fmad=false), so that one text gives the same bits everywhere. */
+ * (-ffp-contract=off, --fmad=false), so that one text gives the same bits everywhere. NSAMP_HD_CALL is the same for a large
+ * function that does not depend on the rounds of the noise: called, not copied into each caller. */
 #ifndef NSAMP_KERNELS_HD_H
 #define NSAMP_KERNELS_HD_H
 
@@ -10,9 +11,11 @@
 #include <stdint.h>
 
 #ifdef __CUDACC__
-#define NSAMP_HD __host__ __device__ static __forceinline__
+#define NSAMP_HD      __host__ __device__ static __forceinline__
+#define NSAMP_HD_CALL __host__ __device__ static __noinline__
 #else
-#define NSAMP_HD static inline __attribute__((always_inline))
+#define NSAMP_HD      static inline __attribute__((always_inline))
+#define NSAMP_HD_CALL static __attribute__((noinline, unused))
 /* Vectors of the instruction set may be used beside the scalar text (noise_row.h alone does): their bytes. */
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
 #define NSAMP_VECTOR 64
@@ -55,14 +58,26 @@ NSAMP_HD float nsamp_select(uint32_t mask, float a, float b) {
     return nsamp_float_of((nsamp_bits_of(a) & mask) | (nsamp_bits_of(b) & ~mask));
 }
 
+/* Before a short loop of constant length: unrolled, so that what it works on stays in registers. */
+#ifdef __CUDA_ARCH__
+#define NSAMP_UNROLL _Pragma("unroll")
+#elif defined(__CUDACC__)
+#define NSAMP_UNROLL
+#else
+#define NSAMP_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 /* A loop over the lanes of a tile. On the CPU one iteration is one SIMD lane. On a GPU a thread has one lane:
  * the pointers of its nsamp_tile are already moved to it, so l is 0, L only the stride, and an array of one
- * number a lane a register. */
+ * number a lane a register. Where a tile is taken G lanes at a time, NSAMP_GROUP(G, L) is the number at a time: for a
+ * GPU thread the whole tile, so that it goes round once. */
 #ifdef __CUDACC__
 #define NSAMP_FOR_LANES(l, L) for (uint32_t l = 0; l < 1; l++)
+#define NSAMP_GROUP(G, L)     (L)
 #else
 #define NSAMP_PRAGMA(text)    _Pragma(#text)
 #define NSAMP_FOR_LANES(l, L) NSAMP_PRAGMA(omp simd) for (uint32_t l = 0; l < (L); l++)
+#define NSAMP_GROUP(G, L)     (G)
 #endif
 
 #endif

@@ -39,10 +39,11 @@ typedef struct cli_verb {
     bool hidden; /* for the build, not for people */
 } cli_verb;
 
-extern const cli_verb cli_verb_run, cli_verb_check, cli_verb_stats, cli_verb_plot, cli_verb_list,
-    cli_verb_help, cli_verb_man, cli_verb_completion;
+#define CLI_VERB(name) extern const cli_verb cli_verb_##name;
+#include "cli/verbs.def"
+#undef CLI_VERB
 
-/* All verbs, NULL at the end; and the flags that every verb takes. */
+/* All verbs, in the order of verbs.def, NULL at the end; and the flags that every verb takes. */
 extern const cli_verb *const cli_verbs[];
 extern const cli_flag cli_common_flags[];
 const cli_verb *cli_verb_find(const char *name);

@@ -6,9 +6,11 @@
 #include "error.h"
 #include "job/nearest.h"
 
-const cli_verb *const cli_verbs[] = {&cli_verb_run,  &cli_verb_check,      &cli_verb_stats,
-                                     &cli_verb_plot, &cli_verb_list,       &cli_verb_help,
-                                     &cli_verb_man,  &cli_verb_completion, NULL};
+const cli_verb *const cli_verbs[] = {
+#define CLI_VERB(name) &cli_verb_##name,
+#include "cli/verbs.def"
+#undef CLI_VERB
+    NULL};
 
 const cli_verb *cli_verb_find(const char *name) {
     for (const cli_verb *const *v = cli_verbs; *v; v++)

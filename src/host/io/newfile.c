@@ -69,6 +69,24 @@ nsamp_status nsamp_newfile_check(const char *path, bool overwrite, nsamp_error *
     return folder_check(path, err);
 }
 
+nsamp_status nsamp_newfile_check_key(const nsamp_job *job, nsamp_key file, nsamp_key overwrite,
+                                     nsamp_error *err) {
+    const char *path = nsamp_job_text(job, file);
+    const nsamp_option *allow = &nsamp_options[overwrite];
+    nsamp_error why = {0};
+    const nsamp_status status = nsamp_newfile_check(path, nsamp_job_bool(job, overwrite), &why);
+    if (!status) return NSAMP_OK;
+    if (status != NSAMP_EUSAGE) return nsamp_fail(err, status, "%s", why.text);
+    /* The path stands before the reason and in the key's value: once is enough. */
+    const size_t length = strlen(path);
+    const bool named = length && !strncmp(why.text, path, length) && !strncmp(why.text + length, ": ", 2);
+    const char *reason = why.text + (named ? length + 2 : 0);
+    if (strstr(reason, "exists already"))
+        return nsamp_job_fail(job, file, err, "%s (%s.%s = yes replaces it)", reason, allow->section,
+                              allow->key);
+    return nsamp_job_fail(job, file, err, "%s", reason);
+}
+
 nsamp_status nsamp_newfile_begin(const char *path, bool overwrite, nsamp_newfile *f, nsamp_error *err) {
     static atomic_uint number; /* distinct names within the process */
     *f = (nsamp_newfile){0};

@@ -4,7 +4,7 @@
 #define NSAMP_HOST_IO_NEWFILE_H
 
 #include <stdbool.h>
-#include "nsamp.h"
+#include "job/job.h"
 
 typedef struct nsamp_newfile {
     char *path, *temp; /* owned; NULL when nothing is under way */
@@ -15,6 +15,11 @@ typedef struct nsamp_newfile {
  * else that is not a plain file, a missing folder. NSAMP_EIO: no permission, or the system's reason. err =
  * "PATH: what is wrong". */
 nsamp_status nsamp_newfile_check(const char *path, bool overwrite, nsamp_error *err);
+
+/* The same for the file that a key names, overwrite being another key: err = "ORIGIN: section.key = PATH: what is
+ * wrong", with the key that would allow it. */
+nsamp_status nsamp_newfile_check_key(const nsamp_job *job, nsamp_key file, nsamp_key overwrite,
+                                     nsamp_error *err);
 
 /* Checks as above and creates the empty temporary file f->temp. On failure f holds nothing. */
 nsamp_status nsamp_newfile_begin(const char *path, bool overwrite, nsamp_newfile *f, nsamp_error *err);

@@ -27,16 +27,8 @@ static const size_t CACHE_BYTES = (size_t)64
                                   << 20; /* holds a row of chunks over all chains; see chunk_shape */
 
 nsamp_status nsamp_output_check(const nsamp_job *job, nsamp_error *err) {
-    const char *path = nsamp_job_text(job, NSAMP_KEY_output_file);
-    nsamp_error why = {0};
-    if (!*path) return NSAMP_OK;
-    const bool overwrite = nsamp_job_bool(job, NSAMP_KEY_output_overwrite);
-    const nsamp_status status = nsamp_newfile_check(path, overwrite, &why);
-    if (!status) return NSAMP_OK;
-    if (status != NSAMP_EUSAGE) return nsamp_fail(err, status, "%s", why.text);
-    const bool exists = strstr(why.text, "exists already") != NULL;
-    return nsamp_job_fail(job, NSAMP_KEY_output_file, err, "%s%s", why.text,
-                          exists ? " (output.overwrite = yes replaces it)" : "");
+    if (!*nsamp_job_text(job, NSAMP_KEY_output_file)) return NSAMP_OK;
+    return nsamp_newfile_check_key(job, NSAMP_KEY_output_file, NSAMP_KEY_output_overwrite, err);
 }
 
 static size_t clamp(size_t value, size_t most) {

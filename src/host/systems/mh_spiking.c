@@ -10,8 +10,7 @@
 #include "error.h"
 #include "kernels/systems/mh_spiking.h"
 
-/* ---- Sigma^(1/2) and its inverse
- * ---------------------------------------------------------------------------- */
+/* ---- Sigma^(1/2) and its inverse ----------------------------------------------------------------------- */
 
 typedef struct nsamp_roots {
     double a, b, inverse_a, inverse_b; /* a I + b 1 1^T */
@@ -75,8 +74,7 @@ static void apply_root(size_t p, double a, double b, const double *matrix, const
     }
 }
 
-/* ---- the parameter block
- * ------------------------------------------------------------------------------------ */
+/* ---- the parameter block ------------------------------------------------------------------------------- */
 
 /* Column j of A [p]: normals of variance scale, a pure function of the weight seed. */
 static void draw_column(const nsamp_mh_network *net, size_t j, double *a) {
@@ -171,8 +169,7 @@ static nsamp_status make_params(const nsamp_mh_network *net, const nsamp_roots *
     return NSAMP_OK;
 }
 
-/* ---- start
- * -------------------------------------------------------------------------------------------------- */
+/* ---- start --------------------------------------------------------------------------------------------- */
 
 static void start(const nsamp_model *model, nsamp_noise_key key, uint32_t chain, double *z, float *state) {
     const nsamp_mh_extra *extra = model->extra;
@@ -205,8 +202,7 @@ static void start(const nsamp_model *model, nsamp_noise_key key, uint32_t chain,
         state[i] = 0.0f;
 }
 
-/* ---- the model
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the model ----------------------------------------------------------------------------------------- */
 
 static void destroy(nsamp_model *model) {
     nsamp_mh_extra *extra = model->extra;

@@ -114,8 +114,7 @@ nsamp_status nsamp_mh_law(const nsamp_mh_network *net, nsamp_model *model, nsamp
     return NSAMP_OK;
 }
 
-/* ---- statistics
- * --------------------------------------------------------------------------------------------- */
+/* ---- statistics ---------------------------------------------------------------------------------------- */
 
 /* list[0..5]: spikes, rate_hz and acceptance of each neuron; rate_hz and acceptance of the population; Fano factor
  * of each neuron's count, over the chains. */

@@ -253,8 +253,7 @@ static nsamp_status set_up(nsamp_training *t, nsamp_error *err) {
     nsamp_status status = nsamp_train_settings_read(t->job, &t->s, err);
     if (!status) status = nsamp_isa_find(t->job, &isa, err);
     if (!status)
-        status = nsamp_newfile_check(nsamp_job_text(t->job, NSAMP_KEY_model_file),
-                                     nsamp_job_bool(t->job, NSAMP_KEY_model_overwrite), err);
+        status = nsamp_newfile_check_key(t->job, NSAMP_KEY_model_file, NSAMP_KEY_model_overwrite, err);
     if (!status) status = nsamp_source_create(t->job, &t->s, &t->source, err);
     if (!status) status = allocate(t, err);
     if (status) return status;

@@ -4,23 +4,27 @@
  *          Sigma^(1/2) [A, -A] (natural), Omega = Gamma^T Sigma^-1 Gamma, eta = dt/tau (0 without leak):
  *            j ~ U{1..n};  s_j = 1 with probability min(1, exp(g [V_j - Omega_jj/2])), all other s = 0
  *            V <- (1 - eta)(V - Omega s) + eta Gamma^T Sigma^-1 mu;   r <- (1 - eta) r + s
- *          Then V = Gamma^T Sigma^-1 (mu - (1 - eta) z) at every step, so z is the whole state: the step
- * decays z to y = (1 - eta) z and proposes y + Gamma_j, and g [V_j - Omega_jj/2] = g log p(y + Gamma_j)/p(y).
+ *          Then V = Gamma^T Sigma^-1 (mu - (1 - eta) z) at every step, so z is the whole state: the step decays
+ *          z to y = (1 - eta) z and proposes y + Gamma_j, and V_j - Omega_jj/2 = log p(y + Gamma_j)/p(y).
  * Scheme   in whitened coordinates v = Sigma^(-1/2)(z - mu), with w_j = Sigma^(-1/2) Gamma_j:
- *            y = (1 - eta) v - eta Sigma^(-1/2) mu,   accept iff log U < -g [w_j . y + |w_j|^2/2],   v = y +
- * s w_j One table then serves proposal and update, and half of it: w_(j + n/2) = -w_j. Law      without leak
- * Metropolis-Hastings for N(mu, Sigma/g), exactly; acceptance of neuron j in the stationary state 2
- * Phi(-sqrt(g) |w_j|/2); lag-1 covariance Sigma/g - J/2, J = (1/n) sum_j acceptance_j Gamma_j Gamma_j^T. With
- * leak approximate: host, systems/mh_spiking_law.c. Draws    two words a step. One block serves two: step t
- * takes words 2 (t % 2) and 2 (t % 2) + 1 of block 0 of step floor(t/2). The first gives j = floor(w n /
- * 2^32), whose probability is off by less than 2^-32 (n/2^32 of itself), the second U. Fails    never: a
- * proposal that overflows is refused.
+ *            y = (1 - eta) v - eta Sigma^(-1/2) mu
+ *            accept iff log U < -g [w_j . y + |w_j|^2/2];  v = y + w_j if accepted, else y
+ *          One table then serves proposal and update, and half of it: w_(j + n/2) = -w_j.
+ * Law      without leak Metropolis-Hastings for N(mu, Sigma/g), exactly; acceptance of neuron j in the
+ *          stationary state 2 Phi(-sqrt(g) |w_j|/2); lag-1 covariance Sigma/g - J/2,
+ *          J = (1/n) sum_j acceptance_j Gamma_j Gamma_j^T. With leak approximate: host,
+ *          systems/mh_spiking_law.c.
+ * Draws    two words a step. One block serves two: step t takes words 2 (t % 2) and 2 (t % 2) + 1 of block 0 of
+ *          step floor(t/2). The first gives j = floor(w n / 2^32), whose probability is off by less than 2^-32
+ *          (n/2^32 of itself), the second U.
+ * Fails    never: a proposal that overflows is refused.
  *
  * State [S][L]: v [p], then, when counting, the spikes of each neuron [n] as uint32 bit patterns. */
 #ifndef NSAMP_KERNELS_SYSTEMS_MH_SPIKING_H
 #define NSAMP_KERNELS_SYSTEMS_MH_SPIKING_H
 
 #include "kernels/kernel.h"
+#include "kernels/noise_row.h"
 
 typedef struct nsamp_mh_spiking_params {
     uint32_t dim;     /* p */
@@ -49,13 +53,9 @@ NSAMP_HD const float *nsamp_mh_table(const nsamp_mh_spiking_params *p, uint64_t 
 /* The words [4][L] of steps 2 pair and 2 pair + 1. */
 NSAMP_HD void nsamp_mh_words(nsamp_noise_key key, uint32_t chain0, uint64_t pair, const uint32_t L,
                              uint32_t *words) {
-    NSAMP_FOR_LANES(l, L) {
-        nsamp_words r = nsamp_draw_words(key, NSAMP_PURPOSE_STEP, chain0 + l, pair, 0);
-        words[l] = r.w[0];
-        words[L + l] = r.w[1];
-        words[2 * L + l] = r.w[2];
-        words[3 * L + l] = r.w[3];
-    }
+    nsamp_row row;
+    nsamp_row_begin(&row, key, NSAMP_PURPOSE_STEP, chain0, pair, L);
+    nsamp_row_words(&row, key, 0, L, words);
 }
 
 /* One step of the tile from its two words [2][L]; work: 3 L numbers, then the row [p][L]. Row indices are

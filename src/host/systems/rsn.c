@@ -1,0 +1,253 @@
+/* rsn.c: makes a network ready to be sampled: parameter block, level, start, and the choice of path. */
+#include "systems/rsn.h"
+
+#include <float.h>
+#include <lapacke.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "systems/start.h"
+
+static size_t round_up(size_t n, size_t to) {
+    return (n + to - 1) / to * to;
+}
+
+nsamp_status nsamp_rsn_pinv(const nsamp_network *net, double **s, nsamp_error *err) {
+    const size_t m = net->m, n = net->n;
+    *s = NULL;
+    if (n < m)
+        return nsamp_fail(err, NSAMP_EUSAGE,
+                          "the reservoir level needs at least as many units as outputs: n = %zu, m = %zu", n,
+                          m);
+    double *gram = calloc(m * m, sizeof(double)), *x = malloc(n * m * sizeof(double));
+    if (!gram || !x) {
+        free(gram);
+        free(x);
+        return nsamp_fail(err, NSAMP_ENOMEM, "no memory for the noise matrix of %zu x %zu", n, m);
+    }
+    double largest = 0.0;
+    for (size_t i = 0; i < m; i++)
+        for (size_t k = 0; k <= i; k++) {
+            double sum = 0.0;
+            for (size_t j = 0; j < n; j++)
+                sum += (double)net->w1[i * n + j] * (double)net->w1[k * n + j];
+            gram[i * m + k] = sum;
+            if (i == k) largest = fmax(largest, sum);
+        }
+    for (size_t j = 0; j < n; j++)
+        for (size_t i = 0; i < m; i++)
+            x[j * m + i] = (double)net->w1[i * n + j];
+    /* x is [n][m] row-major, which LAPACK reads as the m x n right-hand sides, column by column; gram is
+     * symmetric, its row-major lower triangle the upper one of LAPACK. */
+    int info = (int)LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'U', (lapack_int)m, gram, (lapack_int)m);
+    for (size_t i = 0; i < m && !info; i++)
+        if (!(gram[i * m + i] > 1e-7 * sqrt(largest))) info = (int)i + 1;
+    if (!info)
+        info = (int)LAPACKE_dpotrs(LAPACK_COL_MAJOR, 'U', (lapack_int)m, (lapack_int)n, gram, (lapack_int)m,
+                                   x, (lapack_int)m);
+    free(gram);
+    if (info) {
+        free(x);
+        return nsamp_fail(
+            err, NSAMP_EUSAGE,
+            "the reservoir level needs W1 of full row rank: row %d depends on the rows before it", info);
+    }
+    *s = x;
+    return NSAMP_OK;
+}
+
+/* ---- the parameter block ------------------------------------------------------------------------------- */
+
+static void fill_blocks(const nsamp_network *net, const nsamp_rsn_params *p, const double *s, float *block) {
+    enum { B = NSAMP_RSN_BLOCK };
+    const size_t m = net->m, n = net->n, len = nsamp_rsn_block_len(p);
+    for (size_t j = 0; j < n; j++) {
+        float *to = block + j / B * len + j % B;
+        to[0] = net->b[j];
+        for (size_t k = 0; k < m; k++) {
+            to[B * (1 + k)] = net->w2[j * m + k];
+            to[B * (1 + m + k)] = net->w1[k * n + j];
+            if (s) to[B * (1 + 2 * m + k)] = (float)((double)p->noise * s[j * m + k]);
+        }
+    }
+}
+
+static nsamp_status make_params(const nsamp_network *net, const nsamp_rsn_options *o, const double *s,
+                                nsamp_model *model, nsamp_error *err) {
+    nsamp_rsn_params head = {
+        .dim = (uint32_t)net->m, .reservoir = o->reservoir, .jump = o->jump, .h = (float)o->h};
+    head.units = (uint32_t)round_up(net->n, NSAMP_RSN_BLOCK);
+    head.activation = net->activation == NSAMP_RELU   ? NSAMP_RSN_RELU
+                      : net->activation == NSAMP_TANH ? NSAMP_RSN_TANH
+                                                      : NSAMP_RSN_SOFTPLUS;
+    head.noise = (float)(sqrt(2.0 * o->h) * (net->denoiser ? net->sigma : 1.0));
+    head.blocks_offset = round_up(sizeof head, 64);
+    const size_t bytes = round_up(
+        head.blocks_offset + head.units / NSAMP_RSN_BLOCK * sizeof(float) * nsamp_rsn_block_len(&head), 64);
+    if (posix_memalign(&model->params, 64, bytes)) {
+        model->params = NULL;
+        return nsamp_fail(err, NSAMP_ENOMEM, "no memory for %zu bytes of weights", bytes);
+    }
+    model->params_bytes = bytes;
+    memset(model->params, 0, bytes);
+    memcpy(model->params, &head, sizeof head);
+    fill_blocks(net, &head, s, (float *)((char *)model->params + head.blocks_offset));
+    return NSAMP_OK;
+}
+
+/* ---- start --------------------------------------------------------------------------------------------- */
+
+static void start(const nsamp_model *model, nsamp_noise_key key, uint32_t chain, double *x, float *state) {
+    const nsamp_rsn_extra *extra = model->extra;
+    const size_t m = model->dim, n = extra->net->n;
+    nsamp_start_point(model, key, chain, x);
+    for (size_t i = 0; i < m; i++) {
+        if (extra->start_sd) x[i] *= extra->start_sd[i];
+        state[i] = (float)x[i];
+    }
+    for (size_t j = 0; j < model->state_len - m; j++) {
+        double r = 0.0; /* the smallest r with W1 r = x */
+        for (size_t i = 0; i < m && j < n; i++)
+            r += extra->pinv[j * m + i] * x[i];
+        state[m + j] = (float)r;
+    }
+}
+
+/* Data variances, blurred by the noise level, as far as the network knows them. */
+static nsamp_status choose_start(const nsamp_network *net, const nsamp_rsn_options *o, nsamp_model *model,
+                                 nsamp_error *err) {
+    nsamp_rsn_extra *extra = model->extra;
+    bool known = o->auto_start && net->denoiser && net->start_var;
+    for (size_t i = 0; i < net->m && known; i++)
+        known = net->start_var[i] > 0.0;
+    if (!known) return NSAMP_OK;
+    extra->start_sd = malloc(net->m * sizeof(double));
+    if (!extra->start_sd)
+        return nsamp_fail(err, NSAMP_ENOMEM, "no memory for the start of %zu outputs", net->m);
+    for (size_t i = 0; i < net->m; i++)
+        extra->start_sd[i] = sqrt(net->start_var[i] + net->sigma * net->sigma);
+    model->start_kind = NSAMP_START_NORMAL;
+    model->start_scale = 1.0;
+    return NSAMP_OK;
+}
+
+/* ---- paths --------------------------------------------------------------------------------------------- */
+
+/* The fused kernel reads all weights once for each 64 chains: it wins while they stay in the second-level
+ * cache, and for few outputs, where products have nothing to gain from blocking (bench/LOG.md). */
+static nsamp_rsn_path choose_path(const nsamp_network *net, const nsamp_rsn_options *o, const char **why) {
+    const double bytes = sizeof(float) * (double)net->n * (2.0 * (double)net->m + 1.0);
+    if (o->path != NSAMP_RSN_AUTO) {
+        *why = "run.path";
+        return o->path;
+    }
+    if (o->precision == NSAMP_BF16) {
+        *why = "bf16 weights";
+        return NSAMP_RSN_PRODUCT;
+    }
+    if (net->activation != NSAMP_RELU) {
+        *why = "the fused kernel has relu only";
+        return NSAMP_RSN_PRODUCT;
+    }
+    if (net->m <= 8) {
+        *why = "few outputs";
+        return NSAMP_RSN_FUSED;
+    }
+    *why = bytes <= 512.0 * 1024.0 ? "the weights stay in cache" : "large weights";
+    return bytes <= 512.0 * 1024.0 ? NSAMP_RSN_FUSED : NSAMP_RSN_PRODUCT;
+}
+
+/* As many chains a tile as leave every thread one, 256 at most: more gains nothing, the weights are then read
+ * from memory rarely enough. */
+static uint32_t choose_tile(const nsamp_rsn_options *o) {
+    const uint64_t threads = o->threads > 0 ? (uint64_t)o->threads : 1;
+    const uint64_t share = round_up((size_t)((o->chains + threads - 1) / threads), 16);
+    return o->tile ? o->tile : share > 256 ? 256 : share < 16 ? 16 : (uint32_t)share;
+}
+
+static nsamp_status use_product(const nsamp_network *net, const nsamp_rsn_options *o, nsamp_model *model,
+                                nsamp_error *err) {
+    nsamp_rsn_extra *extra = model->extra;
+    nsamp_rsn_options with_tile = *o;
+    with_tile.tile = choose_tile(o);
+    if (with_tile.tile % 16)
+        return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: must be a multiple of 16 here", with_tile.tile);
+    nsamp_rsn_params *params = model->params;
+    nsamp_status status =
+        nsamp_rsn_product_create(net, &with_tile, extra->pinv, params, &extra->product, err);
+    if (status) return status;
+    params->product = extra->product;
+    model->host_kernel = &nsamp_rsn_product_kernel;
+    model->lanes = with_tile.tile;
+    model->scratch_bytes = nsamp_rsn_product_scratch(extra->product);
+    return NSAMP_OK;
+}
+
+static void destroy(nsamp_model *model) {
+    nsamp_rsn_extra *extra = model->extra;
+    if (!extra) return;
+    nsamp_rsn_product_destroy(extra->product);
+    nsamp_network_destroy(extra->net);
+    free(extra->start_sd);
+    free(extra->pinv);
+    free(extra);
+    model->extra = NULL;
+}
+
+static nsamp_status check(const nsamp_network *net, const nsamp_rsn_options *o, nsamp_error *err) {
+    if (net->activation == NSAMP_IDENTITY)
+        return nsamp_fail(err, NSAMP_EUSAGE, "rsn: the activation must be relu, tanh or softplus");
+    if (net->m > UINT32_MAX / 64 || net->n > UINT32_MAX - NSAMP_RSN_BLOCK)
+        return nsamp_fail(err, NSAMP_EUSAGE, "rsn: m = %zu, n = %zu: too large", net->m, net->n);
+    if (o->jump && !net->denoiser)
+        return nsamp_fail(err, NSAMP_EUSAGE,
+                          "system.jump = yes: needs a network in denoiser form, this one is a score");
+    if (o->path == NSAMP_RSN_FUSED && net->activation != NSAMP_RELU)
+        return nsamp_fail(err, NSAMP_EUSAGE, "run.path = fused: the fused kernel has relu only");
+    if (o->path == NSAMP_RSN_FUSED && o->precision == NSAMP_BF16)
+        return nsamp_fail(err, NSAMP_EUSAGE, "run.precision = bf16: only for run.path = product");
+    return NSAMP_OK;
+}
+
+static nsamp_status fill(const nsamp_network *net, const nsamp_rsn_options *o, nsamp_model *model,
+                         nsamp_error *err) {
+    nsamp_rsn_extra *extra = model->extra;
+    const char *why;
+    nsamp_status status = check(net, o, err);
+    if (!status && o->reservoir) status = nsamp_rsn_pinv(net, &extra->pinv, err);
+    if (!status) status = make_params(net, o, extra->pinv, model, err);
+    if (!status) status = choose_start(net, o, model, err);
+    if (status) return status;
+    const nsamp_rsn_params *params = model->params;
+    model->system = "rsn";
+    model->kernel = NSAMP_KERNEL_rsn;
+    model->dim = net->m;
+    model->state_len = net->m + (o->reservoir ? params->units : 0);
+    model->draws = net->m;
+    model->flops = (o->reservoir ? 6.0 : 4.0) * (double)net->m * (double)net->n;
+    model->scratch_bytes = NSAMP_RSN_SCRATCH(64, net->m);
+    model->start = start;
+    const nsamp_rsn_path path = choose_path(net, o, &why);
+    if (path == NSAMP_RSN_PRODUCT) status = use_product(net, o, model, err);
+    snprintf(model->why, sizeof model->why, "%s (%s): m %zu, n %zu, %s level, %.3g flops a chain-step%s%s",
+             path == NSAMP_RSN_PRODUCT ? "matrix products" : "one fused kernel", why, net->m, net->n,
+             o->reservoir ? "reservoir" : "output", model->flops, path == NSAMP_RSN_PRODUCT ? "; " : "",
+             path == NSAMP_RSN_PRODUCT ? nsamp_matmul_name() : "");
+    return status ? status : nsamp_rsn_law(net, o, model, err);
+}
+
+nsamp_status nsamp_rsn_model(nsamp_network *net, const nsamp_rsn_options *o, nsamp_model *model,
+                             nsamp_error *err) {
+    nsamp_rsn_extra *extra = calloc(1, sizeof *extra);
+    if (!extra) {
+        nsamp_network_destroy(net);
+        return nsamp_fail(err, NSAMP_ENOMEM, "no memory for a network");
+    }
+    extra->net = net;
+    model->extra = extra;
+    model->destroy = destroy;
+    return fill(net, o, model, err);
+}

@@ -1,0 +1,53 @@
+/* rsn_job.c: reads the keys of rsn and loads its network; the model is built by rsn.c. */
+#include <omp.h>
+#include <string.h>
+
+#include "engine/engine.h"
+#include "error.h"
+#include "systems/rsn.h"
+#include "systems/start.h"
+
+/* system.model: a file, or the built-in linear network of target.dim outputs and train.hidden units. */
+static nsamp_status load(const nsamp_job *job, nsamp_network **net, nsamp_error *err) {
+    const char *path = nsamp_job_text(job, NSAMP_KEY_system_model);
+    if (!*path)
+        return nsamp_job_fail(job, NSAMP_KEY_system_model, err,
+                              "rsn needs a model file written by nsamp train (or builtin:linear)");
+    if (strcmp(path, "builtin:linear")) return nsamp_network_load(path, net, err);
+    return nsamp_rsn_linear((size_t)nsamp_job_int(job, NSAMP_KEY_target_dim),
+                            (size_t)nsamp_job_int(job, NSAMP_KEY_train_hidden),
+                            (uint64_t)nsamp_job_int(job, NSAMP_KEY_system_weight_seed), net, err);
+}
+
+/* The kernel of one name for the instruction set of the job. */
+static nsamp_status part(const nsamp_job *job, nsamp_kernel_id id, const nsamp_cpu_kernel **kernel,
+                         nsamp_error *err) {
+    const nsamp_model named = {.kernel = id};
+    const char *isa;
+    return nsamp_cpu_kernel_find(job, &named, kernel, &isa, err);
+}
+
+nsamp_status nsamp_build_rsn(const nsamp_job *job, nsamp_model *model, nsamp_error *err) {
+    const int64_t tile = nsamp_job_int(job, NSAMP_KEY_run_tile),
+                  threads = nsamp_job_int(job, NSAMP_KEY_run_threads);
+    nsamp_rsn_options o = {
+        .h = nsamp_job_real(job, NSAMP_KEY_system_dt),
+        .reservoir = nsamp_job_is(job, NSAMP_KEY_system_level, "reservoir"),
+        .jump = nsamp_job_bool(job, NSAMP_KEY_system_jump),
+        .path = nsamp_job_is(job, NSAMP_KEY_run_path, "fused")     ? NSAMP_RSN_FUSED
+                : nsamp_job_is(job, NSAMP_KEY_run_path, "product") ? NSAMP_RSN_PRODUCT
+                                                                   : NSAMP_RSN_AUTO,
+        .precision = nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16") ? NSAMP_BF16 : NSAMP_FP32,
+        .chains = (uint64_t)nsamp_job_int(job, NSAMP_KEY_run_chains),
+        .threads = threads ? (int)threads : omp_get_max_threads(),
+        .tile = (uint32_t)tile,
+        .cov_dim = (size_t)nsamp_job_int(job, NSAMP_KEY_record_cov_dim),
+        .auto_start = nsamp_job_is(job, NSAMP_KEY_run_start, "auto"),
+    };
+    nsamp_network *net = NULL;
+    nsamp_status status = nsamp_start_choose(job, model, err);
+    if (!status) status = part(job, NSAMP_KERNEL_rsn_noise, &o.noise, err);
+    if (!status) status = part(job, NSAMP_KERNEL_rsn_move, &o.move, err);
+    if (!status) status = load(job, &net, err);
+    return status ? status : nsamp_rsn_model(net, &o, model, err);
+}

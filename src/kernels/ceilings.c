@@ -1,0 +1,51 @@
+/* ceilings.c: what the arithmetic units do when nothing else is asked of them. Compiled like cpu.c, once for each instruction
+ * set, since the ceiling of a kernel is that of the instructions it is compiled to. Measurement is in src/host/bench. */
+#include "kernels/ceilings.h"
+
+#include "kernels/noise_row.h"
+
+enum { L = 64, CHAINS_OF_FMA = 12 };
+
+#define NSAMP_PASTE2(a, b) a##b
+#define NSAMP_PASTE(a, b)  NSAMP_PASTE2(a, b)
+
+/* Independent accumulators hide the latency of an FMA; the factor comes from outside, so nothing can be computed beforehand. */
+void NSAMP_PASTE(nsamp_ceiling_fma_, NSAMP_ISA)(float factor, uint64_t rounds, float *out) {
+    float a[CHAINS_OF_FMA][16];
+    for (int i = 0; i < CHAINS_OF_FMA; i++)
+        for (int l = 0; l < 16; l++)
+            a[i][l] = (float)(i + l);
+    for (uint64_t r = 0; r < rounds; r++)
+        for (int i = 0; i < CHAINS_OF_FMA; i++) {
+            NSAMP_PRAGMA(omp simd)
+            for (int l = 0; l < 16; l++)
+                a[i][l] = nsamp_fma(a[i][l], factor, factor);
+        }
+    for (int l = 0; l < 16; l++) {
+        out[l] = 0.0f;
+        for (int i = 0; i < CHAINS_OF_FMA; i++)
+            out[l] += a[i][l];
+    }
+}
+
+/* The noise of the kernels and nothing else: each normal is added to a sum, so that it must be made. */
+void NSAMP_PASTE(nsamp_ceiling_noise_, NSAMP_ISA)(uint64_t seed, uint32_t chain0, uint64_t steps,
+                                                  uint32_t blocks, float *out) {
+    const nsamp_noise_key key = {(uint32_t)seed, (uint32_t)(seed >> 32), 10};
+    float z[4 * L], sum[4 * L];
+    nsamp_row row;
+    for (uint32_t i = 0; i < 4 * L; i++)
+        sum[i] = 0.0f;
+    for (uint64_t step = 0; step < steps; step++) {
+        nsamp_row_begin(&row, key, NSAMP_PURPOSE_CHECK, chain0, step, L);
+        for (uint32_t b = 0; b < blocks; b++) {
+            nsamp_row_normals(&row, key, b, L, z);
+            NSAMP_PRAGMA(omp simd)
+            for (uint32_t i = 0; i < 4 * L; i++)
+                sum[i] += z[i];
+        }
+    }
+    out[0] = 0.0f;
+    for (uint32_t i = 0; i < 4 * L; i++)
+        out[0] += sum[i];
+}

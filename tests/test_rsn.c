@@ -1,0 +1,509 @@
+/* test_rsn.c: the reservoir-sampler network at both levels and on both paths, against a double-precision
+ * reference that forms W_rec, and against the exact law of a linear network. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "reference_noise.h"
+#include "systems/rsn.h"
+#include "systems/start.h"
+#include "tiles.h"
+
+/* ---- networks ------------------------------------------------------------------------------------------ */
+
+/* Random weights of a size that keeps the drift pointing inwards, so that rounding errors do not grow. */
+static nsamp_network *network(size_t m, size_t n, nsamp_activation phi, bool denoiser) {
+    nsamp_network *net = nsamp_network_create(m, n);
+    assert_non_null(net);
+    for (size_t j = 0; j < n; j++) {
+        const uint32_t unit = (uint32_t)j;
+        net->b[j] = (float)(0.5 * ref_normal(1, REF_PURPOSE_WEIGHTS, unit, 0, 0));
+        for (size_t i = 0; i < m; i++) {
+            net->w2[j * m + i] =
+                (float)(ref_normal(1, REF_PURPOSE_WEIGHTS, unit, 1, (uint32_t)i) / sqrt((double)m));
+            net->w1[i * n + j] =
+                (float)(ref_normal(1, REF_PURPOSE_WEIGHTS, unit, 2, (uint32_t)i) / sqrt((double)n));
+        }
+    }
+    net->activation = phi;
+    net->denoiser = denoiser;
+    net->sigma = 0.4;
+    for (size_t i = 0; i < m; i++)
+        net->start_var[i] = 1.0 + 0.5 * (double)i;
+    return net;
+}
+
+static nsamp_rsn_options options(bool reservoir, nsamp_rsn_path path) {
+    const nsamp_cpu_kernel *table = tiles_table(NULL);
+    nsamp_rsn_options o = {.h = 0.1,
+                           .reservoir = reservoir,
+                           .path = path,
+                           .precision = NSAMP_FP32,
+                           .chains = 64,
+                           .threads = 1,
+                           .cov_dim = 64,
+                           .noise = &table[NSAMP_KERNEL_rsn_noise],
+                           .move = &table[NSAMP_KERNEL_rsn_move]};
+    return o;
+}
+
+static nsamp_model make(nsamp_network *net, const nsamp_rsn_options *o) {
+    nsamp_model model = {.start_kind = NSAMP_START_NORMAL, .start_scale = 1.0};
+    nsamp_error err = {0};
+    if (nsamp_rsn_model(net, o, &model, &err)) fail_msg("%s", err.text);
+    return model;
+}
+
+static void free_model(nsamp_model *model) {
+    if (model->destroy) model->destroy(model);
+    free(model->params);
+    free(model->law.mean);
+    free(model->law.var);
+    free(model->law.cov);
+}
+
+/* ---- the reference ------------------------------------------------------------------------------------- */
+
+static double ref_phi(nsamp_activation phi, double a) {
+    return phi == NSAMP_RELU   ? fmax(a, 0.0)
+           : phi == NSAMP_TANH ? tanh(a)
+                               : log1p(exp(-fabs(a))) + fmax(a, 0.0);
+}
+
+/* S = W1^T (W1 W1^T)^-1 [n][m], by Gauss and Jordan. */
+static void ref_pinv(const nsamp_network *net, double *s) {
+    const size_t m = net->m, n = net->n;
+    double *g = calloc(2 * m * m, sizeof(double)), *inverse = g + m * m;
+    for (size_t i = 0; i < m; i++)
+        for (size_t k = 0; k < m; k++) {
+            inverse[i * m + k] = i == k;
+            for (size_t j = 0; j < n; j++)
+                g[i * m + k] += (double)net->w1[i * n + j] * (double)net->w1[k * n + j];
+        }
+    for (size_t k = 0; k < m; k++) {
+        double pivot = g[k * m + k];
+        for (size_t j = 0; j < m; j++)
+            g[k * m + j] /= pivot, inverse[k * m + j] /= pivot;
+        for (size_t i = 0; i < m; i++) {
+            double factor = g[i * m + k];
+            for (size_t j = 0; j < m && i != k; j++) {
+                g[i * m + j] -= factor * g[k * m + j];
+                inverse[i * m + j] -= factor * inverse[k * m + j];
+            }
+        }
+    }
+    for (size_t j = 0; j < n; j++)
+        for (size_t i = 0; i < m; i++) {
+            s[j * m + i] = 0.0;
+            for (size_t k = 0; k < m; k++)
+                s[j * m + i] += (double)net->w1[k * n + j] * inverse[k * m + i];
+        }
+    free(g);
+}
+
+/* The reservoir from r = S x, with the n x n matrix W_rec = W2 W1; x <- W1 r at the end. */
+static void ref_run(const nsamp_network *net, double h, uint64_t seed, uint32_t chain, int steps, double *x) {
+    const size_t m = net->m, n = net->n;
+    const double a = sqrt(2.0 * h) * (net->denoiser ? net->sigma : 1.0);
+    double *s = malloc(n * m * sizeof(double)), *rec = calloc(n * n, sizeof(double));
+    double *r = calloc(n, sizeof(double)), *next = malloc(n * sizeof(double));
+    ref_pinv(net, s);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < m; k++)
+            r[i] += s[i * m + k] * x[k];
+        for (size_t j = 0; j < n; j++)
+            for (size_t k = 0; k < m; k++)
+                rec[i * n + j] += (double)net->w2[i * m + k] * (double)net->w1[k * n + j];
+    }
+    for (int t = 0; t < steps; t++) {
+        for (size_t i = 0; i < n; i++) {
+            double input = (double)net->b[i], noise = 0.0;
+            for (size_t j = 0; j < n; j++)
+                input += rec[i * n + j] * r[j];
+            for (size_t k = 0; k < m; k++)
+                noise += s[i * m + k] * ref_normal(seed, REF_PURPOSE_STEP, chain, (uint64_t)t, (uint32_t)k);
+            next[i] = r[i] + h * (ref_phi(net->activation, input) - r[i]) + a * noise;
+        }
+        memcpy(r, next, n * sizeof(double));
+    }
+    for (size_t k = 0; k < m; k++) {
+        x[k] = 0.0;
+        for (size_t j = 0; j < n; j++)
+            x[k] += (double)net->w1[k * n + j] * r[j];
+    }
+    free(s), free(rec), free(r), free(next);
+}
+
+/* ---- the same path as the reference -------------------------------------------------------------------- */
+
+static void compare(size_t m, size_t n, nsamp_activation phi, bool denoiser, nsamp_rsn_options o,
+                    double tolerance) {
+    enum { STEPS = 25, CHAINS = 150 };
+    nsamp_model model = make(network(m, n, phi, denoiser), &o);
+    const nsamp_network *net = ((const nsamp_rsn_extra *)model.extra)->net;
+    float *x0 = malloc(CHAINS * m * sizeof(float)), *x = malloc(CHAINS * m * sizeof(float));
+    double *z = malloc(m * sizeof(double)), moved = 0.0;
+    tiles t = tiles_create(&model, NULL, 21, 3, CHAINS);
+    tiles_observe(&t, x0);
+    tiles_advance(&t, 0, STEPS);
+    tiles_observe(&t, x);
+    for (uint32_t c = 0; c < CHAINS; c += 37) {
+        for (size_t i = 0; i < m; i++)
+            z[i] = (double)x0[c * m + i];
+        ref_run(net, o.h, 21, 3 + c, STEPS, z);
+        for (size_t i = 0; i < m; i++) {
+            moved = fmax(moved, fabs(z[i] - (double)x0[c * m + i]));
+            if (!(fabs(z[i] - (double)x[c * m + i]) < tolerance))
+                fail_msg("m %zu n %zu path %d level %d chain %u output %zu: %.7g, reference %.7g", m, n,
+                         o.path, o.reservoir, c, i, (double)x[c * m + i], z[i]);
+        }
+    }
+    assert_true(moved > 0.1);
+    tiles_destroy(&t);
+    free_model(&model);
+    free(x0), free(x), free(z);
+}
+
+static void test_path(void **state) {
+    (void)state;
+    static const size_t outputs[] = {1, 2, 3, 4, 5, 8, 11};
+    for (int reservoir = 0; reservoir < 2; reservoir++) {
+        for (size_t k = 0; k < sizeof outputs / sizeof *outputs; k++)
+            compare(outputs[k], 45, NSAMP_RELU, k % 2, options(reservoir, NSAMP_RSN_FUSED), 3e-6);
+    }
+}
+
+static void test_product_path(void **state) {
+    (void)state;
+    for (int reservoir = 0; reservoir < 2; reservoir++) {
+        nsamp_rsn_options o = options(reservoir, NSAMP_RSN_PRODUCT);
+        o.tile = 48;
+        compare(17, 45, NSAMP_RELU, true, o, 3e-6);
+        o.tile = 144; /* two groups of rows */
+        compare(2, 60, NSAMP_TANH, false, o, 3e-6);
+        compare(6, 60, NSAMP_SOFTPLUS, false, o, 3e-6);
+    }
+}
+
+/* Networks of several panels, too large for W_rec: the two paths and levels against each other. */
+static void test_agreement(void **state) {
+    (void)state;
+    enum { M = 13, N = 2100, CHAINS = 200, STEPS = 20 };
+    float *x[4];
+    for (int k = 0; k < 4; k++) {
+        nsamp_rsn_options o = options(k % 2, k < 2 ? NSAMP_RSN_FUSED : NSAMP_RSN_PRODUCT);
+        o.tile = 160;
+        nsamp_model model = make(network(M, N, NSAMP_RELU, true), &o);
+        tiles t = tiles_create(&model, NULL, 4, 0, CHAINS);
+        x[k] = malloc(CHAINS * M * sizeof(float));
+        for (int s = 0; s < STEPS; s += 5)
+            tiles_advance(&t, (uint64_t)s, 5);
+        tiles_observe(&t, x[k]);
+        for (size_t i = 0; i < CHAINS * M; i++)
+            if (!(fabsf(x[k][i] - x[0][i]) < 1e-5f))
+                fail_msg("variant %d entry %zu: %g, %g", k, i, (double)x[k][i], (double)x[0][i]);
+        tiles_destroy(&t);
+        free_model(&model);
+    }
+    for (int k = 0; k < 4; k++)
+        free(x[k]);
+}
+
+/* ---- the law of a linear network ----------------------------------------------------------------------- */
+
+/* Stationary covariance by iterating the recursion itself, and the mean likewise, from W2, W1, b with phi
+ * active in one of each pair of units. */
+static void ref_law(const nsamp_network *net, double h, double *mean, double *cov) {
+    const size_t m = net->m, n = net->n;
+    double f[16] = {0}, c[4] = {0}, next[16];
+    for (size_t i = 0; i < m; i++) {
+        f[i * m + i] = 1.0 - h;
+        for (size_t j = 0; j < n; j++) { /* relu is active on half of the units, on average over the pair */
+            c[i] += h * (double)net->w1[i * n + j] * (double)net->b[j] / 2.0;
+            for (size_t k = 0; k < m; k++)
+                f[i * m + k] += h * (double)net->w1[i * n + j] * (double)net->w2[j * m + k] / 2.0;
+        }
+        mean[i] = 0.0;
+    }
+    memset(cov, 0, m * m * sizeof(double));
+    for (int it = 0; it < 5000; it++) {
+        for (size_t i = 0; i < m; i++)
+            for (size_t k = 0; k < m; k++) {
+                next[i * m + k] = i == k ? 2.0 * h : 0.0;
+                for (size_t a = 0; a < m; a++)
+                    for (size_t b = 0; b < m; b++)
+                        next[i * m + k] += f[i * m + a] * cov[a * m + b] * f[k * m + b];
+            }
+        memcpy(cov, next, m * m * sizeof(double));
+        for (size_t i = 0; i < m; i++) {
+            next[i] = c[i];
+            for (size_t k = 0; k < m; k++)
+                next[i] += f[i * m + k] * mean[k];
+        }
+        memcpy(mean, next, m * sizeof(double));
+    }
+}
+
+static void check_z(const char *what, size_t i, double value, double se, double expected, double scale) {
+    double z = (value - expected) / se;
+    if (!(fabs(z) < 6.0))
+        fail_msg("%s %zu: %.6g +- %.2g, expected %.6g: z = %.1f", what, i, value, se, expected, z);
+    if (!(6.0 * se < 0.01 * scale)) fail_msg("%s %zu: standard error %.3g is too large", what, i, se);
+}
+
+static void check_law(bool reservoir, nsamp_rsn_path path) {
+    enum { M = 3, N = 64, BURN_IN = 60, SAMPLES = 12, EVERY = 10 };
+    const size_t chains = 131072;
+    nsamp_network *net;
+    nsamp_error err;
+    double mean[M], cov[M * M], sum[M] = {0}, product[M * M] = {0};
+    assert_int_equal(nsamp_rsn_linear(M, N, 3, &net, &err), NSAMP_OK);
+    nsamp_rsn_options o = options(reservoir, path);
+    o.h = 0.3;
+    o.tile = 256;
+    ref_law(net, 0.3, mean, cov);
+    nsamp_model model = make(net, &o);
+    for (size_t i = 0; i < M; i++) {
+        assert_true(fabs(model.law.mean[i] - mean[i]) < 1e-6);
+        for (size_t k = 0; k < M; k++)
+            assert_true(fabs(model.law.cov[i * M + k] - cov[i * M + k]) < 1e-6);
+    }
+    tiles t = tiles_create(&model, NULL, 8, 0, chains);
+    float *x = malloc(chains * M * sizeof(float));
+    tiles_advance(&t, 0, BURN_IN);
+    for (uint64_t s = 0; s < SAMPLES; s++) {
+        tiles_advance(&t, BURN_IN + s * EVERY, EVERY);
+        tiles_observe(&t, x);
+        for (size_t c = 0; c < chains; c++)
+            for (size_t i = 0; i < M; i++) {
+                sum[i] += (double)x[c * M + i];
+                for (size_t k = 0; k < M; k++)
+                    product[i * M + k] += ((double)x[c * M + i] - mean[i]) * ((double)x[c * M + k] - mean[k]);
+            }
+    }
+    /* Ten steps of h = .3 leave a correlation of at most (1 - .3 .4)^10 = .28 between samples: 1.3 in the
+     * error. */
+    const double n = (double)chains * SAMPLES;
+    for (size_t i = 0; i < M; i++) {
+        const double sd = sqrt(cov[i * M + i]);
+        check_z("mean", i, sum[i] / n, 1.35 * sd / sqrt(n), mean[i], sd);
+        for (size_t k = 0; k <= i; k++) {
+            const double scale = sd * sqrt(cov[k * M + k]),
+                         se = sqrt(scale * scale + cov[i * M + k] * cov[i * M + k]);
+            check_z("covariance", i * M + k, product[i * M + k] / n, 1.1 * se / sqrt(n), cov[i * M + k],
+                    scale);
+        }
+    }
+    tiles_destroy(&t);
+    free_model(&model);
+    free(x);
+}
+
+static void test_law(void **state) {
+    (void)state;
+    check_law(false, NSAMP_RSN_FUSED);
+    check_law(true, NSAMP_RSN_FUSED);
+    check_law(false, NSAMP_RSN_PRODUCT);
+}
+
+/* ---- bits, jump, divergence, refusals ------------------------------------------------------------------ */
+
+static void same_bits(size_t m, bool reservoir) {
+    static const char *const isas[] = {"base", "v3", "v4"};
+    nsamp_rsn_options o = options(reservoir, NSAMP_RSN_FUSED);
+    nsamp_model model = make(network(m, 45, NSAMP_RELU, true), &o);
+    float *whole = malloc(100 * model.state_len * sizeof(float)),
+          *part = malloc(100 * model.state_len * sizeof(float));
+    tiles t = tiles_create(&model, &nsamp_cpu_kernels_base()[model.kernel], 9, 1000, 100);
+    tiles_advance(&t, 0, 12);
+    tiles_states(&t, whole);
+    tiles_destroy(&t);
+    for (size_t k = 0; k < 3; k++) {
+        const nsamp_cpu_kernel *table = tiles_table(isas[k]);
+        if (!table) continue;
+        t = tiles_create(&model, &table[model.kernel], 9, 1000, 100);
+        tiles_advance(&t, 0, 5);
+        tiles_advance(&t, 5, 7);
+        tiles_states(&t, part);
+        assert_memory_equal(whole, part, 100 * model.state_len * sizeof(float));
+        tiles_destroy(&t);
+    }
+    t = tiles_create(&model, NULL, 9, 1037, 5);
+    tiles_advance(&t, 0, 12);
+    tiles_states(&t, part);
+    assert_memory_equal(whole + 37 * model.state_len, part, 5 * model.state_len * sizeof(float));
+    tiles_destroy(&t);
+    free_model(&model);
+    free(whole), free(part);
+}
+
+/* The product path gives the same bits whatever the tile. */
+static void same_bits_product(bool reservoir) {
+    static const uint32_t sizes[] = {16, 64, 160};
+    float *first = malloc(100 * 2200 * sizeof(float)), *x = malloc(100 * 2200 * sizeof(float));
+    for (size_t k = 0; k < 3; k++) {
+        nsamp_rsn_options o = options(reservoir, NSAMP_RSN_PRODUCT);
+        o.tile = sizes[k];
+        nsamp_model model = make(network(13, 2100, NSAMP_RELU, true), &o);
+        tiles t = tiles_create(&model, NULL, 9, 1000, 100);
+        tiles_advance(&t, 0, 3);
+        tiles_advance(&t, 3, 4);
+        tiles_states(&t, k ? x : first);
+        if (k) assert_memory_equal(first, x, 100 * model.state_len * sizeof(float));
+        tiles_destroy(&t);
+        free_model(&model);
+    }
+    free(first), free(x);
+}
+
+static void test_bits(void **state) {
+    (void)state;
+    static const size_t outputs[] = {1, 2, 3, 4, 6, 8};
+    for (size_t k = 0; k < sizeof outputs / sizeof *outputs; k++)
+        same_bits(outputs[k], false);
+    same_bits(5, true);
+    same_bits_product(false);
+    same_bits_product(true);
+}
+
+/* D(x) = x + drift(x). */
+static void test_jump(void **state) {
+    (void)state;
+    for (int k = 0; k < 4; k++) {
+        nsamp_rsn_options o = options(k % 2, k < 2 ? NSAMP_RSN_FUSED : NSAMP_RSN_PRODUCT), plain = o;
+        o.jump = true;
+        o.tile = plain.tile = 16;
+        nsamp_model jumps = make(network(4, 45, NSAMP_RELU, true), &o),
+                    stays = make(network(4, 45, NSAMP_RELU, true), &plain);
+        tiles a = tiles_create(&jumps, NULL, 2, 0, 20), b = tiles_create(&stays, NULL, 2, 0, 20);
+        const nsamp_network *net = ((const nsamp_rsn_extra *)jumps.extra)->net;
+        float d[80], x[80];
+        tiles_advance(&a, 0, 3);
+        tiles_advance(&b, 0, 3);
+        tiles_observe(&a, d);
+        tiles_observe(&b, x);
+        for (size_t c = 0; c < 20; c++)
+            for (size_t i = 0; i < 4; i++) {
+                double want = 0.0;
+                for (size_t j = 0; j < 45; j++) {
+                    double u = (double)net->b[j];
+                    for (size_t l = 0; l < 4; l++)
+                        u += (double)net->w2[j * 4 + l] * (double)x[c * 4 + l];
+                    want += (double)net->w1[i * 45 + j] * fmax(u, 0.0);
+                }
+                assert_true(fabs(want - (double)d[c * 4 + i]) < 2e-6);
+            }
+        tiles_destroy(&a), tiles_destroy(&b);
+        free_model(&jumps), free_model(&stays);
+    }
+}
+
+/* A drift of 1e5 x: |x| = .1 .. 5 overflows at a known step for each chain, found by the reference recursion.
+ */
+static void test_divergence(void **state) {
+    (void)state;
+    for (int k = 0; k < 4; k++) {
+        nsamp_network *net = nsamp_network_create(1, 16);
+        net->activation = NSAMP_RELU;
+        net->sigma = 1;
+        for (size_t j = 0; j < 16; j++) {
+            net->w2[j] = j % 2 ? -1.0f : 1.0f;
+            net->w1[j] = net->w2[j] * 1e5f;
+        }
+        nsamp_rsn_options o = options(k % 2, k < 2 ? NSAMP_RSN_FUSED : NSAMP_RSN_PRODUCT);
+        o.tile = 16;
+        nsamp_model model = make(net, &o);
+        model.start_scale = 2;
+        tiles t = tiles_create(&model, NULL, 5, 0, 16);
+        float x0[16];
+        tiles_observe(&t, x0);
+        tiles_advance(&t, 0, 40);
+        for (uint32_t c = 0; c < 16; c++) {
+            double x = (double)x0[c];
+            uint32_t bad = 0;
+            for (uint32_t s = 0; s < 40 && !bad; s++) {
+                double y = 8 * 1e5 * x;
+                x += 0.1 * (y - x) + sqrt(0.2) * ref_normal(5, REF_PURPOSE_STEP, c, s, 0);
+                if (fabs(x) > 3.4e38 || (!o.reservoir && fabs(y) > 3.4e38)) bad = s + 1;
+            }
+            if (t.bad[c] != bad)
+                fail_msg("variant %d chain %u: flagged at %u, expected %u", k, c, t.bad[c], bad);
+        }
+        tiles_destroy(&t);
+        free_model(&model);
+    }
+}
+
+static void test_start(void **state) {
+    (void)state;
+    enum { CHAINS = 100000, M = 3 };
+    nsamp_rsn_options o = options(true, NSAMP_RSN_AUTO);
+    o.auto_start = true;
+    nsamp_model model = make(network(M, 24, NSAMP_RELU, true), &o);
+    const nsamp_network *net = ((const nsamp_rsn_extra *)model.extra)->net;
+    double sum[M] = {0}, square[M] = {0}, x[M];
+    float *s = malloc(model.state_len * sizeof(float));
+    for (uint32_t c = 0; c < CHAINS; c++) {
+        model.start(&model, nsamp_noise_key_of(1, 10), c, x, s);
+        for (size_t i = 0; i < M; i++) {
+            double readout = 0.0;
+            for (size_t j = 0; j < 24; j++)
+                readout += (double)net->w1[i * 24 + j] * (double)s[M + j];
+            assert_true(fabs(readout - (double)s[i]) < 1e-5);
+            sum[i] += (double)s[i];
+            square[i] += (double)s[i] * (double)s[i];
+        }
+    }
+    for (size_t i = 0; i < M; i++) {
+        double var = 1.0 + 0.5 * (double)i + 0.16;
+        assert_true(fabs(sum[i] / CHAINS) < 6.0 * sqrt(var / CHAINS));
+        assert_true(fabs(square[i] / CHAINS / var - 1.0) < 6.0 * sqrt(2.0 / CHAINS));
+    }
+    free(s);
+    free_model(&model);
+}
+
+static void refuse(nsamp_network *net, nsamp_rsn_options o, const char *text) {
+    nsamp_model model = {0};
+    nsamp_error err = {0};
+    assert_int_equal(nsamp_rsn_model(net, &o, &model, &err), NSAMP_EUSAGE);
+    if (!strstr(err.text, text)) fail_msg("'%s' does not say '%s'", err.text, text);
+    free_model(&model);
+}
+
+static void test_refusals(void **state) {
+    (void)state;
+    nsamp_rsn_options o = options(true, NSAMP_RSN_FUSED);
+    refuse(network(9, 7, NSAMP_RELU, true), o, "n = 7, m = 9");
+    nsamp_network *flat = network(3, 20, NSAMP_RELU, true);
+    memcpy(flat->w1 + 40, flat->w1, 20 * sizeof(float));
+    refuse(flat, o, "row 3 depends");
+    o.jump = true;
+    refuse(network(3, 20, NSAMP_RELU, false), o, "denoiser form");
+    o = options(false, NSAMP_RSN_FUSED);
+    o.precision = NSAMP_BF16;
+    refuse(network(3, 20, NSAMP_RELU, true), o, "run.path = product");
+    o = options(false, NSAMP_RSN_PRODUCT);
+    o.tile = 24;
+    refuse(network(3, 20, NSAMP_RELU, true), o, "multiple of 16");
+    nsamp_network *linear;
+    nsamp_error err;
+    assert_int_equal(nsamp_rsn_linear(4, 6, 1, &linear, &err), NSAMP_EUSAGE);
+    assert_int_equal(nsamp_rsn_linear(2, 8, 1, &linear, &err), NSAMP_OK);
+    o = options(false, NSAMP_RSN_FUSED);
+    o.h = 10;
+    refuse(linear, o, "unstable");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_path),       cmocka_unit_test(test_product_path),
+                                       cmocka_unit_test(test_agreement),  cmocka_unit_test(test_law),
+                                       cmocka_unit_test(test_bits),       cmocka_unit_test(test_jump),
+                                       cmocka_unit_test(test_divergence), cmocka_unit_test(test_start),
+                                       cmocka_unit_test(test_refusals)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
