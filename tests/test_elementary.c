@@ -118,7 +118,7 @@ static void test_log(void **state) {
                                log,
                                0x1p-126f,
                                0x1.fffffep127f,
-                               1.15,
+                               1.20,
                                1.12,
                                {0x1p-126f, 0.70710678f, 1.0f, 1.41421356f, 0x1.92493ap-1f, 0x1.fffffep127f}});
 }
@@ -130,8 +130,8 @@ static void test_exp(void **state) {
                                exp,
                                -120.0f,
                                100.0f,
-                               1.05,
-                               1.02,
+                               1.10,
+                               1.04,
                                {-103.97f, -87.3365f, 0.0f, 88.7228f, 0x1.abbe6cp+4f, 89.0f}});
     assert_true(nsamp_exp(INFINITY) == INFINITY && nsamp_exp(-INFINITY) == 0.0f && isnan(nsamp_exp(NAN)));
     assert_true(nsamp_exp(0.0f) == 1.0f && nsamp_exp(-0.0f) == 1.0f);
@@ -145,7 +145,7 @@ static void test_tanh(void **state) {
                                tanh,
                                -50.0f,
                                50.0f,
-                               2.95,
+                               3.00,
                                2.85,
                                {-9.01f, 0.17f, 0.0f, 0.52f, -0x1.f27ac8p-6f, 10.0f}});
     assert_true(nsamp_tanh(INFINITY) == 1.0f && nsamp_tanh(-INFINITY) == -1.0f && isnan(nsamp_tanh(NAN)));
@@ -162,8 +162,8 @@ static void test_softplus(void **state) {
                                softplus,
                                -130.0f,
                                200.0f,
-                               2.30,
-                               2.23,
+                               2.60,
+                               2.38,
                                {-103.97f, -87.3365f, 0.0f, 17.0f, -0x1.badf0ap+1f, 89.0f}});
     assert_true(nsamp_softplus(INFINITY) == INFINITY && nsamp_softplus(-INFINITY) == 0.0f);
     assert_true(isnan(nsamp_softplus(NAN)) && nsamp_softplus(0x1.fffffep127f) == 0x1.fffffep127f);
