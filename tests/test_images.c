@@ -3,6 +3,7 @@
  * number of threads. */
 #include <cblas.h>
 #include <math.h>
+#include <omp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -189,6 +190,7 @@ static void threads_do_not_matter(void **state) {
     nsamp_images *first = NULL;
     for (int threads = 1; threads <= 3; threads++) {
         openblas_set_num_threads(threads);
+        omp_set_num_threads(threads);
         nsamp_images *im = load(job_with("", "7000", "60", "yes"));
         assert_int_equal(openblas_get_num_threads(), threads); /* left as it was */
         if (!first) {

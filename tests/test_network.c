@@ -152,6 +152,8 @@ static void wrong_kinds_of_file_are_refused(void **state) {
     assert_refused(scratch("missing.nc"), "No such file");
     assert_refused(scratch_folder, "is a folder");
     assert_refused("/dev/null", "not a plain file");
+    assert_int_equal(mkfifo(scratch("pipe"), 0600), 0);
+    assert_refused(scratch("pipe"), "not a plain file");
     scratch_write(model(), "", 0);
     assert_refused(model(), "is empty");
     scratch_write(model(), "[run]\nchains = 3\nsteps = 10000000\nburn_in = 100\n", 49);

@@ -2,12 +2,11 @@
  * big-endian, names and attribute values padded to 4 bytes. */
 #include "cdf5.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "error.h"
+#include "io/plainfile.h"
 
 enum { DIMENSIONS = 10, VARIABLES = 11, ATTRIBUTES = 12, LIST_MAX = 64, RANK_MAX = 4, NAME_MAX_BYTES = 256 };
 
@@ -109,6 +108,7 @@ static void variable(walk *w) {
     const uint64_t size = type(w);
     number(w, 8); /* its size in bytes, which readers are to compute themselves */
     const uint64_t begin = number(w, 8);
+    if (begin % 4) fault(w, "a variable that is not aligned"); /* the library reads 4 bytes at a time */
     if (size && (begin > w->bytes || count > (w->bytes - begin) / size))
         fault(w, "a variable lies beyond the file");
 }
@@ -123,8 +123,9 @@ static void whole(walk *w) {
 }
 
 nsamp_status nsamp_cdf5_check(const char *path, uint64_t bytes, nsamp_error *err) {
-    walk w = {.bytes = bytes, .file = fopen(path, "rb")};
-    if (!w.file) return nsamp_fail(err, NSAMP_EIO, "%s: cannot be opened: %s", path, strerror(errno));
+    walk w = {.bytes = bytes};
+    const nsamp_status status = nsamp_fopen_plain(path, &w.file, err);
+    if (status) return status;
     whole(&w);
     fclose(w.file);
     return w.wrong ? nsamp_fail(err, NSAMP_EIO, "%s: is no model file: %s", path, w.wrong) : NSAMP_OK;

@@ -11,6 +11,7 @@
 
 #include "error.h"
 #include "newfile.h"
+#include "plainfile.h"
 
 static const char MAGIC[8] = "NSAMPCKP";
 enum { ORDER = 0x01020304, VERSION = 1, ALIGN = 64 };
@@ -165,7 +166,6 @@ static nsamp_status read_head(nsamp_checkpoint *c, nsamp_error *err) {
     header *h = &c->head;
     struct stat st;
     if (fstat(fileno(c->file), &st)) return nsamp_fail(err, NSAMP_EIO, "%s: %s", c->path, strerror(errno));
-    if (!S_ISREG(st.st_mode)) return nsamp_fail(err, NSAMP_EIO, "%s: is not a plain file", c->path);
     if (fread(h, sizeof *h, 1, c->file) != 1)
         return nsamp_fail(err, NSAMP_EIO, "%s: %lld bytes are too few for a checkpoint", c->path,
                           (long long)st.st_size);
@@ -197,9 +197,10 @@ static nsamp_status read_head(nsamp_checkpoint *c, nsamp_error *err) {
 static nsamp_status open_one(const char *path, uint64_t digest, bool *found, nsamp_checkpoint **checkpoint,
                              nsamp_error *err) {
     *checkpoint = NULL;
-    FILE *file = fopen(path, "rb");
-    *found = file || errno != ENOENT;
-    if (!file) return *found ? nsamp_fail(err, NSAMP_EIO, "%s: %s", path, strerror(errno)) : NSAMP_OK;
+    FILE *file;
+    const nsamp_status opened = nsamp_fopen_plain(path, &file, err);
+    *found = !opened || errno != ENOENT;
+    if (opened) return *found ? opened : NSAMP_OK;
     nsamp_checkpoint *c = calloc(1, sizeof *c);
     if (!c) {
         fclose(file);

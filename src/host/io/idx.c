@@ -2,14 +2,13 @@
 #include "idx.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "error.h"
+#include "io/plainfile.h"
 
 static const uint64_t ITEMS_MAX = 100000000, SIDE_MAX = 65535;
 static const size_t FIRST_BYTES = (size_t)1 << 20;
@@ -101,31 +100,17 @@ static nsamp_status read_data(const source *s, nsamp_idx *idx) {
     return status;
 }
 
-/* A descriptor of a plain file, or -1 with the reason in err. */
-static int open_plain(const char *path, nsamp_error *err) {
-    const int fd = open(path, O_RDONLY | O_NONBLOCK); /* a pipe must not hold us up */
-    struct stat st;
-    if (fd < 0) {
-        nsamp_fail(err, NSAMP_EIO, "%s: cannot be opened: %s", path, strerror(errno));
-        return -1;
-    }
-    if (!fstat(fd, &st) && S_ISREG(st.st_mode)) return fd;
-    nsamp_fail(err, NSAMP_EIO, "%s: is %s", path,
-               S_ISDIR(st.st_mode) ? "a folder, not a file" : "not a plain file");
-    close(fd);
-    return -1;
-}
-
 nsamp_status nsamp_idx_read(const char *path, int rank, nsamp_idx *idx, nsamp_error *err) {
     *idx = (nsamp_idx){0};
-    const int fd = open_plain(path, err);
-    if (fd < 0) return NSAMP_EIO;
+    int fd;
+    nsamp_status status = nsamp_open_plain(path, &fd, err);
+    if (status) return status;
     source s = {.gz = gzdopen(fd, "rb"), .path = path, .err = err};
     if (!s.gz) {
         close(fd);
         return nsamp_fail(err, NSAMP_ENOMEM, "%s: out of memory", path);
     }
-    nsamp_status status = read_head(&s, rank, idx);
+    status = read_head(&s, rank, idx);
     if (!status) status = read_data(&s, idx);
     gzclose(s.gz);
     if (status) nsamp_idx_free(idx);

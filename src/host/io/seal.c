@@ -8,6 +8,7 @@
 #include <zlib.h>
 
 #include "error.h"
+#include "io/plainfile.h"
 
 static const char MAGIC[8] = "NSAMPSEA";
 enum { SEAL_BYTES = 24 };
@@ -58,8 +59,6 @@ static nsamp_status check(FILE *f, const char *path, uint64_t *bytes, nsamp_erro
     struct stat st;
     uint32_t crc;
     if (fstat(fileno(f), &st)) return nsamp_fail(err, NSAMP_EIO, "%s: %s", path, strerror(errno));
-    if (S_ISDIR(st.st_mode)) return nsamp_fail(err, NSAMP_EIO, "%s: is a folder, not a file", path);
-    if (!S_ISREG(st.st_mode)) return nsamp_fail(err, NSAMP_EIO, "%s: is not a plain file", path);
     if (!st.st_size) return nsamp_fail(err, NSAMP_EIO, "%s: is empty", path);
     if (st.st_size <= SEAL_BYTES || fseeko(f, st.st_size - SEAL_BYTES, SEEK_SET) ||
         fread(seal, sizeof seal, 1, f) != 1 || memcmp(seal, MAGIC, sizeof MAGIC))
@@ -79,9 +78,10 @@ static nsamp_status check(FILE *f, const char *path, uint64_t *bytes, nsamp_erro
 }
 
 nsamp_status nsamp_seal_check(const char *path, uint64_t *bytes, nsamp_error *err) {
-    FILE *f = fopen(path, "rb");
-    if (!f) return nsamp_fail(err, NSAMP_EIO, "%s: cannot be opened: %s", path, strerror(errno));
-    const nsamp_status status = check(f, path, bytes, err);
+    FILE *f;
+    nsamp_status status = nsamp_fopen_plain(path, &f, err);
+    if (status) return status;
+    status = check(f, path, bytes, err);
     fclose(f);
     return status;
 }

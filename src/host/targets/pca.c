@@ -10,7 +10,11 @@
 
 #include "error.h"
 
-enum { BLOCK = 1024 }; /* points at a time: a block of MNIST digits is 6 MB of doubles */
+enum {
+    BLOCK = 512,         /* points at a time: a block of MNIST digits is 3 MB of doubles */
+    PARTS = 8,           /* shares of the points, for as many threads; a matrix of pixels x pixels each */
+    PARTS_PIXELS = 2048, /* above this many pixels the matrices are too large to have several */
+};
 
 nsamp_pca *nsamp_pca_create(size_t height, size_t width, size_t m) {
     if (!height || !width || !m || width > SIZE_MAX / sizeof(double) / height ||
@@ -56,23 +60,51 @@ static void centred(const nsamp_pca *p, size_t first, size_t n, nsamp_point_fn *
     }
 }
 
-/* Upper triangle of the covariance -> cov [pixels][pixels], and the mean. block: scratch [BLOCK][pixels]. */
-static void covariance(nsamp_pca *p, size_t count, nsamp_point_fn *point, const void *user, double *block,
-                       double *cov) {
+static size_t part_begin(size_t count, size_t parts, size_t k) {
+    return k * (count / parts) + (k < count % parts ? k : count % parts);
+}
+
+/* to += from for n numbers. */
+static void add(double *to, const double *from, size_t n) {
+    for (size_t j = 0; j < n; j++)
+        to[j] += from[j];
+}
+
+/* Mean and the upper triangle of the covariance -> cov [pixels][pixels]. The points are cut into parts whose
+ * number does not depend on the number of threads, and the sums over the parts are added in order. scratch: a
+ * block of points a part; sums: a matrix for each part but the first, whose matrix is cov. */
+static void covariance(nsamp_pca *p, size_t count, size_t parts, nsamp_point_fn *point, const void *user,
+                       double *scratch, double *sums, double *cov) {
     const size_t P = p->pixels;
-    for (size_t i = 0; i < count; i++) {
-        point(i, block, user);
-        for (size_t j = 0; j < P; j++)
-            p->mean[j] += block[j];
+#pragma omp parallel for schedule(static, 1)
+    for (size_t k = 0; k < parts; k++) {
+        double *block = scratch + k * BLOCK * P, *sum = block + P;
+        memset(sum, 0, P * sizeof *sum);
+        for (size_t i = part_begin(count, parts, k); i < part_begin(count, parts, k + 1); i++) {
+            point(i, block, user);
+            add(sum, block, P);
+        }
     }
+    memset(p->mean, 0, P * sizeof *p->mean);
+    for (size_t k = 0; k < parts; k++)
+        add(p->mean, scratch + (k * BLOCK + 1) * P, P);
     for (size_t j = 0; j < P; j++)
         p->mean[j] /= (double)count;
-    for (size_t first = 0; first < count; first += BLOCK) {
-        const size_t n = count - first < BLOCK ? count - first : BLOCK;
-        centred(p, first, n, point, user, block);
-        cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, (blasint)P, (blasint)n, 1.0 / (double)(count - 1),
-                    block, (blasint)P, first ? 1.0 : 0.0, cov, (blasint)P);
+#pragma omp parallel for schedule(static, 1)
+    for (size_t k = 0; k < parts; k++) {
+        double *block = scratch + k * BLOCK * P, *mine = k ? sums + (k - 1) * P * P : cov;
+        const size_t begin = part_begin(count, parts, k), end = part_begin(count, parts, k + 1);
+        for (size_t first = begin; first < end; first += BLOCK) {
+            const size_t n = end - first < BLOCK ? end - first : BLOCK;
+            centred(p, first, n, point, user, block);
+            cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, (blasint)P, (blasint)n,
+                        1.0 / (double)(count - 1), block, (blasint)P, first > begin ? 1.0 : 0.0, mine,
+                        (blasint)P);
+        }
     }
+    for (size_t k = 1; k < parts; k++)
+        for (size_t i = 0; i < P; i++) /* row by row: only the upper triangle is there */
+            add(cov + i * P + i, sums + (k - 1) * P * P + i * P + i, P - i);
 }
 
 static void fix_sign(double *v, size_t n) {
@@ -120,15 +152,16 @@ nsamp_status nsamp_pca_fit(nsamp_pca *p, size_t count, nsamp_point_fn *point, co
         return nsamp_fail(
             err, NSAMP_EUSAGE,
             "principal components of %zu points of %zu numbers; valid: at least 2, at most 65536", count, P);
-    double *cov = malloc(P * P * sizeof *cov), *block = malloc(BLOCK * P * sizeof *block);
+    const size_t parts = P <= PARTS_PIXELS && count >= PARTS ? PARTS : 1;
+    double *cov = malloc(P * P * sizeof *cov), *sums = malloc(((parts - 1) * P * P + 1) * sizeof *sums);
+    double *scratch = malloc(parts * BLOCK * P * sizeof *scratch);
     nsamp_status status = NSAMP_OK;
-    if (!cov || !block) {
+    if (!cov || !sums || !scratch) {
         status = nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the covariance of %zu pixels", P);
     } else {
         const int threads = openblas_get_num_threads();
         openblas_set_num_threads(1);
-        memset(p->mean, 0, P * sizeof *p->mean);
-        covariance(p, count, point, user, block, cov);
+        covariance(p, count, parts, point, user, scratch, sums, cov);
         status = eigen(p, cov, err);
         openblas_set_num_threads(threads);
     }
@@ -139,30 +172,37 @@ nsamp_status nsamp_pca_fit(nsamp_pca *p, size_t count, nsamp_point_fn *point, co
         status = nsamp_fail(err, NSAMP_EUSAGE, "all %zu points are equal: no principal components", count);
     if (!status) p->scale = sqrt((double)p->m / sum);
     free(cov);
-    free(block);
+    free(sums);
+    free(scratch);
     return status;
 }
 
 nsamp_status nsamp_pca_project(const nsamp_pca *p, size_t first, size_t count, nsamp_point_fn *point,
                                const void *user, float *x, nsamp_error *err) {
-    double *block = malloc(BLOCK * p->pixels * sizeof *block), *y = malloc(BLOCK * p->m * sizeof *y);
     const int threads = openblas_get_num_threads();
+    int failed = 0;
     openblas_set_num_threads(1);
-    for (size_t i = 0; block && y && i < count; i += BLOCK) {
-        const size_t n = count - i < BLOCK ? count - i : BLOCK;
-        centred(p, first + i, n, point, user, block);
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n, (blasint)p->m, (blasint)p->pixels,
-                    p->scale, block, (blasint)p->pixels, p->components, (blasint)p->pixels, 0, y,
-                    (blasint)p->m);
-        for (size_t k = 0; k < n * p->m; k++)
-            x[i * p->m + k] = (float)y[k];
+#pragma omp parallel reduction(+ : failed)
+    {
+        double *block = malloc(BLOCK * p->pixels * sizeof *block), *y = malloc(BLOCK * p->m * sizeof *y);
+        failed += !block || !y;
+#pragma omp for schedule(static)
+        for (size_t i = 0; i < count; i += BLOCK) {
+            const size_t n = count - i < BLOCK ? count - i : BLOCK;
+            if (!block || !y) continue;
+            centred(p, first + i, n, point, user, block);
+            cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n, (blasint)p->m,
+                        (blasint)p->pixels, p->scale, block, (blasint)p->pixels, p->components,
+                        (blasint)p->pixels, 0, y, (blasint)p->m);
+            for (size_t k = 0; k < n * p->m; k++)
+                x[i * p->m + k] = (float)y[k];
+        }
+        free(block);
+        free(y);
     }
     openblas_set_num_threads(threads);
-    const bool good = block && y;
-    free(block);
-    free(y);
-    return good ? NSAMP_OK
-                : nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the projection on principal components");
+    return failed ? nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the projection on principal components")
+                  : NSAMP_OK;
 }
 
 void nsamp_pca_inverse(const nsamp_pca *p, size_t count, const float *x, float *points) {

@@ -20,15 +20,16 @@ nsamp_pca *nsamp_pca_copy(const nsamp_pca *pca);
 void nsamp_pca_destroy(nsamp_pca *pca);
 
 /* Fills mean, components, variances and scale = sqrt(m / sum of variances) from `count` >= 2 points. point(i,
- * p, user) writes point i to p [pixels]. Covariance with divisor count - 1, eigenvectors by LAPACK (dsyevr),
- * signs such that the entry of largest magnitude (the first of equals) is positive. Runs BLAS on one thread,
- * so the bits do not depend on the number of threads; nothing else may use BLAS meanwhile. NSAMP_EUSAGE: all
- * points equal; NSAMP_ENOMEM. */
+ * p, user) writes point i to p [pixels], and may be called from several threads at once. Covariance with
+ * divisor count - 1, eigenvectors by LAPACK (dsyevr), signs such that the entry of largest magnitude (the
+ * first of equals) is positive. The threads share the points, each with BLAS on one thread: the bits do not
+ * depend on their number; nothing else may use BLAS meanwhile. NSAMP_EUSAGE: all points equal; NSAMP_ENOMEM.
+ */
 typedef void nsamp_point_fn(size_t i, double *p, const void *user);
 nsamp_status nsamp_pca_fit(nsamp_pca *pca, size_t count, nsamp_point_fn *point, const void *user,
                            nsamp_error *err);
 
-/* Coordinates of points first .. first + count - 1 -> x [count][m]. One thread, as above. */
+/* Coordinates of points first .. first + count - 1 -> x [count][m]. Threads as above. */
 nsamp_status nsamp_pca_project(const nsamp_pca *pca, size_t first, size_t count, nsamp_point_fn *point,
                                const void *user, float *x, nsamp_error *err);
 /* points = mean + components^T x / scale: x [count][m] -> points [count][pixels]. */
