@@ -14,8 +14,9 @@ typedef struct nsamp_network {
     size_t m, n;
     nsamp_activation activation;
     bool denoiser;
-    double sigma;       /* last noise level, in the units of x (after scaling) */
-    double score_error; /* E_p |grad log p - s|^2 over held-out draws, at the end of training; NaN: not known */
+    double sigma; /* last noise level, in the units of x (after scaling) */
+    double
+        score_error; /* E_p |grad log p - s|^2 over held-out draws, at the end of training; NaN: not known */
     float *w1, *w2, *b; /* [m * n], [n * m], [n] */
     double *start_var;  /* [m]: variance of the data in each coordinate */
     nsamp_pca *pca;     /* images; NULL otherwise */
