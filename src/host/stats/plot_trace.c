@@ -69,8 +69,8 @@ static bool marginal_formula(const nsamp_target *t, size_t i, double x, double *
         *density += t->weights[k] * gauss(x, t->means[k * t->dim + i], sd);
     }
     if (t->components) return true;
-    if (!t->mean || !(t->chol || isfinite(t->rho))) return false;
-    *density = gauss(x, t->mean[i], sqrt(t->cov ? t->cov[i * t->dim + i] : t->variance));
+    if (!t->gaussian || !t->mean || !t->var) return false;
+    *density = gauss(x, t->mean[i], sqrt(t->var[i]));
     return true;
 }
 
