@@ -7,6 +7,7 @@
 
 #include "error.h"
 #include "stats/distances.h"
+#include "stats/held_out.h"
 #include "stats/series.h"
 
 enum {
@@ -204,6 +205,15 @@ static nsamp_status frechet_distances(nsamp_result *r, const draws *d, const nsa
     return status ? status : nsamp_result_add(r, "distances", "frechet_floor", &noise, 1, 0, err);
 }
 
+static nsamp_status held_out_distances(nsamp_result *r, const draws *d, const nsamp_images *images,
+                                       nsamp_error *err) {
+    double distance, noise;
+    nsamp_status status = nsamp_held_out_frechet(images, d->x, d->chains * d->draws, &distance, &noise, err);
+    if (status || !isfinite(distance)) return status;
+    status = nsamp_result_add(r, "distances", "frechet_held_out", &distance, 1, 0, err);
+    return status ? status : nsamp_result_add(r, "distances", "frechet_held_out_floor", &noise, 1, 0, err);
+}
+
 nsamp_status nsamp_compare(nsamp_result *r, nsamp_error *err) {
     draws d;
     nsamp_target *t = NULL;
@@ -220,6 +230,8 @@ nsamp_status nsamp_compare(nsamp_result *r, nsamp_error *err) {
     if (!status && d.dim <= 2 && d.chains * d.draws >= 100) status = density_distances(r, &d, t, v, err);
     if (!status) status = marginal_distances(r, &d, t, v, err);
     if (!status && d.dim <= FRECHET_DIM) status = frechet_distances(r, &d, t, err);
+    if (!status && d.dim <= FRECHET_DIM && !strcmp(t->name, "images"))
+        status = held_out_distances(r, &d, t->data, err);
     nsamp_target_destroy(t);
     free(v);
     free(d.x);

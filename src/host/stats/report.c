@@ -262,6 +262,8 @@ static void draws_table(FILE *out, const nsamp_result *r, const char *note) {
     coordinates_line(out, r, "distances", "w1_floor", "  between exact draws, as many");
     coordinates_line(out, r, "distances", "frechet", "Frechet distance, squared");
     coordinates_line(out, r, "distances", "frechet_floor", "  between exact draws, as many");
+    coordinates_line(out, r, "distances", "frechet_held_out", "Frechet distance to held-out images");
+    coordinates_line(out, r, "distances", "frechet_held_out_floor", "  of the training images");
     if (*note) fprintf(out, "  no distance to the target: %s\n", note);
 }
 
