@@ -100,6 +100,7 @@ include mk/python.mk
 include mk/check.mk
 include mk/install.mk
 include mk/fuzz.mk
+include mk/headers.mk
 include mk/bench.mk
 
 clean:

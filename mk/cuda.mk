@@ -52,3 +52,29 @@ TEST_EXTRA += $(BUILD)/tests/$(3)
 endef
 $(eval $(call shim_rules,$(BUILD)/shim,$$(SANFLAGS),test_cuda_shim))
 $(eval $(call shim_rules,$(BUILD)/shim-san,$$(SHIM_SAN),test_cuda_shim_san))
+
+# Mutants: the same test program with one fault put into a kernel. tests/shim/test_shim_mutants.c holds that each fails.
+MUTANT_barrier := cuda_langevin_equi s/^ *__syncthreads();//
+MUTANT_parity  := cuda_langevin_equi s,parity \* THREADS,parity * 0,
+MUTANT_shuffle := cuda_langevin_equi s/(NSAMP_FULL_WARP, s, h, width)/(NSAMP_FULL_WARP, s, h | 1, width)/
+MUTANT_tree    := cuda_langevin_equi s/part\[k\] += part\[k + h\]/part[k] += part[2 * h - 1 - k]/
+MUTANT_step    := cuda_langevin_equi s/step0 + n, b, z/step0 + n + 1, b, z/
+MUTANT_total   := cuda_moments s/total \* total/total/
+MUTANT_lane    := cuda_lane s/(uint32_t)(index \* L) + lane/(uint32_t)(index * L) + (lane ^ 1)/
+MUTANTS        := barrier parity shuffle tree step total lane
+MUTANT_BIN     := $(MUTANTS:%=$(BUILD)/shim/mutant_%)
+mutant_file     = $(firstword $(MUTANT_$(1)))
+
+define mutant_rules
+$(BUILD)/shim/mutant_$(1): src/kernels/$(call mutant_file,$(1)).cu $(BUILD)/tests/test_cuda_shim
+	$$(Q)sed '$(wordlist 2,99,$(MUTANT_$(1)))' $$< >$$@.cu
+	$$(Q)if cmp -s $$< $$@.cu; then echo "mutant $(1): $$< no longer holds the text that it changes"; exit 1; fi
+	$$(Q)$$(SHIM_CXX) -O0 $$(SANFLAGS) -x c++ -c $$@.cu -o $$@.o
+	$$(Q)$$(CC) $$(filter-out -Wmissing-prototypes $$(DEFS),$$(ALL_CFLAGS)) $$(SHIM_DEFS) $$(SANFLAGS) -Itests -Itests/shim -o $$@ tests/shim/test_cuda_shim.c $$@.o \
+	  $$(filter-out %/$(call mutant_file,$(1)).o,$$(SHIM_OBJ:%=$(BUILD)/shim/%)) $$(BUILD)/libnsamp.a -lcmocka $$(LIBS) -lstdc++
+endef
+$(foreach m,$(MUTANTS),$(eval $(call mutant_rules,$(m))))
+
+$(BUILD)/tests/test_shim_mutants: tests/shim/test_shim_mutants.c $(MUTANT_BIN)
+	$(Q)$(CC) $(filter-out -Wmissing-prototypes,$(ALL_CFLAGS)) -DMUTANT_PATH='"$(BUILD)/shim/mutant_"' -MMD -MP -o $@ $< -lcmocka
+TEST_EXTRA += $(BUILD)/tests/test_shim_mutants

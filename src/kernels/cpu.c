@@ -1,9 +1,7 @@
 /* cpu.c: the CPU kernels. Compiled once for each instruction set (NSAMP_ISA = base, v3, v4), by clang where
  * there is one; the tables are chosen between at run time by src/host/engine. All give the same bits. */
 #include "kernels/kernel.h"
-#include "kernels/systems/langevin_equi.h"
-#include "kernels/systems/mh_spiking.h"
-#include "kernels/systems/rsn.h"
+#include "kernels/systems/all.h"
 
 /* Lanes a tile; 0: any multiple of 16, in tile->lanes. */
 enum {

@@ -5,9 +5,7 @@
  * there is nothing to synchronise. Systems for which this is slow have kernels of their own
  * (cuda_langevin_equi.cu). */
 #include "kernels/cuda_kernels.h"
-#include "kernels/systems/langevin_equi.h"
-#include "kernels/systems/mh_spiking.h"
-#include "kernels/systems/rsn.h"
+#include "kernels/systems/all.h"
 
 enum { L = NSAMP_CUDA_LANES, MAX_WARPS = 4, MAX_TILE_BYTES = 24 * 1024 };
 

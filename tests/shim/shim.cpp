@@ -143,57 +143,81 @@ static uint64_t random_word(void) {
     return order_state;
 }
 
-static void set_turns(uint32_t *turns) {
-    for (uint32_t i = 0; i < threads; i++)
-        turns[i] = order == NSAMP_SHIM_REVERSED ? threads - 1 - i : i;
+/* The order of n turns: of warps, or of the lanes of one. */
+static void set_turns(uint32_t n, uint32_t *turns) {
+    for (uint32_t i = 0; i < n; i++)
+        turns[i] = order == NSAMP_SHIM_REVERSED ? n - 1 - i : i;
     if (order != NSAMP_SHIM_SHUFFLED) return;
-    for (uint32_t i = threads; i > 1; i--) {
+    for (uint32_t i = n; i > 1; i--) {
         const uint32_t j = (uint32_t)(random_word() % i), t = turns[i - 1];
         turns[i - 1] = turns[j];
         turns[j] = t;
     }
 }
 
-/* Wakes those whose barrier or collective is complete; returns how many are ready. A barrier is for all
- * threads of the block: one that has ended makes it a fault, as it is on a GPU. */
-static uint32_t wake(void) {
-    uint32_t waiting = 0, done = 0, ready = 0;
-    for (uint32_t i = 0; i < threads; i++) {
-        waiting += fibres[i].state == AT_BARRIER;
-        done += fibres[i].state == DONE;
-    }
-    if (waiting == threads)
-        for (uint32_t i = 0; i < threads; i++)
-            fibres[i].state = READY;
-    else if (waiting && waiting + done == threads)
-        fail("a barrier that not all threads reach");
-    for (uint32_t i = 0; i < threads; i++) {
+/* Wakes the lanes of a warp whose collective is complete. */
+static void wake_warp(uint32_t base) {
+    for (uint32_t i = base; i < base + WARP && i < threads; i++) {
         if (fibres[i].state != AT_WARP) continue;
-        const uint32_t base = i / WARP * WARP, mask = fibres[i].mask;
+        const uint32_t mask = fibres[i].mask;
         bool all = true;
         for (uint32_t l = 0; l < WARP && all; l++)
             if (mask >> l & 1)
                 all =
                     base + l < threads && fibres[base + l].state == AT_WARP && fibres[base + l].mask == mask;
-        if (!all) continue;
-        for (uint32_t l = 0; l < WARP; l++)
+        for (uint32_t l = 0; l < WARP && all; l++)
             if (mask >> l & 1) fibres[base + l].state = READY;
     }
+}
+
+/* Lets a warp run on as far as it can before any other does, so that a missing barrier shows: threads that wait for
+ * nobody get far ahead of the rest. Shuffled: as far as chance lets it. */
+static bool run_warp(uint32_t base) {
+    uint32_t turns[WARP];
+    bool ran = false, again;
+    do {
+        again = false;
+        set_turns(WARP, turns);
+        for (uint32_t k = 0; k < WARP; k++) {
+            const uint32_t i = base + turns[k];
+            if (i >= threads || fibres[i].state != READY) continue;
+            enter(i);
+            again = ran = true;
+        }
+        wake_warp(base);
+    } while (again && (order != NSAMP_SHIM_SHUFFLED || random_word() % 4));
+    return ran;
+}
+
+/* Ends a barrier that all threads have reached; false when all threads have ended. A barrier is for all threads of the
+ * block: one that has ended makes it a fault, as it is on a GPU. */
+static bool pass_barrier(void) {
+    uint32_t waiting = 0, done = 0;
+    for (uint32_t i = 0; i < threads; i++) {
+        waiting += fibres[i].state == AT_BARRIER;
+        done += fibres[i].state == DONE;
+    }
+    if (done == threads) return false;
+    if (waiting != threads) fail("threads wait for others that do not come");
     for (uint32_t i = 0; i < threads; i++)
-        ready += fibres[i].state == READY;
-    if (!ready && done < threads) fail("threads wait for each other for ever");
-    return ready;
+        fibres[i].state = READY;
+    return true;
 }
 
 static void run_block(dim3 block) {
-    uint32_t turns[MAX_THREADS];
+    const uint32_t warps = (threads + WARP - 1) / WARP;
+    uint32_t turns[MAX_THREADS / WARP];
     for (uint32_t i = 0; i < threads; i++)
         prepare(i, block);
     do {
-        set_turns(turns);
-        for (uint32_t i = 0; i < threads; i++)
-            if (fibres[turns[i]].state == READY) enter(turns[i]);
-    } while (wake());
+        bool ran;
+        do {
+            ran = false;
+            set_turns(warps, turns);
+            for (uint32_t w = 0; w < warps; w++)
+                ran = run_warp(turns[w] * WARP) || ran;
+        } while (ran);
+    } while (pass_barrier());
 }
 
 void nsamp_shim_run(dim3 grid, dim3 block, size_t shared_bytes, void (*run)(void *), void *context) {

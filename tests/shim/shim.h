@@ -18,7 +18,7 @@ typedef enum nsamp_shim_order {
 } nsamp_shim_order;
 
 void nsamp_shim_set_order(nsamp_shim_order order, uint64_t seed);
-/* Multiprocessors that the device claims: 1 makes launchers choose their narrowest kernels, many their
+/* Multiprocessors that the device claims: 0 makes launchers choose their narrowest kernels, many their
  * widest. */
 void nsamp_shim_set_multiprocessors(int count);
 /* Bytes of device memory: allocations beyond fail. */

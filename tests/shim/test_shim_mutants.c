@@ -1,0 +1,37 @@
+/* test_shim_mutants.c: the tests of the CUDA kernels can fail. Each mutant is test_cuda_shim with one fault put into a
+ * kernel (mk/cuda.mk lists them: a barrier left out, a wrong shuffle, another order of sums ...); it must end with failed
+ * tests, not pass and not crash. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <cmocka.h>
+
+/* A mutant and the tests that must see it; the unchanged program passes them in the suite. */
+static const struct {
+    const char *name, *tests;
+} mutants[] = {{"barrier", "*block*"}, {"parity", "*block*"}, {"shuffle", "*part*"}, {"tree", "*part*"},
+               {"step", "*thread*"},   {"total", "*thread*"}, {"lane", "*mh*"}};
+
+static void test_every_mutant_fails(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof mutants / sizeof mutants[0]; i++) {
+        char command[256];
+        snprintf(command, sizeof command, "%s%s '%s' >/dev/null 2>&1", MUTANT_PATH, mutants[i].name,
+                 mutants[i].tests);
+        const int status = system(command);
+        assert_true(status != -1 && WIFEXITED(status));
+        /* cmocka ends with the number of failed tests; each pattern matches one. */
+        if (WEXITSTATUS(status) != 1)
+            fail_msg("mutant %s ended with status %d", mutants[i].name, WEXITSTATUS(status));
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_mutant_fails)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
