@@ -40,8 +40,7 @@ typedef struct cuda_backend {
     bool uploaded;
 } cuda_backend;
 
-/* ---- errors
- * ------------------------------------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------------------------------------- */
 
 static nsamp_status failed(nsamp_error *err, cudaError_t error, const char *what) {
     return nsamp_fail(err, error == cudaErrorMemoryAllocation ? NSAMP_ENOMEM : NSAMP_EIO, "CUDA: %s: %s",
@@ -54,8 +53,7 @@ static nsamp_status failed(nsamp_error *err, cudaError_t error, const char *what
         if (try_error != cudaSuccess) return failed((err), try_error, #call);                                \
     } while (0)
 
-/* ---- sizes
- * -------------------------------------------------------------------------------------------------- */
+/* ---- sizes --------------------------------------------------------------------------------------------- */
 
 static void carve(arena *a, void **at, size_t bytes) {
     if (a->base && bytes) *at = a->base + a->used;
@@ -87,8 +85,7 @@ static const nsamp_cuda_kernel *kernel_of(const nsamp_model *model) {
     return nsamp_cuda_lane_kernel(model->kernel);
 }
 
-/* ---- between host and device
- * -------------------------------------------------------------------------------- */
+/* ---- between host and device --------------------------------------------------------------------------- */
 
 typedef struct pair {
     void *host, *device;
@@ -139,8 +136,7 @@ static nsamp_status fetch(nsamp_backend *base, nsamp_error *err) {
     return NSAMP_OK;
 }
 
-/* ---- steps
- * -------------------------------------------------------------------------------------------------- */
+/* ---- steps --------------------------------------------------------------------------------------------- */
 
 static nsamp_status sample(cuda_backend *b, uint64_t step, nsamp_error *err) {
     const nsamp_batch *batch = b->base.batch;
@@ -189,8 +185,7 @@ static nsamp_status observe(nsamp_backend *base, uint64_t n, float *x, nsamp_err
     return NSAMP_OK;
 }
 
-/* ---- life
- * --------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------------- */
 
 static void destroy(nsamp_backend *base) {
     cuda_backend *b = (cuda_backend *)base;
@@ -264,8 +259,10 @@ extern "C" nsamp_status nsamp_cuda_backend_create(nsamp_batch *batch, const nsam
     return NSAMP_OK;
 }
 
-extern "C" const char *nsamp_cuda_missing(void) {
+extern "C" const char *nsamp_cuda_missing(const nsamp_model *model) {
     static char text[256];
+    if (model->host_kernel)
+        return "matrix products have no CUDA kernels in this version; run.path = fused has";
     int count = 0, driver = 0;
     if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0)
         return "no CUDA device: no NVIDIA driver is installed here";

@@ -24,6 +24,7 @@
 #define __global__
 #define __shared__
 #define __forceinline__ inline __attribute__((always_inline))
+#define __noinline__    __attribute__((noinline))
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
 
@@ -33,8 +34,7 @@ struct dim3 {
     }
 };
 
-/* ---- inside a kernel
- * ---------------------------------------------------------------------------------------- */
+/* ---- inside a kernel ----------------------------------------------------------------------------------- */
 
 typedef struct nsamp_shim_place {
     dim3 thread, block, block_dim, grid_dim;
@@ -114,8 +114,7 @@ template <class T> static inline T __ldg(const T *at) {
     return *at;
 }
 
-/* ---- launches
- * ----------------------------------------------------------------------------------------------- */
+/* ---- launches ------------------------------------------------------------------------------------------ */
 
 /* Calls body(context) once for each thread of the grid, on a fibre. */
 void nsamp_shim_run(dim3 grid, dim3 block, size_t shared, void (*body)(void *), void *context);
@@ -127,8 +126,7 @@ template <class Body> static void nsamp_shim_launch(dim3 grid, dim3 block, size_
 #define NSAMP_LAUNCH(kernel, grid, block, shared, stream, ...)                                               \
     ((void)(stream), nsamp_shim_launch((grid), (block), (shared), [=]() { (kernel)(__VA_ARGS__); }))
 
-/* ---- the runtime
- * -------------------------------------------------------------------------------------------- */
+/* ---- the runtime --------------------------------------------------------------------------------------- */
 
 enum cudaError_t {
     cudaSuccess = 0,

@@ -87,8 +87,7 @@ static cudaError_t last_error = cudaSuccess;
     abort();
 }
 
-/* ---- fibres
- * ------------------------------------------------------------------------------------------------- */
+/* ---- fibres -------------------------------------------------------------------------------------------- */
 
 static void leave(bool for_ever) {
     fibre *f = &fibres[running];
@@ -247,8 +246,7 @@ void nsamp_shim_run(dim3 grid, dim3 block, size_t shared_bytes, void (*run)(void
 #endif
 }
 
-/* ---- collectives
- * -------------------------------------------------------------------------------------------- */
+/* ---- collectives --------------------------------------------------------------------------------------- */
 
 void nsamp_shim_barrier(void) {
     fibres[running].state = AT_BARRIER;
@@ -287,8 +285,7 @@ uint32_t nsamp_shim_ballot(uint32_t mask, int predicate) {
     return result;
 }
 
-/* ---- the test's wishes
- * -------------------------------------------------------------------------------------- */
+/* ---- the test's wishes --------------------------------------------------------------------------------- */
 
 void nsamp_shim_set_order(nsamp_shim_order wanted, uint64_t seed) {
     order = wanted;
@@ -310,8 +307,7 @@ uint64_t nsamp_shim_switches(void) {
     return switches;
 }
 
-/* ---- the runtime
- * -------------------------------------------------------------------------------------------- */
+/* ---- the runtime --------------------------------------------------------------------------------------- */
 
 const char *cudaGetErrorString(cudaError_t error) {
     switch (error) {

@@ -9,14 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "engine/plan.h"
 #include "kernels/systems/langevin_equi.h"
 #include "shim.h"
+#include "systems/rsn.h"
 
-/* ---- a plan driven by hand on one backend
- * -------------------------------------------------------------------- */
+/* ---- a plan driven by hand on one backend -------------------------------------------------------------- */
 
 static void set_all(nsamp_job *job, const char *const *settings) {
     nsamp_error err = {0};
@@ -146,8 +147,7 @@ static void compare(const char *const *settings, tamper_fn *tamper) {
     free(x_cpu);
 }
 
-/* ---- langevin_equi: every shape of the kernel
- * ---------------------------------------------------------------- */
+/* ---- langevin_equi: every shape of the kernel ---------------------------------------------------------- */
 
 static void langevin(int dim, const char *geometry, const char *extra) {
     char d[64], g[64];
@@ -229,8 +229,7 @@ static void test_late_steps(void **state) {
     nsamp_plan_destroy(p[1]);
 }
 
-/* ---- mh_spiking: the lane kernel, in shared and in global memory
- * --------------------------------------------- */
+/* ---- mh_spiking: the lane kernel, in shared and in global memory --------------------------------------- */
 
 static void test_mh_spiking(void **state) {
     (void)state;
@@ -246,8 +245,55 @@ static void test_mh_spiking(void **state) {
     compare(large, NULL);
 }
 
-/* ---- refusals
- * ------------------------------------------------------------------------------------------------ */
+/* ---- refusals ------------------------------------------------------------------------------------------ */
+
+/* A linear network of m outputs, saved under path, which is made. */
+static void save_network(char *path, size_t m) {
+    nsamp_network *net = NULL;
+    nsamp_error err = {0};
+    const int file = mkstemp(path);
+    assert_true(file >= 0);
+    close(file);
+    if (nsamp_rsn_linear(m, 40, 3, &net, &err)) fail_msg("%s", err.text);
+    if (nsamp_network_save(path, net, &err)) fail_msg("%s", err.text);
+    nsamp_network_destroy(net);
+}
+
+static void test_rsn(void **state) {
+    (void)state;
+    static const size_t dims[] = {1, 2, 3, 4, 6, 8};
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
+        char path[] = "/tmp/nsamp-shim-XXXXXX", model[64];
+        save_network(path, dims[i]);
+        snprintf(model, sizeof model, "system.model=%s", path);
+        const char *const output[] = {"system.name=rsn", model, "run.path=fused", NULL};
+        const char *const reservoir[] = {
+            "system.name=rsn", model, "run.path=fused", "system.level=reservoir", "run.noise_rounds=7", NULL};
+        compare(output, NULL);
+        if (i % 2) compare(reservoir, NULL);
+        unlink(path);
+    }
+}
+
+static void test_rsn_product_stays_on_the_cpu(void **state) {
+    (void)state;
+    char path[] = "/tmp/nsamp-shim-XXXXXX";
+    nsamp_error err = {0};
+    nsamp_plan *plan = NULL;
+    nsamp_job *job = nsamp_job_create();
+    save_network(path, 4);
+    static const char *const settings[] = {"system.name=rsn", "run.path=product", "run.backend=cuda", NULL};
+    set_all(job, settings);
+    if (nsamp_job_set(job, "system.model", path, &err)) fail_msg("%s", err.text);
+    assert_int_equal(nsamp_plan_create(job, &plan, &err), NSAMP_EUSAGE);
+    assert_non_null(strstr(err.text, "run.path = fused"));
+    if (nsamp_job_set(job, "run.backend", "auto", &err)) fail_msg("%s", err.text);
+    if (nsamp_plan_create(job, &plan, &err)) fail_msg("%s", err.text);
+    assert_string_equal(plan->backend->ops->name, "cpu");
+    nsamp_plan_destroy(plan);
+    nsamp_job_destroy(job);
+    unlink(path);
+}
 
 static void test_device_memory(void **state) {
     (void)state;
@@ -277,6 +323,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_langevin_divergence),
         cmocka_unit_test(test_late_steps),
         cmocka_unit_test(test_mh_spiking),
+        cmocka_unit_test(test_rsn),
+        cmocka_unit_test(test_rsn_product_stays_on_the_cpu),
         cmocka_unit_test(test_device_memory),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);

@@ -46,8 +46,8 @@ nsamp_status nsamp_cpu_kernel_find(const nsamp_job *job, const nsamp_model *mode
 #ifdef NSAMP_HAVE_CUDA
 nsamp_status nsamp_cuda_backend_create(nsamp_batch *batch, const nsamp_job *job, nsamp_backend **b,
                                        nsamp_error *err);
-/* NULL if a usable device is there, else why not. */
-const char *nsamp_cuda_missing(void);
+/* NULL if a usable device is there and the model can run on it, else why not; valid until the next call. */
+const char *nsamp_cuda_missing(const nsamp_model *model);
 uint32_t nsamp_cuda_lanes(const nsamp_model *model);
 #endif
 

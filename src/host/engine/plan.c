@@ -136,7 +136,7 @@ static nsamp_status choose_backend(nsamp_plan *p, const char **why, nsamp_error 
     const char *isa;
     *why = "run.backend = cpu";
 #ifdef NSAMP_HAVE_CUDA
-    const char *missing = nsamp_cuda_missing();
+    const char *missing = nsamp_cuda_missing(p->model);
     if (!strcmp(wanted, "cuda") && missing)
         return nsamp_job_fail(p->job, NSAMP_KEY_run_backend, err, "%s", missing);
     if (strcmp(wanted, "cpu") && !missing) {
