@@ -71,8 +71,7 @@ static void assert_same_file(const char *a, const char *b) {
     free(x), free(y);
 }
 
-/* ---- what it learns
- * ------------------------------------------------------------------------------------------------ */
+/* ---- what it learns ---- */
 
 #define GAUSSIAN                                                                                             \
     "target.name=equicorrelated target.dim=3 target.rho=0.5 target.variance=1.5 train.draws=20000 "          \
@@ -177,8 +176,7 @@ static void learns_the_score_of_a_gaussian(void **state) {
     check_gaussian("score", 0.5, "train.control_variate=yes train.init=torch train.weighting=sigma2");
 }
 
-/* ---- the same bytes
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the same bytes ---- */
 
 #define LADDER                                                                                               \
     "target.name=equicorrelated target.dim=2 target.rho=0.3 train.draws=1000 train.hidden=600 "              \
@@ -279,8 +277,50 @@ static void a_killed_training_gives_the_same_bytes(void **state) {
     nsamp_network_destroy(net);
 }
 
-/* ---- time, and what is refused
- * --------------------------------------------------------------------------------------- */
+/* Mean of |D(x0 + by sigma eps) - x0|^2 over coordinates and rows, for rows of our own. */
+static double denoising_error(const nsamp_network *net, double by) {
+    enum { ROWS = 300 };
+    double sum = 0;
+    uint64_t state = 1;
+    for (int r = 0; r < ROWS; r++) {
+        double x[20], x0[20];
+        for (size_t k = 0; k < 20; k++) {
+            double z[2];
+            for (int i = 0; i < 2; i++) { /* uniforms with variance 1 */
+                state = state * 6364136223846793005u + 1442695040888963407u;
+                z[i] = sqrt(12.0) * ((double)(state >> 11) * 0x1p-53 - 0.5);
+            }
+            x0[k] = sqrt(net->start_var[k]) * z[0];
+            x[k] = x0[k] + by * net->sigma * z[1];
+        }
+        double d[20] = {0};
+        for (size_t j = 0; j < net->n; j++) {
+            double h = net->b[j];
+            for (size_t k = 0; k < 20; k++)
+                h += net->w2[j * 20 + k] * x[k];
+            for (size_t k = 0; k < 20 && h > 0; k++)
+                d[k] += net->w1[k * net->n + j] * h;
+        }
+        for (size_t k = 0; k < 20; k++)
+            sum += (d[k] - x0[k]) * (d[k] - x0[k]);
+    }
+    return sum / (20 * ROWS);
+}
+
+static void wider_noise_teaches_to_pull_back(void **state) {
+    (void)state;
+    must_train(DIGITS "model.overwrite=yes", NULL);
+    nsamp_network *plain = load("digits.nc");
+    must_train(DIGITS "model.overwrite=yes", "train.wide_share=0.3 train.wide_factor=6");
+    nsamp_network *wide = load("digits.nc");
+    const double without = denoising_error(plain, 6), with = denoising_error(wide, 6);
+    if (!(with < 0.85 * without))
+        fail_msg("error at six sigma: %g with wide noise, %g without", with, without);
+    nsamp_network_destroy(plain);
+    nsamp_network_destroy(wide);
+}
+
+/* ---- time, and what is refused ---- */
 
 static void seconds_end_a_level(void **state) {
     (void)state;
@@ -300,6 +340,7 @@ static void what_cannot_be_trained_is_refused(void **state) {
         {"train.epochs=0 train.seconds=1,0,1", "level 2", NSAMP_EUSAGE},
         {"train.draws=0", "not a data set", NSAMP_EUSAGE},
         {"target.name=images", "data set", NSAMP_EUSAGE},
+        {"train.wide_share=0.1", "denoiser", NSAMP_EUSAGE},
         {"train.beta1=1", "below 1", NSAMP_EUSAGE},
         {"train.beta2=1", "below 1", NSAMP_EUSAGE},
         {"target.rho=-2", "", NSAMP_EUSAGE},
@@ -340,6 +381,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(resumed_training_gives_the_same_bytes),
         cmocka_unit_test(a_checkpoint_of_another_job_is_refused),
         cmocka_unit_test(a_killed_training_gives_the_same_bytes),
+        cmocka_unit_test(wider_noise_teaches_to_pull_back),
         cmocka_unit_test(seconds_end_a_level),
         cmocka_unit_test(what_cannot_be_trained_is_refused),
     };

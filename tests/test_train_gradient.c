@@ -25,8 +25,7 @@ static double uniform(void) { /* in [-1, 1) */
     return (double)(random_state >> 11) * 0x1p-52 - 1;
 }
 
-/* ---- the reference
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the reference ---- */
 
 static double reference_phi(nsamp_activation a, double z) {
     switch (a) {
@@ -91,8 +90,7 @@ static double reference_gradient(const problem *p, double *w, size_t i, const fl
     return p->weight * (up - down) / (2 * h) + p->decay * kept;
 }
 
-/* ---- the learner under test
- * ---------------------------------------------------------------------------------------- */
+/* ---- the learner under test ---- */
 
 static nsamp_learner *learner_of(const problem *p, bool amsgrad, int threads) {
     const nsamp_learner_shape shape = {

@@ -5,7 +5,6 @@
 #ifndef NSAMP_KERNELS_TRAIN_H
 #define NSAMP_KERNELS_TRAIN_H
 
-#include <math.h>
 #include "kernels/noise.h"
 
 /* The values of nsamp_activation (matmul.h), for code that cannot include host headers. */
@@ -13,8 +12,8 @@ enum { NSAMP_TRAIN_IDENTITY, NSAMP_TRAIN_RELU, NSAMP_TRAIN_TANH, NSAMP_TRAIN_SOF
 
 NSAMP_HD float nsamp_activate(int activation, float z) {
     if (activation == NSAMP_TRAIN_RELU) return z < 0.0f ? 0.0f : z;
-    if (activation == NSAMP_TRAIN_TANH) return tanhf(z);
-    if (activation == NSAMP_TRAIN_SOFTPLUS) return (z > 0.0f ? z : 0.0f) + log1pf(expf(-fabsf(z)));
+    if (activation == NSAMP_TRAIN_TANH) return nsamp_tanh(z);
+    if (activation == NSAMP_TRAIN_SOFTPLUS) return nsamp_softplus(z);
     return z;
 }
 
@@ -22,7 +21,7 @@ NSAMP_HD float nsamp_activate(int activation, float z) {
 NSAMP_HD float nsamp_slope(int activation, float h) {
     if (activation == NSAMP_TRAIN_RELU) return h > 0.0f ? 1.0f : 0.0f;
     if (activation == NSAMP_TRAIN_TANH) return nsamp_fma(-h, h, 1.0f);
-    if (activation == NSAMP_TRAIN_SOFTPLUS) return 1.0f - expf(-h);
+    if (activation == NSAMP_TRAIN_SOFTPLUS) return 1.0f - nsamp_exp(-h);
     return 1.0f;
 }
 

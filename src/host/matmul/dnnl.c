@@ -15,8 +15,7 @@
 #include <stdlib.h>
 #include "error.h"
 
-/* ---- what differs between the two versions of the API: descriptors are structs in one, handles in the other
- * ------ */
+/* ---- what differs between the two versions of the API: descriptors are structs in one, handles in the other ---- */
 
 #if DNNL_VERSION_MAJOR >= 3
 typedef const_dnnl_memory_desc_t md_ref;
@@ -79,8 +78,7 @@ static dnnl_status_t reorder_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
     return dnnl_reorder_primitive_desc_create(pd, from, engine, to, engine, NULL);
 }
 
-/* ---- a layer
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- a layer ---- */
 
 static const size_t block_rows[] = {128, 32, 16}; /* descending; a rest below the last is padded to it */
 enum { BLOCK_SIZES = 3 };
@@ -282,8 +280,7 @@ void nsamp_layer_destroy(nsamp_layer *l) {
     free(l);
 }
 
-/* ---- applying it
- * -------------------------------------------------------------------------------------------------- */
+/* ---- applying it ---- */
 
 /* Memory objects are made for the call, so that any number of threads may be at it; they are a few small
  * structs. */
@@ -376,8 +373,7 @@ void nsamp_layer_apply(const nsamp_layer *l, size_t rows, const float *x, float 
                    accumulate);
 }
 
-/* ---- plain products
- * ------------------------------------------------------------------------------------------------ */
+/* ---- plain products ---- */
 
 /* dnnl_sgemm uses all threads outside a parallel region, and may then split the sum over k. */
 static void gemm_block(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a,

@@ -63,6 +63,11 @@ nsamp_status nsamp_train_settings_read(const nsamp_job *job, nsamp_train_setting
     s->sigma2 = nsamp_job_is(job, NSAMP_KEY_train_weighting, "sigma2");
     s->wiener = nsamp_job_bool(job, NSAMP_KEY_train_wiener);
     s->torch_init = nsamp_job_is(job, NSAMP_KEY_train_init, "torch");
+    s->wide_share = nsamp_job_real(job, NSAMP_KEY_train_wide_share);
+    s->wide_factor = nsamp_job_real(job, NSAMP_KEY_train_wide_factor);
+    if (s->wide_share > 0 && (!s->denoiser || s->control_variate))
+        return nsamp_job_fail(job, NSAMP_KEY_train_wide_share, err,
+                              "needs train.form = denoiser and train.control_variate = no, or must be 0");
     s->draws = (uint64_t)nsamp_job_int(job, NSAMP_KEY_train_draws);
     s->seed = (uint64_t)nsamp_job_int(job, NSAMP_KEY_train_seed);
     s->threads = (int)nsamp_job_int(job, NSAMP_KEY_run_threads);

@@ -15,6 +15,7 @@ typedef struct nsamp_train_settings {
     size_t epochs_count, seconds_count;
     uint64_t draws; /* fresh draws an epoch; 0: the data set */
     double lr, beta1, beta2, epsilon, weight_decay;
+    double wide_share, wide_factor; /* share of a batch with noise of up to that many sigma */
     uint64_t warmup;
     uint64_t seed;
     int threads;

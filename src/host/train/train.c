@@ -54,8 +54,19 @@ void nsamp_train_noise(const nsamp_training *t, uint64_t batch, size_t rows, flo
                             rows - r < ROWS ? rows - r : ROWS, batch, m, eps + r * m);
 }
 
-/* ---- one batch
- * ----------------------------------------------------------------------------------------------------- */
+/* The first rows of a batch get wider noise (train.wide_share). Around the data such rows are far too rare, in many
+ * dimensions, to move the posterior mean that D learns; where the noise of sigma alone never comes, they are all it learns
+ * from, and they teach it to pull back. */
+static void widen(const nsamp_training *t, float *eps) {
+    const size_t m = t->source->m, wide = (size_t)(t->s.wide_share * (double)t->s.batch + 0.5);
+    for (size_t r = 0; r < wide; r++) {
+        const float by = (float)pow(t->s.wide_factor, (double)(r + 1) / (double)wide);
+        for (size_t k = 0; k < m; k++)
+            eps[r * m + k] *= by;
+    }
+}
+
+/* ---- one batch ---- */
 
 /* Fraction of the level that is done. */
 static double level_done(const nsamp_training *t) {
@@ -86,6 +97,7 @@ static nsamp_status run_batch(session *c, nsamp_error *err) {
     const nsamp_adam adam = adam_now(t);
     nsamp_source_rows(t->source, t->at.batch * t->s.batch, t->s.batch, t->x0);
     nsamp_train_noise(t, t->at.batch, t->s.batch, t->eps);
+    widen(t, t->eps);
     const double loss =
         t->learner->ops->step(t->learner, &level, &adam, t->x0, t->eps) * t->source->scale * t->source->scale;
     if (!isfinite(loss))
@@ -127,8 +139,7 @@ static void take_point(nsamp_training *t) {
     t->at.loss_sum = 0;
 }
 
-/* ---- levels
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- levels ---- */
 
 /* Seconds from here to the end, at the rate of this session. */
 static double seconds_left(const session *c, double rate) {
@@ -216,8 +227,7 @@ static nsamp_status run_levels(session *c, nsamp_error *err) {
     return NSAMP_OK;
 }
 
-/* ---- set-up
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- set-up ---- */
 
 static const nsamp_train_kernels *kernels_of(const char *isa) {
 #ifdef NSAMP_X86_64
