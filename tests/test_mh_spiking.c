@@ -465,6 +465,33 @@ static void test_bits(void **state) {
     free(whole), free(part);
 }
 
+/* A counter stops at its end, and its neuron's statistics are then not known. */
+static void test_full_counter(void **state) {
+    (void)state;
+    enum { CHAINS = 64, STEPS = 2000 };
+    nsamp_mh_network net = network(true, false, 0.5);
+    nsamp_model model = make(&net);
+    tiles t = tiles_create(&model, NULL, 2, 0, CHAINS);
+    float *states = malloc(CHAINS * model.state_len * sizeof(float));
+    nsamp_statistic *list;
+    size_t count;
+    nsamp_error err;
+    for (size_t l = 0; l < t.lanes; l++) {
+        const uint32_t start = UINT32_MAX - 1;
+        memcpy(&t.state[(10 + 7) * t.lanes + l], &start, sizeof start);
+    }
+    tiles_advance(&t, 0, STEPS);
+    tiles_states(&t, states);
+    assert_int_equal(model.statistics(&model, states, CHAINS, STEPS, &list, &count, &err), NSAMP_OK);
+    for (size_t j = 0; j < 100; j++)
+        assert_true(isnan(list[0].value[j]) == (j == 7));
+    assert_true(isnan(list[3].value[0]));
+    nsamp_statistics_free(list, count);
+    tiles_destroy(&t);
+    free_model(&model);
+    free(states);
+}
+
 static void refuse(nsamp_mh_network net, const char *text) {
     nsamp_model model = {0};
     nsamp_error err = {0};
@@ -511,6 +538,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_path),         cmocka_unit_test(test_exact),
                                        cmocka_unit_test(test_acceptance),   cmocka_unit_test(test_leak),
                                        cmocka_unit_test(test_leak_formula), cmocka_unit_test(test_bits),
-                                       cmocka_unit_test(test_refusals)};
+                                       cmocka_unit_test(test_full_counter), cmocka_unit_test(test_refusals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

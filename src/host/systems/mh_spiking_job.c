@@ -23,14 +23,8 @@ nsamp_status nsamp_build_mh_spiking(const nsamp_job *job, nsamp_model *model, ns
     if (!target->gaussian)
         return nsamp_job_fail(job, NSAMP_KEY_target_name, err,
                               "mh-spiking samples gaussian and equicorrelated only");
-    const uint64_t steps = (uint64_t)nsamp_job_int(job, NSAMP_KEY_run_steps);
     const uint64_t burn_in = (uint64_t)nsamp_job_int(job, NSAMP_KEY_run_burn_in);
     const bool counts = nsamp_job_bool(job, NSAMP_KEY_system_spike_counts);
-    if (counts && steps > burn_in && steps - burn_in > UINT32_MAX)
-        return nsamp_job_fail(
-            job, NSAMP_KEY_run_steps, err,
-            "spike counts hold up to %u steps after burn-in: system.spike_counts = no, or fewer",
-            (unsigned)UINT32_MAX);
     nsamp_mh_network net = {
         .dim = target->dim,
         .neurons = (size_t)nsamp_job_int(job, NSAMP_KEY_system_neurons),

@@ -137,6 +137,12 @@ static bool make_list(size_t neurons, bool expected, nsamp_statistic *list) {
     return true;
 }
 
+/* Spikes from the bits of a state; NaN where the counter is at its end. */
+static double spikes_of(float bits) {
+    const uint32_t count = nsamp_bits_of(bits);
+    return count == UINT32_MAX ? NAN : count;
+}
+
 /* One more value of chain c (0-based) into a running mean and sum of squared deviations. */
 static void welford(double value, uint64_t c, double *mean, double *squares) {
     double shift = value - *mean;
@@ -163,8 +169,8 @@ static void fill(const nsamp_model *model, const float *states, uint64_t chains,
         const float *count = states + c * model->state_len + p;
         double total = 0.0;
         for (size_t j = 0; j < n; j++) {
-            welford(nsamp_bits_of(count[j]), c, &spikes->value[j], &spikes->se[j]);
-            total += nsamp_bits_of(count[j]);
+            welford(spikes_of(count[j]), c, &spikes->value[j], &spikes->se[j]);
+            total += spikes_of(count[j]);
         }
         welford(total, c, &total_mean, &total_squares);
     }
@@ -188,7 +194,7 @@ static void fill_fano(const nsamp_model *model, const float *states, uint64_t ch
                       nsamp_statistic *fano) {
     for (size_t j = 0; j < fano->count; j++) {
         for (uint64_t c = 0; c < chains; c++)
-            counts[c] = nsamp_bits_of(states[c * model->state_len + model->dim + j]);
+            counts[c] = spikes_of(states[c * model->state_len + model->dim + j]);
         const nsamp_estimate f = nsamp_fano(counts, chains);
         fano->value[j] = f.value;
         fano->se[j] = f.se;

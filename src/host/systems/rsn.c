@@ -148,10 +148,6 @@ static nsamp_rsn_path choose_path(const nsamp_network *net, const nsamp_rsn_opti
         *why = "bf16 weights";
         return NSAMP_RSN_PRODUCT;
     }
-    if (net->activation != NSAMP_RELU) {
-        *why = "the fused kernel has relu only";
-        return NSAMP_RSN_PRODUCT;
-    }
     if (net->m <= 8) {
         *why = "few outputs";
         return NSAMP_RSN_FUSED;
@@ -205,8 +201,6 @@ static nsamp_status check(const nsamp_network *net, const nsamp_rsn_options *o, 
     if (o->jump && !net->denoiser)
         return nsamp_fail(err, NSAMP_EUSAGE,
                           "system.jump = yes: needs a network in denoiser form, this one is a score");
-    if (o->path == NSAMP_RSN_FUSED && net->activation != NSAMP_RELU)
-        return nsamp_fail(err, NSAMP_EUSAGE, "run.path = fused: the fused kernel has relu only");
     if (o->path == NSAMP_RSN_FUSED && o->precision == NSAMP_BF16)
         return nsamp_fail(err, NSAMP_EUSAGE, "run.precision = bf16: only for run.path = product");
     return NSAMP_OK;

@@ -19,7 +19,8 @@
  *          (n/2^32 of itself), the second U.
  * Fails    never: a proposal that overflows is refused.
  *
- * State [S][L]: v [p], then, when counting, the spikes of each neuron [n] as uint32 bit patterns. */
+ * State [S][L]: v [p], then, when counting, the spikes of each neuron [n] as uint32 bit patterns, which stop
+ * at 2^32 - 1. */
 #ifndef NSAMP_KERNELS_SYSTEMS_MH_SPIKING_H
 #define NSAMP_KERNELS_SYSTEMS_MH_SPIKING_H
 
@@ -98,7 +99,10 @@ NSAMP_HD void nsamp_mh_step(const nsamp_mh_spiking_params *p, float *v, const ui
         NSAMP_FOR_LANES(l, L) v[d * L + l] = nsamp_fma(spike[l], proposal[d * L + l], v[d * L + l]);
     if (counting) {
         uint32_t *const count = (uint32_t *)(v + (size_t)dim * L);
-        NSAMP_FOR_LANES(l, L) count[neuron[l] * (int32_t)L + (int32_t)l] -= (uint32_t)row[l];
+        NSAMP_FOR_LANES(l, L) {
+            uint32_t *const c = &count[neuron[l] * (int32_t)L + (int32_t)l], old = *c;
+            *c = old + ((uint32_t)row[l] & (uint32_t)(old != 0xffffffffu));
+        }
     }
 }
 

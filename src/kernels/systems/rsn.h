@@ -16,7 +16,8 @@
  *          network is linear (host: systems/rsn_law.c).
  * Draws    m normals a step: normal i is draw i % 4 of block i / 4.
  * Sums     over units in order, by one accumulator.
- * Fails    where training left a drift that points outwards: x overflows and the chain is flagged.
+ * Fails    where training left a drift that points outwards: x grows and the chain is flagged when it is beyond
+ *          2^101, as if not finite: soon after, sums inside phi could be inf - inf, which a relu hides.
  *
  * State [S][L]: x [m]; at the reservoir level then r [units]. */
 #ifndef NSAMP_KERNELS_SYSTEMS_RSN_H
@@ -53,9 +54,10 @@ NSAMP_HD const float *nsamp_rsn_blocks(const nsamp_rsn_params *p) {
     return (const float *)((const char *)p + p->blocks_offset);
 }
 
+/* activation is a constant in each call. The relu of NaN is 0. */
 NSAMP_HD float nsamp_rsn_phi(const uint32_t activation, float a) {
-    (void)activation;
-    return a > 0.0f ? a : 0.0f * a; /* NaN stays NaN */
+    if (activation == NSAMP_RSN_TANH) return nsamp_tanh(a);
+    return activation == NSAMP_RSN_RELU ? (a > 0.0f ? a : 0.0f) : nsamp_softplus(a);
 }
 
 /* y = W1 phi(W2 x + b) for G lanes and m = M: x and y stay in registers for the whole pass. */
@@ -193,7 +195,12 @@ NSAMP_HD void nsamp_rsn_pass(const nsamp_rsn_params *p, const uint32_t phi, cons
 /* r NULL: y = W1 phi(W2 x + b); otherwise the step of the reservoir, and y = W1 r. */
 NSAMP_HD_CALL void nsamp_rsn_apply(const nsamp_rsn_params *p, const float *x, const float *xi, float *r,
                                    float *y, const uint32_t L) {
-    nsamp_rsn_pass(p, NSAMP_RSN_RELU, x, xi, r, y, L);
+    if (p->activation == NSAMP_RSN_RELU)
+        nsamp_rsn_pass(p, NSAMP_RSN_RELU, x, xi, r, y, L);
+    else if (p->activation == NSAMP_RSN_TANH)
+        nsamp_rsn_pass(p, NSAMP_RSN_TANH, x, xi, r, y, L);
+    else
+        nsamp_rsn_pass(p, NSAMP_RSN_SOFTPLUS, x, xi, r, y, L);
 }
 
 /* The normals of one step -> xi [m][L], G (at most NSAMP_ROW_LANES) lanes at a time. */
@@ -211,7 +218,7 @@ NSAMP_HD void nsamp_rsn_normals(const nsamp_tile *t, uint32_t m, uint64_t step, 
     }
 }
 
-/* x <- x + h (y - x) + a xi at the output level, x <- y at the reservoir level; flags lanes that are not
+/* x <- x + h (y - x) + a xi at the output level, x <- y at the reservoir level; flags lanes that are beyond 2^101 or not
  * finite after step n of the call. xi is used up. */
 NSAMP_HD void nsamp_rsn_move(const nsamp_rsn_params *p, const nsamp_tile *t, const float *y, float *xi,
                              uint32_t n, const uint32_t L) {
@@ -223,7 +230,8 @@ NSAMP_HD void nsamp_rsn_move(const nsamp_rsn_params *p, const nsamp_tile *t, con
         NSAMP_FOR_LANES(l, L) {
             float next = p->reservoir ? yk[l] : nsamp_fma(h, yk[l] - xk[l], nsamp_fma(a, zk[l], xk[l]));
             xk[l] = next;
-            all[l] = k ? nsamp_fma(next, 0.0f, all[l]) : next * 0.0f;
+            const float far = next * 0x1p27f;
+            all[l] = k ? nsamp_fma(far, 0.0f, all[l]) : far * 0.0f;
         }
     }
     NSAMP_FOR_LANES(l, L) t->bad[l] += (uint32_t)((all[l] != 0.0f) & (t->bad[l] == 0)) * (n + 1);
