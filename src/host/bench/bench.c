@@ -4,14 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bench/ceilings.h"
 #include "check/check.h"
 #include "engine/plan.h"
+#include "clock.h"
 #include "error.h"
 #include "job/settings.h"
 #include "matmul.h"
+#include "stats/distances.h"
 
 /* A block of steps lasts at least this long: far above the clock and a parallel region's start. */
 static const double BLOCK_SECONDS = 0.25;
@@ -27,23 +28,12 @@ static const bench_case cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int ascending(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Seconds that `steps` further steps of the plan take; negative on failure. */
 static double advance(nsamp_plan *p, uint64_t steps, nsamp_error *err) {
-    const double t = now();
+    const double t = nsamp_clock();
     if (p->backend->ops->advance(p->backend, p->step, p->step + steps, err)) return -1;
     p->step += steps;
-    return now() - t;
+    return nsamp_clock() - t;
 }
 
 static nsamp_status time_plan(nsamp_plan *p, nsamp_bench_row *row, nsamp_error *err) {
@@ -60,7 +50,7 @@ static nsamp_status time_plan(nsamp_plan *p, nsamp_bench_row *row, nsamp_error *
         if (t < 0) return err->status;
         rate[i] = (double)p->batch.chains * (double)steps / t;
     }
-    qsort(rate, NSAMP_BENCH_RUNS, sizeof *rate, ascending);
+    nsamp_sort(rate, NSAMP_BENCH_RUNS);
     row->low = rate[0];
     row->chain_steps = rate[NSAMP_BENCH_RUNS / 2];
     row->high = rate[NSAMP_BENCH_RUNS - 1];

@@ -5,26 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "error.h"
 #include "isa.h"
 #include "kernels/ceilings.h"
 #include "matmul.h"
+#include "stats/distances.h"
 
 enum { RUNS = 5, M = 300, N = 20000, ROWS = 512, NOISE_BLOCKS = 64 };
 static const double RUN_SECONDS = 0.2;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int ascending(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* What is timed: does its work `times` times on all threads. */
 typedef void work(const void *what, uint64_t times, int threads);
@@ -34,17 +24,17 @@ static double rate_of(work *f, const void *what, int threads) {
     uint64_t times = 1;
     double rate[RUNS];
     for (double t = 0; t < RUN_SECONDS;) {
-        const double start = now();
+        const double start = nsamp_clock();
         f(what, times, threads);
-        t = now() - start;
+        t = nsamp_clock() - start;
         if (t < RUN_SECONDS) times *= t < RUN_SECONDS / 16 ? 8 : 2;
     }
     for (int i = 0; i < RUNS; i++) {
-        const double start = now();
+        const double start = nsamp_clock();
         f(what, times, threads);
-        rate[i] = (double)times / (now() - start);
+        rate[i] = (double)times / (nsamp_clock() - start);
     }
-    qsort(rate, RUNS, sizeof *rate, ascending);
+    nsamp_sort(rate, RUNS);
     return rate[RUNS / 2];
 }
 

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "error.h"
 
 static const double SILENT_S = 2.0, TERMINAL_S = 0.2, PLAIN_S = 5.0, STATUS_S = 1.0;
@@ -33,12 +33,6 @@ void cli_stop_on_signals(void) {
 
 bool cli_stop_requested(void) {
     return stop_signal != 0;
-}
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 void cli_duration(double seconds, char *text, size_t size) {
@@ -142,7 +136,7 @@ nsamp_status cli_progress_begin(cli_progress *p, const nsamp_job *job, const cha
 
 int cli_progress_report(const nsamp_progress *now, void *user) {
     cli_progress *p = user;
-    double t = now_s();
+    double t = nsamp_clock();
     if (!p->quiet && now->seconds >= SILENT_S && t - p->printed_s >= (p->terminal ? TERMINAL_S : PLAIN_S)) {
         char line[512];
         compose(p, now, line, sizeof line);

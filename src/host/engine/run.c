@@ -6,20 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "error.h"
 #include "io/output.h"
 #include "stats/laws.h"
 
 /* Seconds a block of steps should take: how soon a stop is noticed, how often progress is told. */
 static const double BLOCK_SECONDS = 0.2;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Lanes beyond the last chain are started too: they are computed and ignored. */
 nsamp_status nsamp_plan_start(nsamp_plan *p, nsamp_error *err) {
@@ -75,7 +69,7 @@ static uint64_t diverged(const nsamp_batch *b) {
 }
 
 static void tell(nsamp_plan *p, run_state *r, nsamp_progress_fn *progress, void *user) {
-    const double here = now() - r->began;
+    const double here = nsamp_clock() - r->began;
     const double rate = here > 0 ? (double)(p->step - r->first_step) / here : 0;
     const nsamp_progress report = {.phase = "sample",
                                    .done = p->step,
@@ -94,18 +88,18 @@ static void tell(nsamp_plan *p, run_state *r, nsamp_progress_fn *progress, void 
 static nsamp_status save(nsamp_plan *p, run_state *r, nsamp_error *err) {
     nsamp_status status = p->backend->ops->fetch(p->backend, err);
     if (!status && r->spool) status = nsamp_spool_sync(r->spool, err);
-    const double here = now() - r->began;
+    const double here = nsamp_clock() - r->began;
     p->seconds += here;
     if (!status) status = nsamp_plan_save(p, err);
     p->seconds -= here;
-    r->saved = now();
+    r->saved = nsamp_clock();
     return status;
 }
 
 static nsamp_status steps(nsamp_plan *p, run_state *r, nsamp_progress_fn *progress, void *user,
                           nsamp_error *err) {
     const double every_s = p->checkpoint_path ? nsamp_job_real(p->job, NSAMP_KEY_run_checkpoint_every_s) : 0;
-    double told = now(), measured = told;
+    double told = nsamp_clock(), measured = told;
     uint64_t measured_step = p->step;
     nsamp_status status = NSAMP_OK;
     while (p->step < p->steps && !status) {
@@ -117,7 +111,7 @@ static nsamp_status steps(nsamp_plan *p, run_state *r, nsamp_progress_fn *progre
         if (status) break;
         p->step = end;
         if (end == stop) status = record(p, r->spool, err);
-        const double t = now();
+        const double t = nsamp_clock();
         if (t - measured > BLOCK_SECONDS / 2) {
             const double per = (t - measured) / (double)(p->step - measured_step),
                          block = BLOCK_SECONDS / per;
@@ -257,7 +251,7 @@ nsamp_status nsamp_plan_run(nsamp_plan *p, nsamp_progress_fn *progress, void *us
             nsamp_spool_open(p->spool_path, (size_t)p->record_chains * p->model->dim, done, &r.spool, err);
     }
     if (status) return status;
-    r.began = r.saved = now();
+    r.began = r.saved = nsamp_clock();
     status = steps(p, &r, progress, user, err);
     bool keep = false;
     if (!status && p->step < p->steps) {
@@ -269,7 +263,7 @@ nsamp_status nsamp_plan_run(nsamp_plan *p, nsamp_progress_fn *progress, void *us
                                 keep ? "; checkpoint " : "; nothing to save it in (output.file is not set)",
                                 keep ? p->checkpoint_path : "");
     } else if (!status) {
-        p->seconds += now() - r.began;
+        p->seconds += nsamp_clock() - r.began;
         status = finish(p, r.spool, err);
         if ((!status || status == NSAMP_EDIVERGED) && p->checkpoint_path) nsamp_plan_forget(p);
     } else {

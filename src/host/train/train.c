@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "clock.h"
 #include "error.h"
 #include "io/checkpoint.h"
 #include "io/newfile.h"
@@ -28,12 +28,6 @@ typedef struct session {
     double loss;                            /* running mean, data units; NaN: none yet */
     bool stop;
 } session;
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 uint64_t nsamp_level_batches(const nsamp_training *t, size_t level) {
     const double rows = nsamp_level_epochs(&t->s, level) * (double)t->source->per_epoch;
@@ -157,7 +151,7 @@ static double seconds_left(const session *c, double rate) {
 /* Calls back; a non-zero answer stops. */
 static void report(session *c, bool last, double score_error) {
     const nsamp_training *t = c->t;
-    const double seconds = now_s() - c->begun;
+    const double seconds = nsamp_clock() - c->begun;
     const double rows = (double)(t->at.batch - c->first_batch) * (double)t->s.batch;
     const double rate = rows / fmax(seconds, 1e-9), left = last || rows == 0 ? 0 : seconds_left(c, rate);
     const size_t level = last ? t->s.levels - 1 : t->at.level;
@@ -175,13 +169,13 @@ static void report(session *c, bool last, double score_error) {
                         .held_out = t->at.held_out,
                         .score_error = score_error};
     p.total = p.done + (last ? 0 : (uint64_t)(left * rate));
-    c->reported = now_s();
+    c->reported = nsamp_clock();
     if (c->progress && c->progress(&p, c->user)) c->stop = true;
 }
 
 static bool time_to_stop(const session *c) {
     const nsamp_train_settings *s = &c->t->s;
-    return c->stop || (s->max_walltime_s > 0 && now_s() - c->begun >= s->max_walltime_s) ||
+    return c->stop || (s->max_walltime_s > 0 && nsamp_clock() - c->begun >= s->max_walltime_s) ||
            (s->max_batches && c->t->at.batch - c->first_batch >= s->max_batches);
 }
 
@@ -205,7 +199,7 @@ static nsamp_status run_levels(session *c, nsamp_error *err) {
     while (t->at.level < t->s.levels) {
         nsamp_status status = run_batch(c, err);
         if (status) return status;
-        const double now = now_s();
+        const double now = nsamp_clock();
         t->at.level_seconds += now - c->counted;
         c->counted = now;
         take_point(t);
@@ -216,7 +210,7 @@ static nsamp_status run_levels(session *c, nsamp_error *err) {
         if (stop || (t->s.checkpoint_every_s > 0 && now - c->saved >= t->s.checkpoint_every_s)) {
             status = nsamp_training_save(t, err);
             if (status) return status;
-            c->saved = c->counted = now_s();
+            c->saved = c->counted = nsamp_clock();
         }
         if (stop)
             return nsamp_fail(err, NSAMP_STOPPED,
@@ -306,7 +300,7 @@ nsamp_status nsamp_train(const nsamp_job *job, nsamp_progress_fn *progress, void
     if (!status) {
         double score_error;
         session c = {.t = &t, .progress = progress, .user = user, .first_batch = t.at.batch, .loss = NAN};
-        c.begun = c.reported = c.saved = c.counted = now_s();
+        c.begun = c.reported = c.saved = c.counted = nsamp_clock();
         report(&c, false, NAN);
         status = run_levels(&c, err);
         if (!status) status = nsamp_train_score_error(&t, &score_error, err);
