@@ -64,6 +64,7 @@ static void compose(const cli_progress *p, const nsamp_progress *now, char *line
     if (*p->label) add(line, size, "%s: ", p->label);
     add(line, size, "%s %.1f %%", now->phase, percent(now));
     if (now->level) add(line, size, ", level %d/%d", now->level, now->levels);
+    if (now->level && now->epochs > 0) add(line, size, ", epoch %.1f/%g", now->epoch, now->epochs);
     if (isfinite(now->loss)) add(line, size, ", loss %.4g", now->loss);
     add(line, size, ", %.3g %s", now->rate, p->rate_unit);
     if (now->seconds_left >= 0) {

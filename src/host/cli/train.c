@@ -23,6 +23,8 @@ static nsamp_status print_model(const char *path, nsamp_error *err) {
         else
             printf("%14s\n", "-");
     }
+    if (isfinite(net->score_error))
+        printf("score error E|grad log p - s|^2 on held-out draws: %.4g\n", net->score_error);
     printf("wrote %s\n", path);
     nsamp_network_destroy(net);
     return NSAMP_OK;
