@@ -17,6 +17,7 @@ static inline nsamp_network *net_sample(int images) {
     net->activation = NSAMP_TANH;
     net->denoiser = true;
     net->sigma = 0.4;
+    net->score_error = 0.07;
     for (int i = 0; i < NET_M * NET_N; i++) {
         net->w1[i] = 0.1f * (float)i - 0.7f;
         net->w2[i] = 1.0f / (float)(i + 3);

@@ -50,6 +50,7 @@ static void round_trip(int images) {
     assert_int_equal(back->activation, NSAMP_TANH);
     assert_true(back->denoiser);
     assert_true(back->sigma == net->sigma);
+    assert_true(back->score_error == net->score_error);
     assert_same(back->w1, net->w1, NET_M * NET_N * sizeof(float));
     assert_same(back->w2, net->w2, NET_M * NET_N * sizeof(float));
     assert_same(back->b, net->b, NET_N * sizeof(float));
@@ -169,7 +170,7 @@ static void wrong_kinds_of_file_are_refused(void **state) {
 /* Changes the model through netCDF and seals it again. */
 typedef void change_fn(int file);
 
-static void assert_change_refused(change_fn *change, const char *words) {
+static void change_model(change_fn *change) {
     nsamp_network *net = net_sample(1);
     nsamp_error err = {0};
     size_t bytes;
@@ -182,9 +183,13 @@ static void assert_change_refused(change_fn *change, const char *words) {
     change(file);
     assert_int_equal(nc_close(file), 0);
     assert_int_equal(nsamp_seal(model(), model(), &err), NSAMP_OK);
-    assert_refused(model(), words);
     free(data);
     nsamp_network_destroy(net);
+}
+
+static void assert_change_refused(change_fn *change, const char *words) {
+    change_model(change);
+    assert_refused(model(), words);
 }
 
 static void change_number(int file, const char *name, size_t at, double value) {
@@ -323,6 +328,30 @@ static void wrong_contents_are_refused(void **state) {
     scratch_clear();
 }
 
+/* Two dimensions of one name and of different lengths: a variable of the longer one must not be read into the
+ * space of the shorter one. The library looks up the last of them. */
+static void another_dimension(int file) {
+    int dim;
+    assert_int_equal(nc_def_dim(file, "q", 2, &dim), 0);
+}
+
+static void a_name_twice_is_refused(void **state) {
+    (void)state;
+    static const unsigned char head_q[12] = {0, 0, 0, 0, 0, 0, 0, 1, 'q'};
+    nsamp_error err = {0};
+    size_t bytes;
+    change_model(another_dimension);
+    unsigned char *data = scratch_read(model(), &bytes), *at = data;
+    while (memcmp(at, head_q, sizeof head_q))
+        at++;
+    at[8] = 'n';
+    scratch_write(model(), data, bytes - 24);
+    assert_int_equal(nsamp_seal(model(), model(), &err), NSAMP_OK);
+    assert_refused(model(), "dimension 1 of variable w1 is not n");
+    free(data);
+    scratch_clear();
+}
+
 /* Sizes in the head of the file that its bytes cannot hold: refused before anything is allocated. In CDF-5 a
  * dimension is the length of its name (8 bytes), the name padded to 4, its length (8 bytes, big-endian). */
 static void absurd_sizes_are_refused(void **state) {
@@ -407,8 +436,8 @@ int main(void) {
         cmocka_unit_test(what_is_saved_comes_back),        cmocka_unit_test(same_network_same_bytes),
         cmocka_unit_test(every_truncation_is_refused),     cmocka_unit_test(every_changed_byte_is_refused),
         cmocka_unit_test(wrong_kinds_of_file_are_refused), cmocka_unit_test(wrong_contents_are_refused),
-        cmocka_unit_test(absurd_sizes_are_refused),        cmocka_unit_test(bad_networks_are_not_saved),
-        cmocka_unit_test(full_disk_keeps_the_old_model),
+        cmocka_unit_test(a_name_twice_is_refused),         cmocka_unit_test(absurd_sizes_are_refused),
+        cmocka_unit_test(bad_networks_are_not_saved),      cmocka_unit_test(full_disk_keeps_the_old_model),
     };
     return cmocka_run_group_tests_name("network", tests, scratch_open, scratch_close);
 }

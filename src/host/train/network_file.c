@@ -196,8 +196,8 @@ static nsamp_status check_field(const reader *r, const field *f) {
         nc_inq_vardimid(r->id, var, dims) || type != f->type)
         return refuse(r, "variable %s is not of rank %d and the type it should have", f->name, want);
     for (int d = 0; d < want; d++) {
-        char name[NC_MAX_NAME + 1];
-        if (nc_inq_dimname(r->id, dims[d], name) || strcmp(name, f->dims[d]))
+        int dim; /* ids, not names: a damaged file may have two dimensions of one name */
+        if (nc_inq_dimid(r->id, f->dims[d], &dim) || dims[d] != dim)
             return refuse(r, "dimension %d of variable %s is not %s", d, f->name, f->dims[d]);
     }
     return NSAMP_OK;
