@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <ctype.h>
+#include <netcdf.h>
 
 #include "sample_run.h"
 #include "scratch.h"
@@ -218,6 +219,39 @@ static void truncated(void **state) {
     }
 }
 
+/* A file of the right groups and names and any shape: dim of the moments, and chains, draws, dim of the draws. */
+static void craft(const char *path, const size_t shape[4]) {
+    int file, group, dims[3], var, rc = nc_create(path, NC_NETCDF4 | NC_CLOBBER, &file);
+    rc |= nc_put_att_text(file, NC_GLOBAL, "target.rho", 3, "0.5");
+    rc |= nc_def_grp(file, "moments", &group) | nc_def_dim(group, "dim", shape[0], &dims[0]);
+    rc |= nc_def_var(group, "mean", NC_DOUBLE, 1, dims, &var) | nc_def_grp(file, "posterior", &group);
+    static const char *const names[3] = {"chain", "draw", "dim"};
+    for (int k = 0; k < 3; k++)
+        rc |= nc_def_dim(group, names[k], shape[k + 1], &dims[k]);
+    rc |= nc_def_var(group, "draw", NC_INT64, 1, &dims[1], &var);
+    rc |= nc_def_var(group, "x", NC_FLOAT, 3, dims, &var) | nc_close(file);
+    if (rc) abort();
+}
+
+static void absurd_shapes(void **state) {
+    (void)state;
+    char *text;
+    nsamp_error err;
+    static const size_t bad[][4] = {{0, 3, 5, 0}, {4, 3, 5, 2}, {2, 1u << 30, 1u << 20, 2}};
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        craft(scratch("crafted.nc"), bad[k]);
+        const nsamp_status status = nsamp_report(scratch("crafted.nc"), false, &text, &err);
+        assert_true((status == NSAMP_EIO || status == NSAMP_EUSAGE) && !text);
+    }
+    static const size_t odd[][4] = {{2, 3, 5, 2}, {1, 0, 0, 1}, {1, 1, 1, 1}};
+    for (size_t k = 0; k < sizeof odd / sizeof *odd; k++) { /* nearly nothing in it, but not wrong */
+        craft(scratch("crafted.nc"), odd[k]);
+        text = report(scratch("crafted.nc"), k % 2);
+        assert_true(*text);
+        free(text);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_was_written),
@@ -226,6 +260,7 @@ int main(void) {
         cmocka_unit_test(json),
         cmocka_unit_test(bad_files),
         cmocka_unit_test(truncated),
+        cmocka_unit_test(absurd_shapes),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

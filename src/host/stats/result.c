@@ -185,11 +185,14 @@ static nsamp_status read_all(nsamp_result *r, nsamp_error *err) {
         return nsamp_fail(err, NSAMP_EIO, "%s: damaged, or no output of nsamp run: %s", r->path,
                           nc_strerror(rc));
     const nsamp_result_array *mean = nsamp_result_find(r, "moments", "mean");
-    if (!mean || mean->rank != 1)
+    if (!mean || mean->rank != 1 || !mean->count)
         return nsamp_fail(err, NSAMP_EUSAGE, "%s: no output of nsamp run: no moments/mean", r->path);
     if (r->chains && r->dim != mean->count)
         return nsamp_fail(err, NSAMP_EIO, "%s: damaged: draws of dimension %zu, moments of %zu", r->path,
                           r->dim, mean->count);
+    if ((double)r->chains * (double)r->draws * (double)mean->count > 0x1p50)
+        return nsamp_fail(err, NSAMP_EIO, "%s: damaged: %zu chains of %zu draws of dimension %zu", r->path,
+                          r->chains, r->draws, mean->count);
     r->dim = mean->count;
     int group;
     size_t length;
