@@ -86,9 +86,9 @@ static void program_drain(int out, int err, program_result *r) {
     r->out[used[0]] = r->err[used[1]] = 0;
 }
 
-/* Starts the program; if signal_after_ms >= 0, sends it the signal then. The result is static: one at a time.
- */
-static const program_result *program_run_signal(const program *p, int signal_after_ms, int number) {
+/* Starts the program; once the file wait_for is there (NULL: never), sends it the signal. The result is static: one at a
+ * time. */
+static const program_result *program_run_signal(const program *p, const char *wait_for, int number) {
     static program_result r;
     int out[2], err[2], status = 0;
     const char *path = program_path();
@@ -99,9 +99,12 @@ static const program_result *program_run_signal(const program *p, int signal_aft
     if (!pid) program_exec(p, out, err);
     close(out[1]);
     close(err[1]);
-    if (signal_after_ms >= 0) {
-        usleep((useconds_t)signal_after_ms * 1000);
-        kill(pid, number);
+    for (int i = 0; wait_for && i < 12000; i++) {
+        if (!access(wait_for, F_OK)) {
+            kill(pid, number);
+            break;
+        }
+        usleep(5000);
     }
     program_drain(out[0], err[0], &r);
     close(out[0]);
@@ -112,7 +115,7 @@ static const program_result *program_run_signal(const program *p, int signal_aft
 }
 
 static const program_result *program_run(const program *p) {
-    return program_run_signal(p, -1, 0);
+    return program_run_signal(p, NULL, 0);
 }
 
 /* A shorthand: PROGRAM("list", "keys"). */

@@ -28,6 +28,12 @@ static void assert_refused(const program_result *r, int code, const char *part1,
     assert_ptr_equal(strchr(r->err, '\n'), r->err + strlen(r->err) - 1);
 }
 
+/* Nothing went wrong; a slow machine may have seen lines of progress. */
+static void assert_fine(const program_result *r) {
+    assert_null(strstr(r->err, "nsamp: "));
+    assert_int_equal(r->code, 0);
+}
+
 #define IN_FOLDER(...) program_run(&(program){.words = {__VA_ARGS__}, .folder = folder})
 
 static char *in_folder(const char *name) {
@@ -76,8 +82,7 @@ static int fresh(void **state) {
 static void test_small_run(void **state) {
     (void)state;
     const program_result *r = IN_FOLDER("run", SMALL, "output.file=a.nc");
-    assert_string_equal(r->err, "");
-    assert_int_equal(r->code, 0);
+    assert_fine(r);
     assert_has(r->out, "mean x[0]");
     assert_has(r->out, "variance x[3]");
     assert_has(r->out, "off-diagonal covariance");
@@ -145,8 +150,7 @@ static void test_sweep(void **state) {
     (void)state;
     const program_result *r =
         IN_FOLDER("run", SMALL, "target.rho=0:0.25:0.5", "system.geometry=naive,natural", "output.file=s.nc");
-    assert_string_equal(r->err, "");
-    assert_int_equal(r->code, 0);
+    assert_fine(r);
     int lines = 0;
     for (const char *c = r->out; *c; c++)
         lines += *c == '\n';
@@ -228,8 +232,7 @@ static void test_stats_and_plot(void **state) {
 static void test_train(void **state) {
     (void)state;
     const program_result *r = IN_FOLDER("train", TINY, "train.sigmas=0.5 0.1");
-    assert_string_equal(r->err, "");
-    assert_int_equal(r->code, 0);
+    assert_fine(r);
     assert_has(r->out, "1 outputs, 16 reservoir units, denoiser form, last noise level 0.1\n");
     assert_has(r->out, "\n    1 ");
     assert_has(r->out, "\n    2 ");
@@ -324,7 +327,7 @@ static void test_full_disk(void **state) {
                                .folder = folder,
                                .file_limit = 2048});
     assert_int_equal(r->code, NSAMP_EIO);
-    assert_int_equal(strncmp(r->err, "nsamp: ", 7), 0);
+    assert_has(r->err, "nsamp: ");
     assert_false(is_there("a.nc"));
 }
 
@@ -337,7 +340,7 @@ static void test_full_disk(void **state) {
 static void test_stop_and_resume(void **state) {
     (void)state;
     const program p = {.words = {"run", LONG, "output.status=s"}, .folder = folder};
-    const program_result *r = program_run_signal(&p, 200, SIGTERM);
+    const program_result *r = program_run_signal(&p, in_folder("s"), SIGTERM);
     assert_int_equal(r->code, NSAMP_STOPPED);
     assert_has(r->err, "nsamp: stopped");
     assert_false(is_there("a.nc"));
@@ -365,15 +368,14 @@ static void test_stop_and_resume(void **state) {
 
 static void test_interrupt(void **state) {
     (void)state;
-    const program p = {.words = {"run", LONG}, .folder = folder};
-    assert_int_equal(program_run_signal(&p, 200, SIGINT)->code, NSAMP_STOPPED);
+    const program p = {.words = {"run", LONG, "output.status=s"}, .folder = folder};
+    assert_int_equal(program_run_signal(&p, in_folder("s"), SIGINT)->code, NSAMP_STOPPED);
     sweep_folder();
-    assert_int_equal(program_run_signal(&p, 200, SIGUSR1)->code, NSAMP_STOPPED);
+    assert_int_equal(program_run_signal(&p, in_folder("s"), SIGUSR1)->code, NSAMP_STOPPED);
 }
 
-/* Ends by itself after 2.6 s: time for one plain line, or for several rewritings of a terminal's line. */
-#define WALLTIME                                                                                             \
-    "run.steps=1e9", "run.chains=64", "run.max_walltime_s=2.6", "run.threads=1", "output.file=a.nc"
+/* Ends by itself after 3 s: time for one plain line, or for several rewritings of a terminal's line. */
+#define WALLTIME "run.steps=1e9", "run.chains=64", "run.max_walltime_s=3", "run.threads=1", "output.file=a.nc"
 
 static void test_plain_progress(void **state) {
     (void)state;

@@ -33,11 +33,11 @@ static nsamp_status print_model(const char *path, nsamp_error *err) {
 static nsamp_status train(const cli_args *args, nsamp_error *err) {
     nsamp_job *job = NULL;
     cli_progress progress;
+    cli_stop_on_signals();
     nsamp_status status = cli_job_create(args, &job, err);
     if (!status) status = nsamp_job_require_plain(job, err);
     if (!status) status = cli_progress_begin(&progress, job, "samples/s", "", args->quiet, err);
     if (!status) {
-        cli_stop_on_signals();
         status = nsamp_train(job, cli_progress_report, &progress, err);
         cli_progress_end(&progress, status);
     }
