@@ -126,7 +126,7 @@ static nsamp_status measure_ceilings(nsamp_bench_report *report, int threads, ns
     snprintf(report->machine, sizeof report->machine, "%s", c.machine);
     snprintf(report->isa, sizeof report->isa, "%s", c.isa);
     snprintf(report->products, sizeof report->products, "%s", nsamp_matmul_name());
-    return NSAMP_OK;
+    return nsamp_training_measure(300, 20000, 512, NSAMP_BENCH_RUNS, threads, c.isa, &report->training, err);
 }
 
 nsamp_status nsamp_bench_run(const char *const *systems, size_t count, const char *const *settings,

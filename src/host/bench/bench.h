@@ -6,6 +6,7 @@
 #ifndef NSAMP_HOST_BENCH_BENCH_H
 #define NSAMP_HOST_BENCH_BENCH_H
 
+#include "bench/training.h"
 #include "nsamp.h"
 
 enum { NSAMP_BENCH_RUNS = 5 };
@@ -27,6 +28,7 @@ typedef struct nsamp_bench_report {
     double noise; /* normals a second, exact mode, all threads, nothing else done */
     double product_fp32,
         product_bf16; /* FLOP/s of the product library at m 300, n 20,000, 512 chains; bf16 0: none */
+    nsamp_training_rate training; /* at m 300, n 20,000, batch 512 */
     int threads;
     char machine[192], isa[8], products[64];
     nsamp_bench_row *rows;

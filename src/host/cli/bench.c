@@ -27,6 +27,11 @@ static void print_ceilings(const nsamp_bench_report *r) {
                r->product_bf16 / r->product_fp32);
     else
         printf("  product bf16            none on this processor\n");
+    const nsamp_training_rate *t = &r->training;
+    printf("\ntraining, m %zu, n %zu, batch %zu\n", t->m, t->n, t->batch);
+    printf(
+        "  %.4g samples/s (%.4g to %.4g), %.1f GFLOP/s in its five products, %.0f %% of the product rate\n\n",
+        t->samples, t->low, t->high, t->flops * 1e-9, 100 * t->flops / r->product_fp32);
 }
 
 static void print_row(const nsamp_bench_row *row) {
@@ -63,8 +68,11 @@ static void print_json(const nsamp_bench_report *r) {
     printf(", \"threads\": %d, \"isa\": \"%s\", \"products\": ", r->threads, r->isa);
     json_text(r->products);
     printf(",\n \"ceilings\": {\"fma_flops\": %.6g, \"normals\": %.6g, \"product_fp32_flops\": %.6g, "
-           "\"product_bf16_flops\": %.6g},\n \"rows\": [",
+           "\"product_bf16_flops\": %.6g},\n",
            r->fma, r->noise, r->product_fp32, r->product_bf16);
+    printf(" \"training\": {\"m\": %zu, \"n\": %zu, \"batch\": %zu, \"samples\": %.6g, \"flops\": %.6g},\n "
+           "\"rows\": [",
+           r->training.m, r->training.n, r->training.batch, r->training.samples, r->training.flops);
     for (size_t i = 0; i < r->count; i++) {
         const nsamp_bench_row *row = &r->rows[i];
         printf("%s\n  {\"system\": \"%s\", \"job\": ", i ? "," : "", row->system);

@@ -1,6 +1,8 @@
 /* learner.c: what all learners share. */
 #include "train/learner.h"
 
+#include <string.h>
+
 size_t nsamp_learner_weights(const nsamp_learner_shape *shape) {
     return shape->n * (2 * shape->m + 1);
 }
@@ -22,6 +24,15 @@ nsamp_residual nsamp_residual_of(const nsamp_learner_shape *shape, const nsamp_l
         .control_variate = shape->control_variate,
     };
     return r;
+}
+
+const nsamp_train_kernels *nsamp_train_kernels_of(const char *isa) {
+#ifdef NSAMP_X86_64
+    if (!strcmp(isa, "v4")) return nsamp_train_kernels_v4();
+    if (!strcmp(isa, "v3")) return nsamp_train_kernels_v3();
+#endif
+    (void)isa;
+    return nsamp_train_kernels_base();
 }
 
 void nsamp_learner_destroy(nsamp_learner *l) {

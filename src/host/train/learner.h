@@ -59,6 +59,9 @@ size_t nsamp_learner_numbers(const nsamp_learner_shape *shape); /* weights times
 /* The coefficients of train.h for a level. */
 nsamp_residual nsamp_residual_of(const nsamp_learner_shape *shape, const nsamp_level *level);
 
+/* The loops of an instruction set that isa.h names. */
+const nsamp_train_kernels *nsamp_train_kernels_of(const char *isa);
+
 /* All numbers zero. kernels: of this processor's instruction set. NSAMP_ENOMEM. */
 nsamp_status nsamp_cpu_learner_create(const nsamp_learner_shape *shape, const nsamp_train_kernels *kernels,
                                       nsamp_learner **learner, nsamp_error *err);

@@ -223,15 +223,6 @@ static nsamp_status run_levels(session *c, nsamp_error *err) {
 
 /* ---- set-up ---- */
 
-static const nsamp_train_kernels *kernels_of(const char *isa) {
-#ifdef NSAMP_X86_64
-    if (!strcmp(isa, "v4")) return nsamp_train_kernels_v4();
-    if (!strcmp(isa, "v3")) return nsamp_train_kernels_v3();
-#endif
-    (void)isa;
-    return nsamp_train_kernels_base();
-}
-
 static nsamp_status allocate(nsamp_training *t, nsamp_error *err) {
     const size_t row = t->source->m * sizeof(float);
     const char *model = nsamp_job_text(t->job, NSAMP_KEY_model_file);
@@ -261,7 +252,7 @@ static nsamp_status set_up(nsamp_training *t, nsamp_error *err) {
     if (!status) status = nsamp_source_create(t->job, &t->s, &t->source, err);
     if (!status) status = allocate(t, err);
     if (status) return status;
-    t->kernels = kernels_of(isa);
+    t->kernels = nsamp_train_kernels_of(isa);
     const nsamp_learner_shape shape = {.m = t->source->m,
                                        .n = t->s.hidden,
                                        .batch = t->s.batch,
