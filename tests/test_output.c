@@ -246,7 +246,7 @@ static void full_disk_leaves_nothing(void **state) {
     signal(SIGXFSZ, SIG_IGN);
     nsamp_job *job = job_for(scratch("full.nc"), "no");
     int refused = 0;
-    for (rlim_t most = 0; most < 6000000; most += 500000 + most / 3) {
+    for (rlim_t most = 0; most < 1500000; most += 100000 + most / 3) {
         nsamp_error err = {0};
         now = (struct rlimit){.rlim_cur = most, .rlim_max = before.rlim_max};
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &now), 0);

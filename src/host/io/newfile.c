@@ -118,10 +118,13 @@ nsamp_status nsamp_newfile_begin(const char *path, bool overwrite, nsamp_newfile
 /* 0, or the errno that writing `bytes` bytes would meet, as far as can be known without writing. */
 static int look_for_space(int fd, uint64_t bytes) {
     struct statvfs fs;
+    struct stat st;
     struct rlimit most;
     if (!getrlimit(RLIMIT_FSIZE, &most) && most.rlim_cur != RLIM_INFINITY && most.rlim_cur < bytes)
         return EFBIG;
-    if (!fstatvfs(fd, &fs) && (uint64_t)fs.f_bavail * fs.f_frsize < bytes) return ENOSPC;
+    const uint64_t has =
+        fstat(fd, &st) ? 0 : (uint64_t)st.st_blocks * 512; /* what it was given before counts */
+    if (!fstatvfs(fd, &fs) && has < bytes && (uint64_t)fs.f_bavail * fs.f_frsize < bytes - has) return ENOSPC;
     return 0;
 }
 

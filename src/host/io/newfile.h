@@ -23,7 +23,7 @@ nsamp_status nsamp_newfile_check_key(const nsamp_job *job, nsamp_key file, nsamp
 
 /* Checks as above and creates the empty temporary file f->temp. On failure f holds nothing. */
 nsamp_status nsamp_newfile_begin(const char *path, bool overwrite, nsamp_newfile *f, nsamp_error *err);
-/* Sets space for `bytes` bytes aside on the disk, behind the end of f->temp, whose size stays. For libraries
+/* Sets space for `bytes` bytes aside on the disk, for f->temp as a whole, whose size stays. For libraries
  * that do not take a full disk well: they are not started where this fails (NSAMP_EIO). Where the file system
  * cannot set space aside, looks at what is free. What is not used is given back by commit. */
 nsamp_status nsamp_newfile_reserve(const nsamp_newfile *f, uint64_t bytes, nsamp_error *err);

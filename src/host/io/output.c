@@ -20,6 +20,7 @@ struct nsamp_output {
     size_t chains, draws, dim, written; /* written: draws so far */
     uint64_t *steps;                    /* [draws] */
     bool summarised;
+    uint64_t bytes; /* set aside for it on the disk */
 };
 
 static const size_t CHUNK_FLOATS = (size_t)1 << 18; /* 1 MiB */
@@ -62,9 +63,9 @@ static void define_posterior(nsamp_output *o) {
     nsamp_nc_text(w, o->posterior, o->x, "long_name", "the quantity that is sampled");
 }
 
-/* An upper bound of the file's size: x in whole chunks, moments with covariances, statistics, attributes. */
+/* An upper bound of the file's size, statistics aside: x in whole chunks, moments with covariances, attributes. */
 static uint64_t bytes_at_most(const nsamp_output *o, size_t cov_dim) {
-    uint64_t bytes = ((uint64_t)4 << 20) + 8 * (20 * (uint64_t)o->dim + 2 * (uint64_t)(o->draws + o->chains));
+    uint64_t bytes = ((uint64_t)1 << 20) + 8 * (20 * (uint64_t)o->dim + 2 * (uint64_t)(o->draws + o->chains));
     if (o->dim <= cov_dim) bytes += 3 * 8 * (uint64_t)o->dim * o->dim;
     if (!o->chains) return bytes;
     size_t shape[3];
@@ -102,13 +103,13 @@ nsamp_status nsamp_output_create(const nsamp_job *job, size_t chains, size_t dra
     }
     /* Space is set aside before HDF5 sees the disk, and again since HDF5 empties the file: a full disk is
      * met here, not there. */
-    const uint64_t bytes = bytes_at_most(o, (size_t)nsamp_job_int(job, NSAMP_KEY_record_cov_dim));
-    if (!status) status = nsamp_newfile_reserve(&o->file, bytes, err);
+    o->bytes = bytes_at_most(o, (size_t)nsamp_job_int(job, NSAMP_KEY_record_cov_dim));
+    if (!status) status = nsamp_newfile_reserve(&o->file, o->bytes, err);
     if (!status) {
         create_file(o, job);
         status = nsamp_nc_result(&o->nc, o->file.path, err);
     }
-    if (!status) status = nsamp_newfile_reserve(&o->file, bytes, err);
+    if (!status) status = nsamp_newfile_reserve(&o->file, o->bytes, err);
     if (status)
         nsamp_output_abandon(o);
     else
@@ -146,6 +147,10 @@ nsamp_status nsamp_output_draws(nsamp_output *o, size_t first, size_t n, const f
 nsamp_status nsamp_output_summary(nsamp_output *o, const nsamp_summary *summary, const nsamp_law *law,
                                   const uint64_t *first_bad, const nsamp_statistic *stats, size_t nstats,
                                   nsamp_error *err) {
+    for (size_t i = 0; i < nstats; i++)
+        o->bytes += 4 * sizeof(double) * (uint64_t)stats[i].count;
+    nsamp_status status = nsamp_newfile_reserve(&o->file, o->bytes, err);
+    if (status) return status;
     nsamp_nc_lock();
     errno = 0;
     if (o->chains) nsamp_output_sample_stats(&o->nc, o->chains, o->draws, o->steps, first_bad);
