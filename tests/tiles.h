@@ -100,7 +100,7 @@ static void tiles_observe(const tiles *t, float *x) {
 }
 
 /* States of all chains [chains][S], as a model's statistics take them. */
-static void tiles_states(const tiles *t, float *states) {
+static inline void tiles_states(const tiles *t, float *states) {
     const size_t S = t->model->state_len;
     for (uint64_t c = 0; c < t->chains; c++)
         for (size_t s = 0; s < S; s++)

@@ -6,6 +6,8 @@
 /* Lanes a tile; 0: any multiple of 16, in tile->lanes. */
 enum {
     NSAMP_LANES_langevin_equi = 64,
+    NSAMP_LANES_langevin_gauss = 64,
+    NSAMP_LANES_langevin_score = 64,
     NSAMP_LANES_mh_spiking = 64,
     NSAMP_LANES_rsn = 64,
     NSAMP_LANES_rsn_noise = 0,

@@ -11,7 +11,7 @@ nsamp_target_builder nsamp_target_gaussian, nsamp_target_equicorrelated, nsamp_t
     nsamp_target_laplace_copula, nsamp_target_heart, nsamp_target_images;
 
 /* Largest dimension of a target that stores D x D matrices. */
-enum { NSAMP_TARGET_DENSE_MAX = 20000 };
+enum { NSAMP_TARGET_DENSE_MAX = 10000 };
 
 /* target.mean -> t->mean [D]: one number for all coordinates, or D numbers. */
 nsamp_status nsamp_target_mean(const nsamp_job *job, nsamp_target *t, nsamp_error *err);

@@ -3,6 +3,8 @@
 #define NSAMP_KERNELS_SYSTEMS_ALL_H
 
 #include "kernels/systems/langevin_equi.h"
+#include "kernels/systems/langevin_gauss.h"
+#include "kernels/systems/langevin_score.h"
 #include "kernels/systems/mh_spiking.h"
 #include "kernels/systems/rsn.h"
 

@@ -1,0 +1,163 @@
+/* langevin_gauss.c: langevin on a Gaussian of any covariance: modes, coefficients, starts and law of the kernel
+ * kernels/systems/langevin_gauss.h. */
+#include <lapacke.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "kernels/systems/langevin_gauss.h"
+#include "systems/langevin.h"
+#include "systems/start.h"
+
+/* Up to this dimension the law says the whole covariance and the modes of every coordinate. */
+enum { LAW_DENSE_MAX = 1024 };
+
+static const float *table(const nsamp_model *m, uint64_t offset) {
+    return (const float *)((const char *)m->params + offset);
+}
+
+/* The law of the recursion that the kernel runs, from its float32 coefficients: mode j has variance v_j = a^2 / (1 - c^2)
+ * and autocorrelation time (1 + c) / (1 - c); x_i = mu_i + sum_j M_ij y_j. Natural: one c for all modes. */
+static nsamp_status gauss_law(const nsamp_target *t, const nsamp_model *m, bool natural, nsamp_law *law,
+                              nsamp_error *err) {
+    const nsamp_langevin_gauss_params *p = m->params;
+    const size_t D = t->dim, modes = natural ? 1 : D;
+    const bool dense = D <= LAW_DENSE_MAX;
+    const float *c = table(m, p->keep_offset), *a = table(m, p->noise_offset),
+                *basis = table(m, p->basis_offset);
+    double *v = malloc(D * sizeof *v), *scaled = malloc(D * sizeof *scaled);
+    law->mean = malloc(D * sizeof *law->mean);
+    law->var = calloc(D, sizeof *law->var);
+    law->tau = calloc(D, sizeof *law->tau);
+    law->mode_tau = malloc(modes * sizeof *law->mode_tau);
+    if (dense) {
+        law->cov = malloc(D * D * sizeof *law->cov);
+        law->mode_share = malloc(D * modes * sizeof *law->mode_share);
+    }
+    const bool whole = v && scaled && law->mean && law->var && law->tau && law->mode_tau &&
+                       (!dense || (law->cov && law->mode_share));
+    for (size_t j = 0; whole && j < D; j++) {
+        v[j] = (double)a[j] * a[j] / ((1 - (double)c[j]) * (1 + (double)c[j]));
+        if (j < modes) law->mode_tau[j] = (1 + (double)c[j]) / (1 - (double)c[j]);
+    }
+    for (size_t i = 0; whole && i < D; i++) {
+        const float *row = basis + i * D;
+        law->mean[i] = t->mean[i];
+        for (size_t j = 0; j < D; j++) {
+            scaled[j] = v[j] * (double)row[j];
+            law->var[i] += scaled[j] * (double)row[j];
+        }
+        for (size_t j = 0; j < D; j++)
+            law->tau[i] += scaled[j] * (double)row[j] / law->var[i] * law->mode_tau[natural ? 0 : j];
+        for (size_t j = 0; dense && j < modes; j++)
+            law->mode_share[i * modes + j] = natural ? 1 : scaled[j] * (double)row[j] / law->var[i];
+        for (size_t k = 0; dense && k <= i; k++) {
+            double sum = 0;
+            for (size_t j = 0; j < D; j++)
+                sum += scaled[j] * (double)basis[k * D + j];
+            law->cov[i * D + k] = law->cov[k * D + i] = sum;
+        }
+    }
+    if (dense) law->modes = modes;
+    free(v);
+    free(scaled);
+    snprintf(law->source, sizeof law->source,
+             "exact stationary moments of the Euler recursion at this time step");
+    return whole ? NSAMP_OK
+                 : nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the law of %zu coordinates", D);
+}
+
+/* y = M^-1 (x - mu): V^T (x - mu), or forward substitution. */
+static void gauss_start(const nsamp_model *m, nsamp_noise_key key, uint32_t chain, double *x, float *state) {
+    const nsamp_langevin_gauss_params *p = m->params;
+    const size_t D = m->dim;
+    const float *basis = table(m, p->basis_offset);
+    nsamp_start_point(m, key, chain, x);
+    for (size_t i = 0; i < D; i++)
+        x[i] -= m->target->mean[i];
+    if (p->triangular) {
+        for (size_t i = 0; i < D; i++) {
+            for (size_t j = 0; j < i; j++)
+                x[i] -= (double)basis[i * D + j] * x[j];
+            x[i] /= (double)basis[i * D + i];
+            state[i] = (float)x[i];
+        }
+        return;
+    }
+    for (size_t j = 0; j < D; j++) {
+        double sum = 0;
+        for (size_t i = 0; i < D; i++)
+            sum += (double)basis[i * D + j] * x[i];
+        state[j] = (float)sum;
+    }
+}
+
+/* Eigenvalues -> lambda [D] ascending, eigenvectors -> the columns of v [D * D]. */
+static nsamp_status eigen(const nsamp_target *t, double *lambda, double *v, nsamp_error *err) {
+    const size_t D = t->dim;
+    memcpy(v, t->cov, D * D * sizeof *v);
+    const lapack_int failed =
+        LAPACKE_dsyevd(LAPACK_ROW_MAJOR, 'V', 'L', (lapack_int)D, v, (lapack_int)D, lambda);
+    if (failed == LAPACK_WORK_MEMORY_ERROR || failed == LAPACK_TRANSPOSE_MEMORY_ERROR)
+        return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the eigenvectors of dimension %zu", D);
+    if (failed)
+        return nsamp_fail(err, NSAMP_EINTERNAL, "LAPACK dsyevd gave up on a covariance of dimension %zu (%d)",
+                          D, (int)failed);
+    return NSAMP_OK;
+}
+
+/* Places the arrays and fills them: basis [D * D], lambda [D] or NULL (natural). */
+static nsamp_status fill(nsamp_model *m, double h, const double *lambda, const double *basis,
+                         nsamp_error *err) {
+    const nsamp_target *t = m->target;
+    const size_t D = t->dim, vector = D * sizeof(float), head = sizeof(nsamp_langevin_gauss_params);
+    nsamp_status status = nsamp_langevin_params(m, head + 3 * vector + D * vector, err);
+    if (status) return status;
+    nsamp_langevin_gauss_params *p = m->params;
+    *p = (nsamp_langevin_gauss_params){.dim = (uint32_t)D,
+                                       .triangular = lambda == NULL,
+                                       .keep_offset = head,
+                                       .noise_offset = head + vector,
+                                       .mean_offset = head + 2 * vector,
+                                       .basis_offset = head + 3 * vector};
+    float *out = (float *)(p + 1);
+    for (size_t i = 0; i < D; i++) {
+        out[i] = (float)(1 - h / (lambda ? lambda[i] : 1));
+        out[D + i] = (float)sqrt(2 * h);
+        out[2 * D + i] = (float)t->mean[i];
+    }
+    for (size_t i = 0; i < D * D; i++)
+        out[3 * D + i] = (float)basis[i];
+    return NSAMP_OK;
+}
+
+nsamp_status nsamp_langevin_gauss_build(const nsamp_job *job, nsamp_model *m, nsamp_error *err) {
+    const nsamp_target *t = m->target;
+    const size_t D = t->dim;
+    const double h = nsamp_job_real(job, NSAMP_KEY_system_dt);
+    const bool natural = nsamp_job_is(job, NSAMP_KEY_system_geometry, "natural");
+    nsamp_status status = NSAMP_OK;
+    if (natural) {
+        status = nsamp_langevin_check_dt(job, NAN, err);
+        if (!status) status = fill(m, h, NULL, t->chol, err);
+    } else {
+        double *lambda = malloc((D + D * D) * sizeof *lambda);
+        if (!lambda) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for %zu eigenvectors", D);
+        status = eigen(t, lambda, lambda + D, err);
+        if (!status) status = nsamp_langevin_check_dt(job, lambda[0], err);
+        if (!status) status = fill(m, h, lambda, lambda + D, err);
+        free(lambda);
+    }
+    if (status) return status;
+    m->kernel = NSAMP_KERNEL_langevin_gauss;
+    m->dim = m->state_len = m->draws = D;
+    m->flops = 3 * (double)D;
+    m->start = gauss_start;
+    snprintf(m->why, sizeof m->why,
+             "langevin_gauss: independent modes, O(D) a step, one product with the %s where draws are looked "
+             "at, %s geometry",
+             natural ? "Cholesky factor" : "eigenvectors", natural ? "natural" : "naive");
+    return gauss_law(t, m, natural, &m->law, err);
+}

@@ -1,0 +1,125 @@
+/* langevin_score.c: langevin on targets with a score: parameters, starts and what is known of the law of the kernel
+ * kernels/systems/langevin_score.h. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "kernels/systems/langevin_score.h"
+#include "systems/langevin.h"
+#include "systems/start.h"
+
+static void score_start(const nsamp_model *m, nsamp_noise_key key, uint32_t chain, double *x, float *state) {
+    nsamp_start_point(m, key, chain, x);
+    for (size_t d = 0; d < m->dim; d++)
+        state[d] = (float)x[d];
+}
+
+/* Inverse of a lower triangular factor l [D * D] -> w (floats), zeros above; column by column. Returns sum of log l_ii. */
+static double invert(size_t D, const double *l, double *column, float *w) {
+    double log_det = 0;
+    for (size_t j = 0; j < D; j++) {
+        log_det += log(l[j * D + j]);
+        for (size_t i = 0; i < D; i++) {
+            double s = i == j;
+            for (size_t k = j; k < i; k++)
+                s -= l[i * D + k] * column[k];
+            column[i] = i < j ? 0 : s / l[i * D + i];
+            w[i * D + j] = (float)column[i];
+        }
+    }
+    return log_det;
+}
+
+/* Tables of the mixture behind the parameters. */
+static nsamp_status fill_mixture(const nsamp_target *t, nsamp_langevin_score_params *p, nsamp_error *err) {
+    const size_t D = t->dim, K = t->components;
+    float *weight = (float *)((char *)p + p->weight_offset), *mean = (float *)((char *)p + p->mean_offset);
+    double *column = malloc(D * sizeof *column);
+    if (!column) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    for (size_t i = 0; i < K * D; i++)
+        mean[i] = (float)t->means[i];
+    for (size_t k = 0; k < K; k++) {
+        double log_det;
+        if (t->chols) {
+            log_det = invert(D, t->chols + k * D * D, column,
+                             (float *)((char *)p + p->inverse_factor_offset) + k * D * D);
+        } else {
+            ((float *)((char *)p + p->inverse_sd_offset))[k] = (float)(1 / t->sds[k]);
+            log_det = (double)D * log(t->sds[k]);
+        }
+        weight[k] = (float)(log(t->weights[k]) - log_det);
+    }
+    free(column);
+    return NSAMP_OK;
+}
+
+/* Where the arrays lie; returns the size of the whole block. */
+static size_t lay_out(const nsamp_target *t, bool natural, nsamp_langevin_score_params *p) {
+    const size_t D = t->dim, K = t->components;
+    size_t at = sizeof *p;
+    if (natural) p->factor_offset = at, at += D * D * sizeof(float);
+    if (!K) return at;
+    p->weight_offset = at, at += K * sizeof(float);
+    p->mean_offset = at, at += K * D * sizeof(float);
+    if (t->chols)
+        p->inverse_factor_offset = at, at += K * D * D * sizeof(float);
+    else
+        p->inverse_sd_offset = at, at += K * sizeof(float);
+    return at;
+}
+
+/* What x -> -x in the first coordinate, or in both, forces on the stationary law of the scheme. */
+static nsamp_status score_law(uint32_t target, nsamp_law *law, nsamp_error *err) {
+    if (target == NSAMP_SCORE_MIXTURE) return NSAMP_OK;
+    law->offdiag = 0;
+    snprintf(law->source, sizeof law->source, "symmetry of the target, which the Euler recursion keeps");
+    if (target != NSAMP_SCORE_LAPLACE_COPULA) return NSAMP_OK;
+    law->mean = calloc(2, sizeof *law->mean);
+    return law->mean ? NSAMP_OK : nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+}
+
+nsamp_status nsamp_langevin_score_build(const nsamp_job *job, nsamp_model *m, nsamp_error *err) {
+    const nsamp_target *t = m->target;
+    const size_t D = t->dim;
+    const double h = nsamp_job_real(job, NSAMP_KEY_system_dt), rho = t->copula_rho;
+    /* laplace-copula: the covariance is the identity */
+    const bool natural = nsamp_job_is(job, NSAMP_KEY_system_geometry, "natural"),
+               factor = natural && strcmp(t->name, "laplace-copula") != 0;
+    if (factor && !t->chol)
+        return nsamp_job_fail(
+            job, NSAMP_KEY_system_geometry, err,
+            "natural needs the covariance of the target, which is kept up to dimension 2048 and here "
+            "is %zu; valid: naive",
+            D);
+    nsamp_langevin_score_params head = {.dim = (uint32_t)D,
+                                        .components = (uint32_t)t->components,
+                                        .h = (float)h,
+                                        .a = (float)sqrt(2 * h),
+                                        .rho = (float)rho,
+                                        .w = (float)(rho / (1 - rho * rho)),
+                                        .target = t->components ? NSAMP_SCORE_MIXTURE
+                                                  : !strcmp(t->name, "laplace-copula")
+                                                      ? NSAMP_SCORE_LAPLACE_COPULA
+                                                      : NSAMP_SCORE_HEART};
+    nsamp_status status = nsamp_langevin_params(m, lay_out(t, factor, &head), err);
+    if (status) return status;
+    nsamp_langevin_score_params *p = m->params;
+    *p = head;
+    for (size_t i = 0; factor && i < D * D; i++)
+        ((float *)((char *)p + p->factor_offset))[i] = (float)t->chol[i];
+    if (t->components) status = fill_mixture(t, p, err);
+    if (status) return status;
+    const double K = (double)t->components, d = (double)D;
+    m->kernel = NSAMP_KERNEL_langevin_score;
+    m->dim = m->state_len = m->draws = D;
+    m->flops = 3 * d + (K > 0 ? K * (25 + (t->chols ? 4 * d * d : 8 * d)) : 150) + (factor ? 2 * d * d : 0);
+    m->scratch_bytes = NSAMP_SCORE_SCRATCH(64, D, t->components, t->chols != NULL);
+    m->start = score_start;
+    snprintf(m->why, sizeof m->why, "langevin_score: the float32 score of %s, %s geometry", t->name,
+             !natural  ? "naive"
+             : !factor ? "natural (the covariance is the identity: naive)"
+                       : "natural");
+    return score_law(p->target, &m->law, err);
+}
