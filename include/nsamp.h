@@ -39,19 +39,19 @@
 extern "C" {
 #endif
 
-#define NSAMP_VERSION       "0.1.0"
+#define NSAMP_VERSION "0.1.0"
 /* Version of the noise layout (docs/noise.md): the same job, seed and noise version give the same paths. */
 #define NSAMP_NOISE_VERSION 1
 
 /* name, value (also the exit code of the program), meaning */
-#define NSAMP_STATUS_TABLE(ROW)                                                                                   \
-    ROW(NSAMP_OK, 0, "done")                                                                                      \
-    ROW(NSAMP_EINTERNAL, 1, "internal error: a defect of nsamp")                                                  \
-    ROW(NSAMP_EUSAGE, 2, "usage or bad job")                                                                      \
-    ROW(NSAMP_EDIVERGED, 3, "a chain diverged; the rest is saved")                                                \
-    ROW(NSAMP_EIO, 4, "input or output failed")                                                                   \
-    ROW(NSAMP_ENOMEM, 5, "not enough memory")                                                                     \
-    ROW(NSAMP_ECHECK, 6, "a check of a sampler against its law failed")                                           \
+#define NSAMP_STATUS_TABLE(ROW)                                                                              \
+    ROW(NSAMP_OK, 0, "done")                                                                                 \
+    ROW(NSAMP_EINTERNAL, 1, "internal error: a defect of nsamp")                                             \
+    ROW(NSAMP_EUSAGE, 2, "usage or bad job")                                                                 \
+    ROW(NSAMP_EDIVERGED, 3, "a chain diverged; the rest is saved")                                           \
+    ROW(NSAMP_EIO, 4, "input or output failed")                                                              \
+    ROW(NSAMP_ENOMEM, 5, "not enough memory")                                                                \
+    ROW(NSAMP_ECHECK, 6, "a check of a sampler against its law failed")                                      \
     ROW(NSAMP_STOPPED, 75, "stopped on request, with a checkpoint")
 
 typedef enum nsamp_status {
@@ -121,11 +121,11 @@ typedef struct nsamp_summary {
     size_t dim;
     uint64_t chains, diverged, steps, samples_per_chain, accumulate_every;
     const double *mean, *mean_se, *var, *var_se; /* [D] with standard errors */
-    const double *rhat, *rhat_nested, *ess;       /* [D] */
-    const double *tau, *tau_se;                   /* [D] integrated autocorrelation time in steps */
-    const double *min, *max;                      /* [D] */
-    const double *cov, *cov_se;                   /* [D * D], or NULL above record.cov_dim */
-    double offdiag, offdiag_se;                   /* mean covariance of two different coordinates */
+    const double *rhat, *rhat_nested, *ess;      /* [D] */
+    const double *tau, *tau_se;                  /* [D] integrated autocorrelation time in steps */
+    const double *min, *max;                     /* [D] */
+    const double *cov, *cov_se;                  /* [D * D], or NULL above record.cov_dim */
+    double offdiag, offdiag_se;                  /* mean covariance of two different coordinates */
     int half_batches; /* standard errors take half chains as batches (fewer than 16 chains); otherwise whole chains */
     const double *exact_mean, *exact_var, *exact_tau, *exact_cov;
     double exact_offdiag;
@@ -138,9 +138,9 @@ const nsamp_summary *nsamp_plan_summary(const nsamp_plan *plan);
 /* A statistic of one system beyond the moments (acceptance of a neuron, rates): named, with value and law. */
 typedef struct nsamp_statistic {
     char name[48];
-    size_t count;            /* entries */
-    double *value, *se;      /* [count] */
-    double *expected;        /* [count] or NULL */
+    size_t count;       /* entries */
+    double *value, *se; /* [count] */
+    double *expected;   /* [count] or NULL */
     char unit[16];
 } nsamp_statistic;
 

@@ -10,7 +10,7 @@
 enum { REF_PURPOSE_STEP = 0, REF_PURPOSE_WEIGHTS = 5 };
 
 static inline philox4x32_ctr_t ref_words(uint64_t seed, uint32_t purpose, uint32_t chain, uint64_t step,
-                                  uint32_t block) {
+                                         uint32_t block) {
     philox4x32_ctr_t counter = {{chain, (uint32_t)step, block, purpose << 16 | (uint32_t)(step >> 32)}};
     philox4x32_key_t key = {{(uint32_t)seed, (uint32_t)(seed >> 32)}};
     return philox4x32_R(10, counter, key);

@@ -19,8 +19,9 @@ nsamp_status nsamp_fail(nsamp_error *err, nsamp_status status, const char *forma
 
 const char *nsamp_status_text(nsamp_status status) {
     switch (status) {
-#define NSAMP_ROW(name, value, text)                                                                              \
-    case name: return text;
+#define NSAMP_ROW(name, value, text)                                                                         \
+    case name:                                                                                               \
+        return text;
         NSAMP_STATUS_TABLE(NSAMP_ROW)
 #undef NSAMP_ROW
     }
