@@ -1,5 +1,5 @@
 /* test_rsn.c: the reservoir-sampler network at both levels and on both paths, against a double-precision
- * reference that forms W_rec, and against the exact law of a linear network. */
+ * reference that forms W_rec; its bits, starts, divergence and refusals. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,63 +8,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "reference_noise.h"
-#include "systems/rsn.h"
-#include "systems/start.h"
-#include "tiles.h"
-
-/* ---- networks ------------------------------------------------------------------------------------------ */
-
-/* Random weights of a size that keeps the drift pointing inwards, so that rounding errors do not grow. */
-static nsamp_network *network(size_t m, size_t n, nsamp_activation phi, bool denoiser) {
-    nsamp_network *net = nsamp_network_create(m, n);
-    assert_non_null(net);
-    for (size_t j = 0; j < n; j++) {
-        const uint32_t unit = (uint32_t)j;
-        net->b[j] = (float)(0.5 * ref_normal(1, REF_PURPOSE_WEIGHTS, unit, 0, 0));
-        for (size_t i = 0; i < m; i++) {
-            net->w2[j * m + i] =
-                (float)(ref_normal(1, REF_PURPOSE_WEIGHTS, unit, 1, (uint32_t)i) / sqrt((double)m));
-            net->w1[i * n + j] =
-                (float)(ref_normal(1, REF_PURPOSE_WEIGHTS, unit, 2, (uint32_t)i) / sqrt((double)n));
-        }
-    }
-    net->activation = phi;
-    net->denoiser = denoiser;
-    net->sigma = 0.4;
-    for (size_t i = 0; i < m; i++)
-        net->start_var[i] = 1.0 + 0.5 * (double)i;
-    return net;
-}
-
-static nsamp_rsn_options options(bool reservoir, nsamp_rsn_path path) {
-    const nsamp_cpu_kernel *table = tiles_table(NULL);
-    nsamp_rsn_options o = {.h = 0.1,
-                           .reservoir = reservoir,
-                           .path = path,
-                           .precision = NSAMP_FP32,
-                           .chains = 64,
-                           .threads = 1,
-                           .cov_dim = 64,
-                           .noise = &table[NSAMP_KERNEL_rsn_noise],
-                           .move = &table[NSAMP_KERNEL_rsn_move]};
-    return o;
-}
-
-static nsamp_model make(nsamp_network *net, const nsamp_rsn_options *o) {
-    nsamp_model model = {.start_kind = NSAMP_START_NORMAL, .start_scale = 1.0};
-    nsamp_error err = {0};
-    if (nsamp_rsn_model(net, o, &model, &err)) fail_msg("%s", err.text);
-    return model;
-}
-
-static void free_model(nsamp_model *model) {
-    if (model->destroy) model->destroy(model);
-    free(model->params);
-    free(model->law.mean);
-    free(model->law.var);
-    free(model->law.cov);
-}
+#include "rsn_models.h"
 
 /* ---- the reference ------------------------------------------------------------------------------------- */
 
@@ -216,103 +160,6 @@ static void test_agreement(void **state) {
     }
     for (int k = 0; k < 4; k++)
         free(x[k]);
-}
-
-/* ---- the law of a linear network ----------------------------------------------------------------------- */
-
-/* Stationary covariance by iterating the recursion itself, and the mean likewise, from W2, W1, b with phi
- * active in one of each pair of units. */
-static void ref_law(const nsamp_network *net, double h, double *mean, double *cov) {
-    const size_t m = net->m, n = net->n;
-    double f[16] = {0}, c[4] = {0}, next[16];
-    for (size_t i = 0; i < m; i++) {
-        f[i * m + i] = 1.0 - h;
-        for (size_t j = 0; j < n; j++) { /* relu is active on half of the units, on average over the pair */
-            c[i] += h * (double)net->w1[i * n + j] * (double)net->b[j] / 2.0;
-            for (size_t k = 0; k < m; k++)
-                f[i * m + k] += h * (double)net->w1[i * n + j] * (double)net->w2[j * m + k] / 2.0;
-        }
-        mean[i] = 0.0;
-    }
-    memset(cov, 0, m * m * sizeof(double));
-    for (int it = 0; it < 5000; it++) {
-        for (size_t i = 0; i < m; i++)
-            for (size_t k = 0; k < m; k++) {
-                next[i * m + k] = i == k ? 2.0 * h : 0.0;
-                for (size_t a = 0; a < m; a++)
-                    for (size_t b = 0; b < m; b++)
-                        next[i * m + k] += f[i * m + a] * cov[a * m + b] * f[k * m + b];
-            }
-        memcpy(cov, next, m * m * sizeof(double));
-        for (size_t i = 0; i < m; i++) {
-            next[i] = c[i];
-            for (size_t k = 0; k < m; k++)
-                next[i] += f[i * m + k] * mean[k];
-        }
-        memcpy(mean, next, m * sizeof(double));
-    }
-}
-
-static void check_z(const char *what, size_t i, double value, double se, double expected, double scale) {
-    double z = (value - expected) / se;
-    if (!(fabs(z) < 6.0))
-        fail_msg("%s %zu: %.6g +- %.2g, expected %.6g: z = %.1f", what, i, value, se, expected, z);
-    if (!(6.0 * se < 0.01 * scale)) fail_msg("%s %zu: standard error %.3g is too large", what, i, se);
-}
-
-static void check_law(bool reservoir, nsamp_rsn_path path) {
-    enum { M = 3, N = 64, BURN_IN = 60, SAMPLES = 12, EVERY = 10 };
-    const size_t chains = 131072;
-    nsamp_network *net;
-    nsamp_error err;
-    double mean[M], cov[M * M], sum[M] = {0}, product[M * M] = {0};
-    assert_int_equal(nsamp_rsn_linear(M, N, 3, &net, &err), NSAMP_OK);
-    nsamp_rsn_options o = options(reservoir, path);
-    o.h = 0.3;
-    o.tile = 256;
-    ref_law(net, 0.3, mean, cov);
-    nsamp_model model = make(net, &o);
-    for (size_t i = 0; i < M; i++) {
-        assert_true(fabs(model.law.mean[i] - mean[i]) < 1e-6);
-        for (size_t k = 0; k < M; k++)
-            assert_true(fabs(model.law.cov[i * M + k] - cov[i * M + k]) < 1e-6);
-    }
-    tiles t = tiles_create(&model, NULL, 8, 0, chains);
-    float *x = malloc(chains * M * sizeof(float));
-    tiles_advance(&t, 0, BURN_IN);
-    for (uint64_t s = 0; s < SAMPLES; s++) {
-        tiles_advance(&t, BURN_IN + s * EVERY, EVERY);
-        tiles_observe(&t, x);
-        for (size_t c = 0; c < chains; c++)
-            for (size_t i = 0; i < M; i++) {
-                sum[i] += (double)x[c * M + i];
-                for (size_t k = 0; k < M; k++)
-                    product[i * M + k] += ((double)x[c * M + i] - mean[i]) * ((double)x[c * M + k] - mean[k]);
-            }
-    }
-    /* Ten steps of h = .3 leave a correlation of at most (1 - .3 .4)^10 = .28 between samples: 1.3 in the
-     * error. */
-    const double n = (double)chains * SAMPLES;
-    for (size_t i = 0; i < M; i++) {
-        const double sd = sqrt(cov[i * M + i]);
-        check_z("mean", i, sum[i] / n, 1.35 * sd / sqrt(n), mean[i], sd);
-        for (size_t k = 0; k <= i; k++) {
-            const double scale = sd * sqrt(cov[k * M + k]),
-                         se = sqrt(scale * scale + cov[i * M + k] * cov[i * M + k]);
-            check_z("covariance", i * M + k, product[i * M + k] / n, 1.1 * se / sqrt(n), cov[i * M + k],
-                    scale);
-        }
-    }
-    tiles_destroy(&t);
-    free_model(&model);
-    free(x);
-}
-
-static void test_law(void **state) {
-    (void)state;
-    check_law(false, NSAMP_RSN_FUSED);
-    check_law(true, NSAMP_RSN_FUSED);
-    check_law(false, NSAMP_RSN_PRODUCT);
 }
 
 /* ---- bits, jump, divergence, refusals ------------------------------------------------------------------ */
@@ -506,10 +353,9 @@ static void test_refusals(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_path),       cmocka_unit_test(test_product_path),
-                                       cmocka_unit_test(test_agreement),  cmocka_unit_test(test_law),
-                                       cmocka_unit_test(test_bits),       cmocka_unit_test(test_jump),
-                                       cmocka_unit_test(test_divergence), cmocka_unit_test(test_start),
-                                       cmocka_unit_test(test_refusals)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_path),      cmocka_unit_test(test_product_path),
+                                       cmocka_unit_test(test_agreement), cmocka_unit_test(test_bits),
+                                       cmocka_unit_test(test_jump),      cmocka_unit_test(test_divergence),
+                                       cmocka_unit_test(test_start),     cmocka_unit_test(test_refusals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,7 @@ typedef struct tiles {
 } tiles;
 
 /* The best table of this machine, or the one named. */
-static const nsamp_cpu_kernel *tiles_table(const char *isa) {
+static inline const nsamp_cpu_kernel *tiles_table(const char *isa) {
 #ifdef NSAMP_X86_64
     int best = isa == NULL;
     if ((best || !strcmp(isa, "v4")) && __builtin_cpu_supports("avx512f") &&
@@ -36,8 +36,8 @@ static const nsamp_cpu_kernel *tiles_table(const char *isa) {
 }
 
 /* Chains chain0 .. chain0 + chains - 1, started. kernel: NULL for the table's of this machine. */
-static tiles tiles_create(const nsamp_model *model, const nsamp_cpu_kernel *kernel, uint64_t seed,
-                          uint32_t chain0, uint64_t chains) {
+static inline tiles tiles_create(const nsamp_model *model, const nsamp_cpu_kernel *kernel, uint64_t seed,
+                                 uint32_t chain0, uint64_t chains) {
     tiles t = {.model = model, .key = nsamp_noise_key_of(seed, 10), .chain0 = chain0, .chains = chains};
     t.kernel = kernel ? kernel : model->host_kernel ? model->host_kernel : &tiles_table(NULL)[model->kernel];
     t.lanes = t.kernel->lanes ? t.kernel->lanes : model->lanes;
@@ -58,7 +58,7 @@ static tiles tiles_create(const nsamp_model *model, const nsamp_cpu_kernel *kern
     return t;
 }
 
-static nsamp_tile tiles_at(const tiles *t, uint64_t i, void *scratch) {
+static inline nsamp_tile tiles_at(const tiles *t, uint64_t i, void *scratch) {
     nsamp_tile tile = {.state = t->state + i * t->model->state_len * t->lanes,
                        .bad = t->bad + i * t->lanes,
                        .scratch = scratch,
@@ -68,11 +68,11 @@ static nsamp_tile tiles_at(const tiles *t, uint64_t i, void *scratch) {
     return tile;
 }
 
-static size_t tiles_scratch_bytes(const tiles *t) {
+static inline size_t tiles_scratch_bytes(const tiles *t) {
     return (t->model->scratch_bytes + 127) / 64 * 64;
 }
 
-static void tiles_advance(const tiles *t, uint64_t step0, uint32_t nsteps) {
+static inline void tiles_advance(const tiles *t, uint64_t step0, uint32_t nsteps) {
 #pragma omp parallel
     {
         void *scratch = aligned_alloc(64, tiles_scratch_bytes(t));
@@ -86,7 +86,7 @@ static void tiles_advance(const tiles *t, uint64_t step0, uint32_t nsteps) {
 }
 
 /* x [chains][D]. */
-static void tiles_observe(const tiles *t, float *x) {
+static inline void tiles_observe(const tiles *t, float *x) {
     const size_t D = t->model->dim;
     void *scratch = aligned_alloc(64, tiles_scratch_bytes(t));
     for (uint64_t i = 0; i < t->count; i++) {
@@ -107,7 +107,7 @@ static inline void tiles_states(const tiles *t, float *states) {
             states[c * S + s] = t->state[(c / t->lanes * S + s) * t->lanes + c % t->lanes];
 }
 
-static void tiles_destroy(tiles *t) {
+static inline void tiles_destroy(tiles *t) {
     free(t->state);
     free(t->x);
     free(t->bad);

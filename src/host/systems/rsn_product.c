@@ -62,7 +62,7 @@ size_t nsamp_rsn_product_scratch(const nsamp_rsn_product *q) {
 static nsamp_status pack(const nsamp_network *net, const nsamp_rsn_options *o, const double *s, float a,
                          size_t first, panel *p, nsamp_error *err) {
     const size_t m = net->m, n = net->n, units = p->units, rows = o->tile < ROWS ? o->tile : ROWS;
-    float *w = calloc(units * m + units, sizeof(float)), *b = w + units * m;
+    float *w = calloc(units * m + units, sizeof(float)), *b = w ? w + units * m : NULL;
     if (!w) return nsamp_fail(err, NSAMP_ENOMEM, "no memory for a panel of %zu x %zu weights", units, m);
     const size_t real = first + units < n ? units : n > first ? n - first : 0;
     memcpy(w, net->w2 + first * m, real * m * sizeof(float));
