@@ -29,7 +29,7 @@ $(BUILD)/kernels.txt: $(CU_OBJ)
 # plan.c is compiled again so that it knows the CUDA backend whether or not there is an nvcc.
 CXX       := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 SHIM_CXX   = $(CXX) -std=c++17 -O2 -g -Wall -Wextra -Werror -Wno-unknown-pragmas -ffp-contract=off -fPIC -Itests/shim -Iinclude -Isrc -Isrc/host
-SHIM_CU   := $(sort $(wildcard src/kernels/*.cu))
+SHIM_CU   := $(filter-out src/kernels/cuda_draws.cu,$(sort $(wildcard src/kernels/*.cu)))
 SHIM_OBJ  := $(SHIM_CU:src/kernels/%.cu=%.o) shim.o plan.o
 SHIM_SAN  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SHIM_DEFS  = $(filter-out -DNSAMP_HAVE_CUDA,$(DEFS)) -DNSAMP_HAVE_CUDA
@@ -78,3 +78,21 @@ $(foreach m,$(MUTANTS),$(eval $(call mutant_rules,$(m))))
 $(BUILD)/tests/test_shim_mutants: tests/shim/test_shim_mutants.c $(MUTANT_BIN)
 	$(Q)$(CC) $(filter-out -Wmissing-prototypes,$(ALL_CFLAGS)) -DMUTANT_PATH='"$(BUILD)/shim/mutant_"' -MMD -MP -o $@ $< -lcmocka
 TEST_EXTRA += $(BUILD)/tests/test_shim_mutants
+
+# --- Thrust by its OpenMP backend --------------------------------------------------------------------------------
+CCCL       := $(firstword $(wildcard $(CUDA_HOME)/include/cccl $(CUDA_HOME)/include))
+THRUST_OMP := $(if $(wildcard $(CCCL)/thrust/sort.h),$(BUILD)/shim/cuda_draws_omp.o)
+$(BUILD)/shim/cuda_draws_omp.o: src/kernels/cuda_draws.cu
+	@mkdir -p $(@D)
+	$(Q)$(SHIM_CXX:-Itests/shim=) $(SANFLAGS) -fopenmp -DTHRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_OMP -isystem $(CCCL) -isystem $(CUDA_HOME)/include -x c++ -MMD -MP -c $< -o $@
+$(BUILD)/tests/test_draws_thrust: tests/thrust/test_draws_thrust.c $(THRUST_OMP) $(BUILD)/libnsamp.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -Wmissing-prototypes,$(ALL_CFLAGS)) $(if $(THRUST_OMP),-DNSAMP_HAVE_CCCL) -MMD -MP -o $@ $(filter %.c %.o %.a,$^) -lcmocka $(LIBS) $(CUDA_LIBS) -lstdc++
+TEST_EXTRA += $(BUILD)/tests/test_draws_thrust
+
+# --- on a real GPU -----------------------------------------------------------------------------------------------
+## make check-gpu  laws, CPU bits and compute-sanitizer on a real GPU; the result is kept in bench/results/
+## make bench-gpu  throughput on a real GPU, kept in bench/results/
+.PHONY: check-gpu bench-gpu
+check-gpu bench-gpu: $(BUILD)/nsamp
+	@mk/gpu.sh $(@:-gpu=) $(BUILD)/nsamp

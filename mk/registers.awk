@@ -12,6 +12,8 @@ function tidy(s) {
 }
 /Compiling entry function/ {
     split($0, q, "'")
+    foreign = q[2] ~ /cub::|thrust::/ # the library's kernels are its own affair
+    if (foreign) next
     kernel = tidy(q[2])
     arch = q[4]
     if (!(kernel in seen)) order[++n] = kernel
@@ -19,6 +21,7 @@ function tidy(s) {
     if (!(arch in known)) archs[++m] = arch
     known[arch] = 1
 }
+foreign { next }
 /bytes stack frame/ {
     stack[kernel, arch] = $1 + 0
     spill[kernel, arch] = $5 + $9
