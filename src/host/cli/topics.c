@@ -6,7 +6,7 @@ const cli_topic cli_topics[] = {
     {"langevin", "system", "Langevin diffusion, Euler-Maruyama, naive or natural-gradient metric",
      "x <- x + dt G score(x) + sqrt(2 dt) G^(1/2) xi, with xi ~ N(0, I), score = grad log p of the target, "
      "and G = I "
-     "(geometry naive) or G = the target's covariance (natural; Gaussian targets).\n\n"
+     "(geometry naive) or G = the target's covariance (natural). Every target with a density has a score.\n\n"
      "Law, for Gaussian targets: the covariance P of the iterates solves P = (I - dt K) P (I - dt K)^T + 2 "
      "dt G, "
      "K = G Sigma^-1, exactly; along an eigenvalue l of Sigma the naive scheme has variance l / (1 - dt/(2 "
@@ -42,14 +42,18 @@ const cli_topic cli_topics[] = {
      "N(mean, variance [(1 - rho) I + rho 1 1^T]), -1/(dim - 1) < rho < 1. Needs no dim x dim matrix: a step "
      "costs "
      "O(dim)."},
-    {"gaussian", "target", "Gaussian with mean and covariance from a file, or the identity",
-     "N(mean, Sigma) from target.file, text or netCDF; a covariance that is not positive definite is refused "
+    {"gaussian", "target", "Gaussian with mean and covariance from a file",
+     "N(mean, Sigma) from target.file: text (the mean on the first line, then the rows of the covariance) or "
+     "netCDF "
+     "(variables mean and cov); a covariance that is not positive definite is refused "
      "with the "
      "failing pivot."},
     {"mixture", "target", "mixture of Gaussians, any number of components, any dimension",
      "sum_k w_k N(m_k, s_k^2 I), the weights normalised to sum to 1. target.means holds the means one after "
      "the other, "
-     "dim numbers each."},
+     "dim numbers each. Full covariances come from target.file: for each component a line with weight and "
+     "mean, then "
+     "the rows of its covariance."},
     {"laplace-copula", "target", "heavy tails: two Gaussian copulas with Laplace marginals, 2-D",
      "Half of the mass has correlation +rho, half -rho, in the Gaussian copula; each marginal is Laplace "
      "with variance 1. "
