@@ -333,7 +333,8 @@ static void test_refusals(void **state) {
     nsamp_rsn_options o = options(true, NSAMP_RSN_FUSED);
     refuse(network(9, 7, NSAMP_RELU, true), o, "n = 7, m = 9");
     nsamp_network *flat = network(3, 20, NSAMP_RELU, true);
-    memcpy(flat->w1 + 40, flat->w1, 20 * sizeof(float));
+    for (size_t j = 0; j < 20; j++)
+        flat->w1[40 + j] = flat->w1[j];
     refuse(flat, o, "row 3 depends");
     o.jump = true;
     refuse(network(3, 20, NSAMP_RELU, false), o, "denoiser form");

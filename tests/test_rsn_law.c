@@ -13,7 +13,7 @@
  * active in one of each pair of units. */
 static void ref_law(const nsamp_network *net, double h, double *mean, double *cov) {
     const size_t m = net->m, n = net->n;
-    double f[16] = {0}, c[4] = {0}, next[16];
+    double f[16] = {0}, c[4] = {0}, next[16] = {0};
     for (size_t i = 0; i < m; i++) {
         f[i * m + i] = 1.0 - h;
         for (size_t j = 0; j < n; j++) { /* relu is active on half of the units, on average over the pair */
