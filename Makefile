@@ -97,6 +97,7 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libnsamp.a
 	$(Q)$(CC) $(filter-out -Wmissing-prototypes,$(ALL_CFLAGS)) -Itests -MMD -MP -o $@ $< $(BUILD)/libnsamp.a -lcmocka $(LIBS) $(CUDA_LIBS)
 
 include mk/python.mk
+include mk/variants.mk
 include mk/check.mk
 include mk/install.mk
 include mk/fuzz.mk
