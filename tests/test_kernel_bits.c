@@ -40,6 +40,10 @@ static const char *const jobs[] = {
     "system.name=langevin target.name=equicorrelated target.dim=3 target.rho=-0.3 target.mean=2 "
     "system.dt=0.3",
     "system.name=langevin target.name=equicorrelated target.dim=1 system.dt=0.3",
+    "system.name=langevin target.name=heart system.dt=0.05",
+    "system.name=langevin target.name=gaussian target.file=tests/data/gauss5.txt system.dt=0.02",
+    "system.name=langevin target.name=gaussian target.file=tests/data/gauss5.txt system.dt=0.02 "
+    "system.geometry=natural",
     "system.name=mh-spiking target.dim=10 target.rho=0.75 target.mean=1 system.neurons=100 system.leak=no",
     "system.name=mh-spiking target.dim=4 target.rho=0.5 system.neurons=16 system.geometry=naive "
     "system.scale=0.3",
