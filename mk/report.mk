@@ -1,7 +1,7 @@
 # report.mk: says what the build found, and what it leaves out and why.
 pkg_version = $(shell pkg-config --modversion $(1) 2>/dev/null || echo 'MISSING: run mk/setup.sh')
 CPU_BEST := $(shell grep -m1 '^flags' /proc/cpuinfo 2>/dev/null | grep -qw avx512vl && echo 'AVX-512' || (grep -m1 '^flags' /proc/cpuinfo 2>/dev/null | grep -qw avx2 && echo AVX2 || echo 'plain'))
-DNNL_VERSION = $(shell printf '\#include <oneapi/dnnl/dnnl_version.h>\nDNNL_VERSION_MAJOR.DNNL_VERSION_MINOR.DNNL_VERSION_PATCH' | $(CC) -E -P -x c - 2>/dev/null | tail -1 | tr -d ' ')
+DNNL_VERSION = $(shell echo | $(CC) -include oneapi/dnnl/dnnl_version.h -E -dM - 2>/dev/null | awk '/DNNL_VERSION_(MAJOR|MINOR|PATCH) / { v[$$2] = $$3 } END { print v["DNNL_VERSION_MAJOR"] "." v["DNNL_VERSION_MINOR"] "." v["DNNL_VERSION_PATCH"] }')
 
 report:
 	@echo "host compiler  $(CC) $(shell $(CC) -dumpversion)"
