@@ -66,16 +66,22 @@ typedef struct nsamp_row {
     uint32_t step;
 } nsamp_row;
 
+/* The same number in every place. */
+NSAMP_HD nsamp_u64v nsamp_v_all(uint32_t value) {
+    nsamp_u64v zero = {0};
+    return zero + value;
+}
+
 NSAMP_HD void nsamp_row_begin(nsamp_row *row, nsamp_noise_key key, uint32_t purpose, uint32_t chain0,
                               uint64_t step, const uint32_t L) {
     const uint32_t c3 = nsamp_counter3(purpose, step);
     row->step = (uint32_t)step;
     for (uint32_t i = 0; i < L / NSAMP_V64; i++) {
-        nsamp_u64v chain;
+        nsamp_u64v chain = {0};
         for (uint32_t j = 0; j < NSAMP_V64; j++)
             chain[j] = chain0 + (i / 2) * NSAMP_V32 + i % 2 + 2 * j;
-        nsamp_u64v p0 = nsamp_v_mul(chain, (nsamp_u64v){} + NSAMP_PHILOX_M0);
-        nsamp_u64v p1 = nsamp_v_mul((p0 >> 32) ^ (c3 ^ key.k1), (nsamp_u64v){} + NSAMP_PHILOX_M1);
+        nsamp_u64v p0 = nsamp_v_mul(chain, nsamp_v_all(NSAMP_PHILOX_M0));
+        nsamp_u64v p1 = nsamp_v_mul((p0 >> 32) ^ (c3 ^ key.k1), nsamp_v_all(NSAMP_PHILOX_M1));
         row->first[i] = p0;
         row->high[i] = p1 >> 32;
         row->low[i] = p1;
@@ -85,7 +91,7 @@ NSAMP_HD void nsamp_row_begin(nsamp_row *row, nsamp_noise_key key, uint32_t purp
 /* Words of block b: word k of lane l -> w[k * L + l]. */
 NSAMP_HD void nsamp_row_words(const nsamp_row *row, nsamp_noise_key key, uint32_t block, const uint32_t L,
                               uint32_t *w) {
-    const nsamp_u64v m0 = (nsamp_u64v){} + NSAMP_PHILOX_M0, m1 = (nsamp_u64v){} + NSAMP_PHILOX_M1;
+    const nsamp_u64v m0 = nsamp_v_all(NSAMP_PHILOX_M0), m1 = nsamp_v_all(NSAMP_PHILOX_M1);
     /* rounds 1 and 2, the part that the block decides: scalar */
     const uint64_t p1 = (uint64_t)block * NSAMP_PHILOX_M1;
     const uint64_t p0 = ((p1 >> 32) ^ row->step ^ key.k0) * NSAMP_PHILOX_M0;
@@ -97,7 +103,7 @@ NSAMP_HD void nsamp_row_words(const nsamp_row *row, nsamp_noise_key key, uint32_
             c[h][0] = row->high[i + h] ^ x0;
             c[h][1] = row->low[i + h];
             c[h][2] = row->first[i + h] ^ x2;
-            c[h][3] = (nsamp_u64v){} + x3;
+            c[h][3] = nsamp_v_all(x3);
         }
         for (uint32_t r = 2; r < last; r++)
             for (uint32_t h = 0; h < 2; h++) {
