@@ -1,4 +1,5 @@
 # check.mk: the two commands of the README (demo, check), the tests, the linters.
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 .PHONY: demo check check-slow test lint
 
 # The program at the head of nsamp.h, as it stands there; tests/test_api.c runs it.
@@ -11,8 +12,8 @@ TEST_EXTRA += $(BUILD)/tests/api_example
 ## make check      install what is missing, build, run all tests; the last line says how many passed
 check:
 	@mk/setup.sh
-	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(MAKE) --no-print-directory -j$(JOBS) test
 
 ## make check-slow the same with the long statistical tests (about 1e9 draws)
 check-slow:
@@ -32,5 +33,5 @@ lint:
 ## make demo       install what is missing, train on real digits, sample 4,096 chains, show a grid
 demo:
 	@mk/setup.sh
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@jobs/demo.sh $(BUILD)/nsamp
