@@ -315,19 +315,19 @@ static void apply_block(const nsamp_layer *l, const product *p, size_t count, co
     const void *src = x;
     float *dst = y;
     if (l->bf16) {
-        uint16_t *xs = (uint16_t *)(slot + l->x_at);
+        uint16_t *xs = (void *)(slot + l->x_at);
         for (size_t i = 0; i < count * l->in; i++)
             xs[i] = nsamp_bf16_of(x[i]);
         memset(xs + count * l->in, 0, (p->rows - count) * l->in * sizeof *xs);
         src = xs;
     } else if (count < p->rows) {
-        float *xs = (float *)(slot + l->x_at);
+        float *xs = (void *)(slot + l->x_at);
         memcpy(xs, x, count * l->in * sizeof *xs);
         memset(xs + count * l->in, 0, (p->rows - count) * l->in * sizeof *xs);
         src = xs;
     }
     if (count < p->rows) {
-        dst = (float *)(slot + l->y_at);
+        dst = (void *)(slot + l->y_at);
         if (add) memcpy(dst, y, count * l->out * sizeof *dst);
     }
     execute(l, p, src, dst, slot, add);
