@@ -1,5 +1,6 @@
 /* test_checkpoint.c: sections come back; a damaged, cut or missing checkpoint gives way to the one before it;
  * other jobs are refused; a full disk takes nothing away. */
+#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -7,9 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "io/checkpoint.h"
+#include "io/newfile.h"
 #include "scratch.h"
 
 static const uint64_t DIGEST = 0x0123456789abcdef;
@@ -165,11 +169,48 @@ static void full_disk_keeps_the_old_one(void **state) {
     scratch_clear();
 }
 
+/* Files in the folder of the scratch files whose name holds `part`. */
+static int files_with(const char *part) {
+    DIR *dir = opendir(scratch("."));
+    assert_non_null(dir);
+    int found = 0;
+    for (const struct dirent *e; (e = readdir(dir));)
+        found += strstr(e->d_name, part) != NULL;
+    closedir(dir);
+    return found;
+}
+
+/* What a killed process left goes with the next write of the same file; what a living one is writing stays, and
+ * so does what belongs to another file. */
+static void orphans_are_swept(void **state) {
+    (void)state;
+    nsamp_error err = {0};
+    nsamp_newfile mine, other;
+    const pid_t child = fork();
+    if (!child) {
+        nsamp_newfile f;
+        _exit(nsamp_newfile_begin(scratch("swept"), true, &f, &err) != NSAMP_OK);
+    }
+    int how;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFEXITED(how) && !WEXITSTATUS(how));
+    assert_int_equal(files_with("swept.tmp-"), 1);
+    assert_int_equal(nsamp_newfile_begin(scratch("swep"), true, &other, &err), NSAMP_OK);
+    assert_int_equal(files_with("swept.tmp-"), 1);
+    assert_int_equal(nsamp_newfile_begin(scratch("swept"), true, &mine, &err), NSAMP_OK);
+    assert_int_equal(files_with("swept.tmp-"), 1);
+    nsamp_newfile_sweep(scratch("swept"));
+    assert_int_equal(files_with("swept.tmp-"), 1);
+    nsamp_newfile_abandon(&mine);
+    nsamp_newfile_abandon(&other);
+    assert_int_equal(files_with(".tmp-"), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sections_come_back),          cmocka_unit_test(damage_falls_back),
         cmocka_unit_test(two_damaged_are_refused),     cmocka_unit_test(other_jobs_are_refused),
-        cmocka_unit_test(full_disk_keeps_the_old_one),
+        cmocka_unit_test(full_disk_keeps_the_old_one), cmocka_unit_test(orphans_are_swept),
     };
     return cmocka_run_group_tests_name("checkpoint", tests, scratch_open, scratch_close);
 }

@@ -295,5 +295,6 @@ void nsamp_checkpoint_remove(const char *path) {
     char *prev = with_ending(path, ".prev");
     unlink(path);
     if (prev) unlink(prev);
+    nsamp_newfile_sweep(path);
     free(prev);
 }

@@ -1,9 +1,11 @@
 /* newfile.c: see newfile.h. */
-#define _GNU_SOURCE /* fallocate */
+#define _GNU_SOURCE /* fallocate, gethostname */
 #include "newfile.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,12 +89,43 @@ nsamp_status nsamp_newfile_check_key(const nsamp_job *job, nsamp_key file, nsamp
     return nsamp_job_fail(job, file, err, "%s", reason);
 }
 
+/* Names of temporary files: PATH.tmp-HOST-PROCESS-NUMBER, HOST a hash of this machine's name, so that the process number can
+ * be asked after. */
+static unsigned host_number(void) {
+    char name[256] = "";
+    unsigned hash = 2166136261u; /* FNV-1a */
+    if (gethostname(name, sizeof name - 1)) return hash;
+    for (const char *c = name; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619u;
+    return hash;
+}
+
+void nsamp_newfile_sweep(const char *path) {
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    const size_t length = strlen(base);
+    char *folder = folder_of(path);
+    DIR *dir = folder ? opendir(folder) : NULL;
+    for (const struct dirent *e; dir && (e = readdir(dir));) {
+        unsigned host, number;
+        long process;
+        int end = 0;
+        if (strncmp(e->d_name, base, length) ||
+            sscanf(e->d_name + length, ".tmp-%8x-%ld-%u%n", &host, &process, &number, &end) != 3 ||
+            e->d_name[length + (size_t)end] || host != host_number() || process <= 0)
+            continue;
+        if (kill((pid_t)process, 0) && errno == ESRCH) unlinkat(dirfd(dir), e->d_name, 0);
+    }
+    if (dir) closedir(dir);
+    free(folder);
+}
+
 nsamp_status nsamp_newfile_begin(const char *path, bool overwrite, nsamp_newfile *f, nsamp_error *err) {
     static atomic_uint number; /* distinct names within the process */
     *f = (nsamp_newfile){0};
     nsamp_status status = nsamp_newfile_check(path, overwrite, err);
     if (status) return status;
-    const size_t size = strlen(path) + 48;
+    nsamp_newfile_sweep(path);
+    const size_t size = strlen(path) + 64;
     *f = (nsamp_newfile){.path = strdup(path), .temp = malloc(size), .overwrite = overwrite};
     if (!f->path || !f->temp) {
         free(f->path);
@@ -100,7 +133,8 @@ nsamp_status nsamp_newfile_begin(const char *path, bool overwrite, nsamp_newfile
         *f = (nsamp_newfile){0};
         return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
     }
-    snprintf(f->temp, size, "%s.tmp-%ld-%u", path, (long)getpid(), atomic_fetch_add(&number, 1));
+    snprintf(f->temp, size, "%s.tmp-%08x-%ld-%u", path, host_number(), (long)getpid(),
+             atomic_fetch_add(&number, 1));
     int fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
     if (fd < 0 && errno == EEXIST && !unlink(f->temp)) /* left by a dead process that had this number */
         fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);

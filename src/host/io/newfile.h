@@ -21,7 +21,7 @@ nsamp_status nsamp_newfile_check(const char *path, bool overwrite, nsamp_error *
 nsamp_status nsamp_newfile_check_key(const nsamp_job *job, nsamp_key file, nsamp_key overwrite,
                                      nsamp_error *err);
 
-/* Checks as above and creates the empty temporary file f->temp. On failure f holds nothing. */
+/* Checks as above, sweeps (below) and creates the empty temporary file f->temp. On failure f holds nothing. */
 nsamp_status nsamp_newfile_begin(const char *path, bool overwrite, nsamp_newfile *f, nsamp_error *err);
 /* Sets space for `bytes` bytes aside on the disk, for f->temp as a whole, whose size stays. For libraries
  * that do not take a full disk well: they are not started where this fails (NSAMP_EIO). Where the file system
@@ -33,6 +33,9 @@ nsamp_status nsamp_newfile_reserve(const nsamp_newfile *f, uint64_t bytes, nsamp
 nsamp_status nsamp_newfile_commit(nsamp_newfile *f, nsamp_error *err);
 /* Removes the temporary file. f holds nothing after; an f that holds nothing is allowed. */
 void nsamp_newfile_abandon(nsamp_newfile *f);
+
+/* Removes the temporary files for path that killed processes of this machine left behind. */
+void nsamp_newfile_sweep(const char *path);
 
 /* Syncs the folder of path, so that a rename in it lasts. Systems that cannot sync folders are forgiven. */
 nsamp_status nsamp_sync_folder(const char *path, nsamp_error *err);
