@@ -417,6 +417,23 @@ static uint64_t digest_with(const char *key, const char *value) {
     return d;
 }
 
+/* A job of a file is another job once the file holds something else, wherever in it. */
+static void test_digest_of_files(void **state) {
+    (void)state;
+    static const char *const key[] = {"system.model", "target.file", "data.images", "data.labels"};
+    char bytes[40000] = {0};
+    for (int i = 0; i < 4; i++) {
+        write_bytes(bytes, sizeof bytes);
+        const uint64_t before = digest_with(key[i], path);
+        assert_true(before == digest_with(key[i], path));
+        bytes[sizeof bytes - 1] ^= 1;
+        write_bytes(bytes, sizeof bytes);
+        assert_true(before != digest_with(key[i], path));
+        write_bytes(bytes, sizeof bytes - 1);
+        assert_true(before != digest_with(key[i], path));
+    }
+}
+
 static void test_digest(void **state) {
     (void)state;
     uint64_t plain = digest_with("run.chains", "1024");
@@ -429,6 +446,7 @@ static void test_digest(void **state) {
     assert_true(plain != digest_with("run.seed", "2"));
     assert_true(plain != digest_with("target.rho", "0.25"));
     assert_true(plain != digest_with("system.model", "a.nc"));
+    assert_true(plain != digest_with("train.hidden", "17"));
     assert_true(plain != digest_with("system.geometry", "natural"));
     assert_true(plain != digest_with("target.means", "-1 1 0"));
 }
@@ -480,8 +498,9 @@ int main(void) {
         cmocka_unit_test(test_long_lines),    cmocka_unit_test(test_refused_values),
         cmocka_unit_test(test_numbers),       cmocka_unit_test(test_sweeps),
         cmocka_unit_test(test_product),       cmocka_unit_test(test_sweep_ends),
-        cmocka_unit_test(test_digest),        cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_fail),          cmocka_unit_test(test_examples),
+        cmocka_unit_test(test_digest),        cmocka_unit_test(test_digest_of_files),
+        cmocka_unit_test(test_nearest),       cmocka_unit_test(test_fail),
+        cmocka_unit_test(test_examples),
     };
     if (!mkdtemp(folder)) return 1;
     snprintf(path, sizeof path, "%s/a.ini", folder);

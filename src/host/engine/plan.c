@@ -94,6 +94,7 @@ static nsamp_status set_paths(nsamp_plan *p, nsamp_error *err) {
     p->spool_path = malloc(size);
     if (!p->checkpoint_path || !p->spool_path) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
     snprintf(p->checkpoint_path, size, *ckpt ? "%s" : "%s.ckpt", *ckpt ? ckpt : out);
+    p->digest = nsamp_job_digest(p->job);
     snprintf(p->spool_path, size, "%s.draws", *out ? out : ckpt);
     return NSAMP_OK;
 }

@@ -18,6 +18,7 @@ struct nsamp_plan {
     uint64_t accumulate_every;
     uint64_t record_every, record_chains, records; /* records: stored draws a chain over the whole run */
     char *checkpoint_path, *spool_path;            /* NULL: none */
+    uint64_t digest;                               /* of the job, where there is a checkpoint */
     bool ran;
     nsamp_statistic *statistics; /* of the system, after the run */
     size_t nstatistics;

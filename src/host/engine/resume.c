@@ -55,7 +55,7 @@ nsamp_status nsamp_plan_save(nsamp_plan *p, nsamp_error *err) {
                                           {"sums", k.sums, k.sums_bytes},
                                           {"products", b->moments->products, k.products_bytes},
                                           {"seconds", &p->seconds, sizeof p->seconds}};
-        status = nsamp_checkpoint_save(p->checkpoint_path, nsamp_job_digest(p->job), p->step, sections,
+        status = nsamp_checkpoint_save(p->checkpoint_path, p->digest, p->step, sections,
                                        sizeof sections / sizeof *sections, err);
     }
     release(&k);
@@ -89,7 +89,7 @@ static void distribute(nsamp_plan *p, const canonical *k) {
 nsamp_status nsamp_plan_restore(nsamp_plan *p, bool *found, nsamp_error *err) {
     *found = false;
     nsamp_checkpoint *file = NULL;
-    nsamp_status status = nsamp_checkpoint_open(p->checkpoint_path, nsamp_job_digest(p->job), &file, err);
+    nsamp_status status = nsamp_checkpoint_open(p->checkpoint_path, p->digest, &file, err);
     if (status || !file) return status;
     canonical k = {0};
     status = allocate(p, &k, err);

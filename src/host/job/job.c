@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "error.h"
+#include "io/plainfile.h"
 #include "job/nearest.h"
 #include "job/value.h"
 
@@ -161,6 +162,8 @@ nsamp_status nsamp_job_fail(const nsamp_job *job, nsamp_key key, nsamp_error *er
  * numbers. */
 static bool shapes_result(nsamp_key key) {
     const char *section = nsamp_options[key].section;
+    /* builtin:linear is made of these two. */
+    if (key == NSAMP_KEY_train_hidden || key == NSAMP_KEY_train_activation) return true;
     if (!strcmp(section, "output") || !strcmp(section, "model") || !strcmp(section, "train")) return false;
     switch (key) {
     case NSAMP_KEY_run_backend:
@@ -194,6 +197,24 @@ bool nsamp_key_shapes_training(nsamp_key key) {
     return !strcmp(section, "target") || !strcmp(section, "data") || !strcmp(section, "train");
 }
 
+/* The bytes of the plain file that a value names; nothing where there is none, which its reader will say. */
+static uint64_t mix_file(uint64_t hash, const char *path) {
+    FILE *f;
+    nsamp_error ignored = {0};
+    if (!*path || nsamp_fopen_plain(path, &f, &ignored)) return hash;
+    unsigned char block[1 << 14];
+    for (size_t n; (n = fread(block, 1, sizeof block, f));)
+        hash = mix(hash, block, n);
+    fclose(f);
+    return hash;
+}
+
+/* Does the key name a file whose contents are part of the job? */
+static bool names_input(nsamp_key key) {
+    return key == NSAMP_KEY_system_model || key == NSAMP_KEY_target_file || key == NSAMP_KEY_data_images ||
+           key == NSAMP_KEY_data_labels;
+}
+
 static uint64_t digest_of(const nsamp_job *job, bool (*shapes)(nsamp_key)) {
     uint64_t hash = 0xcbf29ce484222325u;
     for (nsamp_key k = 0; k < NSAMP_KEY_count; k++) {
@@ -206,6 +227,7 @@ static uint64_t digest_of(const nsamp_job *job, bool (*shapes)(nsamp_key)) {
         if (v->ints) hash = mix(hash, v->ints, v->count * sizeof *v->ints);
         if (v->reals) hash = mix(hash, v->reals, v->count * sizeof *v->reals);
         if (o->type == NSAMP_TEXT) hash = mix(hash, v->text, strlen(v->text) + 1);
+        if (names_input(k)) hash = mix_file(hash, v->text);
     }
     return hash;
 }

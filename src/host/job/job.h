@@ -75,8 +75,9 @@ size_t nsamp_job_sweep_keys(const nsamp_job *job, nsamp_key keys[NSAMP_KEY_count
 /* NSAMP_EUSAGE if the job stands for more than one. The accessors above then give the first. */
 nsamp_status nsamp_job_require_plain(const nsamp_job *job, nsamp_error *err);
 
-/* All keys whose values shape the result of `nsamp run` (not threads, backend, output...), hashed: what a
- * checkpoint must agree with. */
+/* All keys whose values shape the result of `nsamp run` (not threads, backend, output...), hashed, and with them the bytes of
+ * the files that they name (model, target, images, labels; a folder by its name alone): what a checkpoint must agree with. Reads
+ * those files: taken once, when they are read. */
 uint64_t nsamp_job_digest(const nsamp_job *job);
 /* The same for `nsamp train`: target.*, data.* and train.*, but not how often it saves and when it stops. */
 bool nsamp_key_shapes_training(nsamp_key key);

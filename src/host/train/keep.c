@@ -26,14 +26,14 @@ static void list_sections(nsamp_training *t, nsamp_section list[SECTIONS]) {
 nsamp_status nsamp_training_save(nsamp_training *t, nsamp_error *err) {
     nsamp_section list[SECTIONS];
     list_sections(t, list);
-    return nsamp_checkpoint_save(t->checkpoint_path, nsamp_job_training_digest(t->job), t->at.batch, list,
+    return nsamp_checkpoint_save(t->checkpoint_path, t->digest, t->at.batch, list,
                                  SECTIONS, err);
 }
 
 nsamp_status nsamp_training_resume(nsamp_training *t, nsamp_error *err) {
     nsamp_checkpoint *file;
     nsamp_status status =
-        nsamp_checkpoint_open(t->checkpoint_path, nsamp_job_training_digest(t->job), &file, err);
+        nsamp_checkpoint_open(t->checkpoint_path, t->digest, &file, err);
     if (status || !file) return status;
     nsamp_section list[SECTIONS];
     list_sections(t, list);

@@ -240,6 +240,7 @@ static nsamp_status allocate(nsamp_training *t, nsamp_error *err) {
         !t->curve_held_out || !t->curve_level || !t->checkpoint_path)
         return nsamp_fail(err, NSAMP_ENOMEM, "no memory to train in batches of %zu", t->s.batch);
     sprintf(t->checkpoint_path, "%s.ckpt", model);
+    t->digest = nsamp_job_training_digest(t->job);
     return NSAMP_OK;
 }
 

@@ -39,6 +39,7 @@ typedef struct nsamp_training {
     double *curve_batch, *curve_train, *curve_held_out; /* [curve_capacity] */
     int32_t *curve_level;
     char *checkpoint_path;
+    uint64_t digest; /* of the job */
 } nsamp_training;
 
 /* Batches of a level; 0: seconds decide. */
