@@ -18,7 +18,7 @@ KCC    ?= $(if $(call have_cmd,clang),clang,$(CC))
 NVCC   ?= $(firstword $(call have_cmd,nvcc) $(wildcard /usr/local/cuda/bin/nvcc))
 CUDA   ?= $(if $(NVCC),$(if $(wildcard src/kernels/*.cu),1,0),0)
 try_header = $(shell echo '\#include <$(1)>' | $(CC) $(2) -E -x c - >/dev/null 2>&1 && echo 1 || echo 0)
-MACHINE := $(shell $(CC) -dumpmachine)
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
 X86    := $(if $(findstring x86_64,$(MACHINE)),1,0)
 DNNL   ?= $(call try_header,oneapi/dnnl/dnnl.h)
 
