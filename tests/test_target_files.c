@@ -58,6 +58,33 @@ static void test_unreadable(void **state) {
     REFUSED(NSAMP_EIO, "nothing-here", "target.name", "mixture", "target.file", scratch("nothing-here"));
 }
 
+/* The precision of builtin:decay is known: tridiagonal, (1 + rho^2) / (v (1 - rho^2)) inside and 1 / (v (1 - rho^2)) at the ends,
+ * -rho / (v (1 - rho^2)) beside the diagonal. */
+static void test_decay(void **state) {
+    (void)state;
+    nsamp_target *t = TARGET("target.name", "gaussian", "target.file", "builtin:decay", "target.dim", "4",
+                             "target.rho", "-0.6", "target.variance", "2.5", "target.mean", "3");
+    const double x[4] = {2.1, 4.7, 3.3, 0.2}, rho = -0.6, scale = 1 / (2.5 * (1 - rho * rho));
+    double got[4];
+    t->ops->score(t, x, got);
+    for (int i = 0; i < 4; i++) {
+        double want = -(1 + (i > 0 && i < 3 ? rho * rho : 0)) * (x[i] - 3);
+        if (i > 0) want += rho * (x[i - 1] - 3);
+        if (i < 3) want += rho * (x[i + 1] - 3);
+        assert_close(got[i], scale * want, 1e-12);
+        assert_true(t->mean[i] == 3);
+    }
+    assert_close(t->cov[3], 2.5 * rho * rho * rho, 1e-15);
+    nsamp_target_destroy(t);
+    REFUSED(NSAMP_EUSAGE, "builtin:decay", "target.name", "gaussian", "target.file", "builtin:delay");
+    REFUSED(NSAMP_EUSAGE, "target.rho|below 1", "target.name", "gaussian", "target.file", "builtin:decay",
+            "target.rho", "1");
+    REFUSED(NSAMP_EUSAGE, "target.mean|target.dim = 4", "target.name", "gaussian", "target.file",
+            "builtin:decay", "target.dim", "4", "target.mean", "1 2");
+    REFUSED(NSAMP_EUSAGE, "dimension|10000", "target.name", "gaussian", "target.file", "builtin:decay",
+            "target.dim", "10001");
+}
+
 static void test_shapes(void **state) {
     (void)state;
     GAUSSIAN(NSAMP_EUSAGE, "2 rows|valid: 3", "0 0\n1 0\n");
@@ -176,8 +203,9 @@ static void test_netcdf(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unreadable), cmocka_unit_test(test_shapes), cmocka_unit_test(test_covariances),
-        cmocka_unit_test(test_far_pivot),  cmocka_unit_test(test_ranges), cmocka_unit_test(test_netcdf),
+        cmocka_unit_test(test_unreadable),  cmocka_unit_test(test_decay),     cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_covariances), cmocka_unit_test(test_far_pivot), cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_netcdf),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

@@ -1,4 +1,7 @@
-/* gaussian_file.c: mean and covariance of a Gaussian from a text or a netCDF file.
+/* gaussian_file.c: mean and covariance of a Gaussian from a text or a netCDF file, or by the name of a built-in one.
+ *
+ * builtin:decay: correlations that fall with distance, Sigma_ij = variance rho^|i - j| (an AR(1) sequence), of any dimension: for
+ * checks and benches, which must not depend on files.
  *
  * Text (rows.h): the mean on the first line, then the rows of the covariance, a line each. netCDF: variables
  * mean(D) and cov(D, D) of any number type, in the root group or in a group moments, where the output of a
@@ -122,12 +125,34 @@ static bool is_netcdf(const char *path) {
     return n == 4 && (!memcmp(head, "CDF", 3) || !memcmp(head, "\211HDF", 4));
 }
 
+static nsamp_status make_decay(const nsamp_job *job, nsamp_target *t, nsamp_error *err) {
+    const double rho = nsamp_job_real(job, NSAMP_KEY_target_rho),
+                 v = nsamp_job_real(job, NSAMP_KEY_target_variance);
+    const size_t dim = (size_t)nsamp_job_int(job, NSAMP_KEY_target_dim);
+    if (!(fabs(rho) < 1))
+        return nsamp_job_fail(job, NSAMP_KEY_target_rho, err,
+                              "correlation of neighbours; valid: above -1 and below 1");
+    nsamp_status status = allocate(job, t, dim, err);
+    if (status) return status;
+    for (size_t i = 0; i < dim; i++)
+        for (size_t j = 0; j < dim; j++)
+            t->cov[i * dim + j] = v * pow(rho, fabs((double)i - (double)j));
+    free(t->mean); /* nsamp_target_mean makes its own */
+    t->mean = NULL;
+    return nsamp_target_mean(job, t, err);
+}
+
 nsamp_status nsamp_target_read_gaussian(const nsamp_job *job, nsamp_target *t, nsamp_error *err) {
     const char *path = nsamp_job_text(job, NSAMP_KEY_target_file);
     if (!*path)
-        return nsamp_job_fail(
-            job, NSAMP_KEY_target_file, err,
-            "target gaussian takes mean and covariance from a file; valid: its path (target "
-            "equicorrelated needs none)");
+        return nsamp_job_fail(job, NSAMP_KEY_target_file, err,
+                              "target gaussian takes mean and covariance from a file; valid: its path, or "
+                              "builtin:decay (target "
+                              "equicorrelated needs none)");
+    if (!strncmp(path, "builtin:", 8)) {
+        if (!strcmp(path, "builtin:decay")) return make_decay(job, t, err);
+        return nsamp_job_fail(job, NSAMP_KEY_target_file, err,
+                              "no such built-in covariance; valid: builtin:decay");
+    }
     return is_netcdf(path) ? read_netcdf(job, path, t, err) : read_text(job, path, t, err);
 }
