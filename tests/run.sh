@@ -10,16 +10,17 @@ for program in "$@"; do
     start=$SECONDS
     timeout "${NSAMP_TEST_TIMEOUT:-300}" "$program" >"$log" 2>&1 </dev/null
     rc=$?
-    skip=$(grep -cE '^ok [0-9]+ .*# SKIP' "$log")
-    good=$(($(grep -cE '^ok [0-9]+' "$log") - skip))
-    bad=$(grep -cE '^not ok [0-9]+' "$log")
+    # cmocka writes a skip as "not ok N # SKIP name", a failure as "not ok N - name".
+    skip=$(grep -cE '^(not )?ok [0-9]+ # SKIP' "$log")
+    good=$(grep -cE '^ok [0-9]+ - ' "$log")
+    bad=$(grep -cE '^not ok [0-9]+ - ' "$log")
     if { [ $rc -ne 0 ] && [ "$bad" -eq 0 ]; } || [ $((good + bad + skip)) -eq 0 ]; then
         bad=$((bad + 1))
         echo "$(basename "$program"): ended with status $rc"
     fi
     printf '%-28s %3d passed, %d failed, %d skipped  (%d s)\n' "$(basename "$program")" "$good" "$bad" "$skip" $((SECONDS - start))
-    [ "$skip" -eq 0 ] || grep -E '# SKIP' "$log"
-    [ "$bad" -eq 0 ] || grep -vE '^ok [0-9]+' "$log" | head -60
+    sed -nE 's/^(not )?ok [0-9]+ # SKIP (.*)/  skipped: \2/p' "$log"
+    [ "$bad" -eq 0 ] || grep -vE "^ok [0-9]+|# SKIP" "$log" | head -60
     passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + skip))
 done
 for counts in ${NSAMP_EXTRA_COUNTS:-}; do
