@@ -108,6 +108,29 @@ static void test_steps(void **state) {
                 0.002);
 }
 
+/* Equal components: x' = f x + noise has the variance noise / (1 - f^2), f = 1 - h / sd^2 or 1 - h; anything unequal has no exact
+ * law, nor has a step beyond the limit of stability. */
+static void test_round_law(void **state) {
+    (void)state;
+#define ROUND(...) MODEL("target.name", "mixture", "target.dim", "2", "target.weights", "1 3", __VA_ARGS__)
+    nsamp_model *m = ROUND("target.means", "5 5", "target.sds", "2", "system.dt", "0.8");
+    assert_true(fabs(m->law.var[1] - 1.6 / (1 - 0.8 * 0.8)) < 1e-12 && m->law.mean[0] == 5);
+    assert_true(fabs(m->law.tau[0] - 1.8 / 0.2) < 1e-12 && m->law.cov[1] == 0 &&
+                m->law.cov[3] == m->law.var[1]);
+    nsamp_model_destroy(m);
+    m = ROUND("target.means", "5 5", "target.sds", "2", "system.dt", "0.8", "system.geometry", "natural");
+    assert_true(fabs(m->law.var[0] - 6.4 / (1 - 0.2 * 0.2)) < 1e-12);
+    nsamp_model_destroy(m);
+    nsamp_model *none[] = {ROUND("target.means", "5 5.1", "target.sds", "2"),
+                           ROUND("target.means", "5 5", "target.sds", "2 2.1"),
+                           ROUND("target.means", "5 5", "target.sds", "2", "system.dt", "8.1")};
+#undef ROUND
+    for (int k = 0; k < 3; k++) {
+        assert_null(none[k]->law.var);
+        nsamp_model_destroy(none[k]);
+    }
+}
+
 /* ---- the exact law of the Euler chain in one dimension ---- */
 
 enum { NODES = 401 };
@@ -308,10 +331,8 @@ static void test_limit(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_steps),
-        cmocka_unit_test(test_euler_law),
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_steps), cmocka_unit_test(test_round_law), cmocka_unit_test(test_euler_law),
+        cmocka_unit_test(test_order), cmocka_unit_test(test_identity),
     };
     const struct CMUnitTest slow[] = {cmocka_unit_test(test_limit)}; /* runs of minutes */
     int failed = cmocka_run_group_tests(tests, scratch_open, scratch_close);

@@ -155,6 +155,10 @@ static void test_two_ways(void **state) {
                "target.sds", "0.5 2"),
         TARGET("target.name", "mixture", "target.file",
                write_text("m3", "2 0 1 2\n.25 0 0\n0 .25 0\n0 0 .25\n6 -1 -1 .5\n4 0 0\n0 4 0\n0 0 4\n")));
+    check_same(TARGET("target.name", "mixture", "target.dim", "3", "target.weights", "1 3", "target.means",
+                      "2 -1", "target.sds", "0.5 2"),
+               TARGET("target.name", "mixture", "target.weights", "1 3", "target.means", "2 2 2 -1 -1 -1",
+                      "target.sds", "0.5 2"));
     check_same(
         TARGET("target.name", "mixture", "target.weights", "7", "target.means", "1 2", "target.sds", "1.5"),
         TARGET("target.name", "gaussian", "target.file", write_text("g2", "1 2\n2.25 0\n0 2.25\n")));

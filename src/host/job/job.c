@@ -162,7 +162,7 @@ nsamp_status nsamp_job_fail(const nsamp_job *job, nsamp_key key, nsamp_error *er
  * numbers. */
 static bool shapes_result(nsamp_key key) {
     const char *section = nsamp_options[key].section;
-    /* builtin:linear is made of these two. */
+    /* The built-in networks are made of these. */
     if (key == NSAMP_KEY_train_hidden || key == NSAMP_KEY_train_activation) return true;
     if (!strcmp(section, "output") || !strcmp(section, "model") || !strcmp(section, "train")) return false;
     switch (key) {

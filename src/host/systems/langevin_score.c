@@ -70,9 +70,48 @@ static size_t lay_out(const nsamp_target *t, bool natural, nsamp_langevin_score_
     return at;
 }
 
+/* Round components that are all the same are one Gaussian N(mu, sd^2 I), whose score is linear: each coordinate is an AR(1). */
+static bool one_round_gaussian(const nsamp_target *t) {
+    bool same = t->components > 0 && !t->chols;
+    for (size_t k = 1; k < t->components && same; k++) {
+        same = t->sds[k] == t->sds[0];
+        for (size_t d = 0; d < t->dim && same; d++)
+            same = t->means[k * t->dim + d] == t->means[d];
+    }
+    return same;
+}
+
+static nsamp_status round_law(const nsamp_job *job, const nsamp_target *t, double h, bool natural,
+                              nsamp_law *law, nsamp_error *err) {
+    const size_t D = t->dim;
+    const double v = t->sds[0] * t->sds[0], f = natural ? 1 - h : 1 - h / v,
+                 noise = 2 * h * (natural ? v : 1);
+    const bool full = (int64_t)D <= nsamp_job_int(job, NSAMP_KEY_record_cov_dim);
+    if (!(fabs(f) < 1)) return NSAMP_OK;
+    law->mean = malloc(D * sizeof *law->mean);
+    law->var = malloc(D * sizeof *law->var);
+    law->tau = malloc(D * sizeof *law->tau);
+    law->mode_tau = malloc(sizeof *law->mode_tau);
+    law->mode_share = malloc(D * sizeof *law->mode_share);
+    if (full) law->cov = calloc(D * D, sizeof *law->cov);
+    if (!law->mean || !law->var || !law->tau || !law->mode_tau || !law->mode_share || (full && !law->cov))
+        return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the law of %zu coordinates", D);
+    law->modes = 1;
+    law->mode_tau[0] = (1 + f) / (1 - f);
+    for (size_t d = 0; d < D; d++) {
+        law->mean[d] = t->means[d];
+        law->var[d] = noise / (1 - f * f);
+        law->tau[d] = law->mode_tau[0];
+        law->mode_share[d] = 1;
+        if (full) law->cov[d * (D + 1)] = law->var[d];
+    }
+    snprintf(law->source, sizeof law->source,
+             "equal components: exact moments of the Euler recursion of one Gaussian");
+    return NSAMP_OK;
+}
+
 /* What x -> -x in the first coordinate, or in both, forces on the stationary law of the scheme. */
-static nsamp_status score_law(uint32_t target, nsamp_law *law, nsamp_error *err) {
-    if (target == NSAMP_SCORE_MIXTURE) return NSAMP_OK;
+static nsamp_status symmetry_law(uint32_t target, nsamp_law *law, nsamp_error *err) {
     law->offdiag = 0;
     snprintf(law->source, sizeof law->source, "symmetry of the target, which the Euler recursion keeps");
     if (target != NSAMP_SCORE_LAPLACE_COPULA) return NSAMP_OK;
@@ -121,5 +160,6 @@ nsamp_status nsamp_langevin_score_build(const nsamp_job *job, nsamp_model *m, ns
              !natural  ? "naive"
              : !factor ? "natural (the covariance is the identity: naive)"
                        : "natural");
-    return score_law(p->target, &m->law, err);
+    if (!t->components) return symmetry_law(p->target, &m->law, err);
+    return one_round_gaussian(t) ? round_law(job, t, h, natural, &m->law, err) : NSAMP_OK;
 }

@@ -93,7 +93,8 @@ static void draw(const nsamp_target *t, nsamp_noise_key key, uint32_t purpose, u
     }
 }
 
-/* Component from the keys: K weights, K D means, K standard deviations. D is target.dim where set. */
+/* Components from the keys: K weights, K D means (or K, each for all coordinates of its component), K standard deviations. D is
+ * target.dim where set. */
 static nsamp_status read_keys(const nsamp_job *job, nsamp_target *t, nsamp_error *err) {
     size_t K, nmeans, nsds;
     const double *weights = nsamp_job_reals(job, NSAMP_KEY_target_weights, &K);
@@ -106,10 +107,12 @@ static nsamp_status read_keys(const nsamp_job *job, nsamp_target *t, nsamp_error
                          ? (size_t)nsamp_job_int(job, NSAMP_KEY_target_dim)
                      : nmeans / K > 0 ? nmeans / K
                                       : 1;
-    if (nmeans / D != K || nmeans % D != 0)
+    const bool all = nmeans == K;
+    if (!all && (nmeans / D != K || nmeans % D != 0))
         return nsamp_job_fail(job, NSAMP_KEY_target_means, err,
-                              "%zu numbers; valid: weights x dim = %zu x %zu, component after component",
-                              nmeans, K, D);
+                              "%zu numbers; valid: weights x dim = %zu x %zu, component after component, or "
+                              "%zu, one for all coordinates of a component",
+                              nmeans, K, D, K);
     t->dim = D;
     t->components = K;
     t->weights = malloc(K * sizeof *t->weights);
@@ -117,7 +120,8 @@ static nsamp_status read_keys(const nsamp_job *job, nsamp_target *t, nsamp_error
     t->sds = malloc(K * sizeof *t->sds);
     if (!t->weights || !t->means || !t->sds) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
     memcpy(t->weights, weights, K * sizeof *weights);
-    memcpy(t->means, means, K * D * sizeof *means);
+    for (size_t i = 0; i < K * D; i++)
+        t->means[i] = means[all ? i / D : i];
     for (size_t k = 0; k < K; k++)
         t->sds[k] = sds[nsds == 1 ? 0 : k];
     return NSAMP_OK;
