@@ -124,6 +124,8 @@ typedef struct nsamp_summary {
     const double *rhat, *rhat_nested, *ess;      /* [D] */
     const double *tau, *tau_se;                  /* [D] integrated autocorrelation time in steps */
     const double *min, *max;                     /* [D] */
+    double mean_average, mean_average_se;        /* average of mean over the coordinates */
+    double var_average, var_average_se;          /* of var; both errors from whole chains, as those of mean */
     const double *cov, *cov_se;                  /* [D * D], or NULL above record.cov_dim */
     double offdiag, offdiag_se;                  /* mean covariance of two different coordinates */
     int half_batches; /* standard errors take half chains as batches (fewer than 16 chains); otherwise whole chains */

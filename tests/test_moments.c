@@ -189,6 +189,29 @@ static void compare(const nsamp_summary *s, size_t i, const expected *e) {
     assert_near(s->rhat_nested[i], e->nested, 1e-9);
 }
 
+/* Averages over the coordinates, and their errors from each batch's own average. */
+static void compare_averages(const nsamp_summary *s, const float *data, const run *r, const uint64_t *id,
+                             size_t M, size_t per) {
+    const size_t D = r->D, B = M * per, nb = r->n / per;
+    double *mean = calloc(B, sizeof *mean), *square = calloc(B, sizeof *square), all_mean = 0, all_var = 0;
+    for (size_t i = 0; i < D; i++) {
+        for (size_t b = 0; b < B; b++)
+            for (size_t t = b % per * nb; t < (b % per + 1) * nb; t++) {
+                const double x = (double)data[(id[b / per] * r->n + t) * D + i], d = x - s->mean[i];
+                mean[b] += x / (double)(nb * D);
+                square[b] += d * d / (double)(nb * D);
+            }
+        all_mean += s->mean[i] / (double)D;
+        all_var += s->var[i] / (double)D;
+    }
+    assert_near(s->mean_average, all_mean, 1e-12);
+    assert_near(s->var_average, all_var, 1e-12);
+    assert_near(s->mean_average_se, sqrt(spread_of(mean, B, (double)B - 1) / (double)B), 1e-8);
+    assert_near(s->var_average_se, sqrt(spread_of(square, B, (double)B - 1) / (double)B), 1e-8);
+    free(mean);
+    free(square);
+}
+
 /* Every chain for which bad is UINT64_MAX, listed in id; returns how many. */
 static size_t survivors(const uint64_t *bad, uint64_t C, uint64_t *id) {
     size_t M = 0;
@@ -237,6 +260,7 @@ static void equals_reference(void **state) {
                 }
             assert_true(s.min[i] == (double)low && s.max[i] == (double)high);
         }
+        compare_averages(&s, data, &r, id, M, M < 16 ? 2 : 1);
         nsamp_moments_destroy(m);
         free(data);
         free(bad);
@@ -374,7 +398,7 @@ static void errors_are_honest(void **state) {
     const size_t D = 2, runs = 60;
     const double a = 0.8;
     const double tau = (1 + a) / (1 - a) - 2 * a * (1 - pow(a, (double)n)) / ((double)n * (1 - a) * (1 - a));
-    double chi[4] = {0}, rhat = 0;
+    double chi[6] = {0}, rhat = 0;
     for (size_t k = 0; k < runs; k++) {
         run r = plain_run(C, n, D);
         r.every = 1;
@@ -384,9 +408,10 @@ static void errors_are_honest(void **state) {
         nsamp_moments *m = accumulate(&r, data);
         nsamp_summary s = {0};
         nsamp_moments_finish(m, bad, 0, &s);
-        const double z[4] = {s.mean[0] / s.mean_se[0], (s.var[0] - 1) / s.var_se[0],
-                             (s.cov[2] - 0.5) / s.cov_se[2], (s.tau[0] - tau) / s.tau_se[0]};
-        for (int j = 0; j < 4; j++)
+        const double z[6] = {s.mean[0] / s.mean_se[0],           (s.var[0] - 1) / s.var_se[0],
+                             (s.cov[2] - 0.5) / s.cov_se[2],     (s.tau[0] - tau) / s.tau_se[0],
+                             s.mean_average / s.mean_average_se, (s.var_average - 1) / s.var_average_se};
+        for (int j = 0; j < 6; j++)
             chi[j] += z[j] * z[j];
         assert_true(fabs((s.offdiag - 0.5) / s.offdiag_se) < 5.5);
         rhat += s.rhat[0] / (double)runs;
@@ -394,7 +419,7 @@ static void errors_are_honest(void **state) {
         free(data);
         free(bad);
     }
-    for (int j = 0; j < 4; j++) /* chi-squared, 60 degrees: mean 60, sd 11; 5.5 sd and its skewness */
+    for (int j = 0; j < 6; j++) /* chi-squared, 60 degrees: mean 60, sd 11; 5.5 sd and its skewness */
         if (chi[j] < 60 - 40 || chi[j] > 60 + 85)
             fail_msg("sum of squared z-scores %d is %.1f, not near 60", j, chi[j]);
     const double h = (double)n / 2,

@@ -7,21 +7,31 @@
 
 enum { EACH = 4, CELL = 32 };
 
-/* A quantity over its entries (coordinates, neurons). The entries of a run are correlated in ways that only
- * their full covariance tells, so the standard error of an average is given as its upper bound, the average
- * of the errors. */
+/* A quantity averaged over its entries (coordinates, neurons). bound: the entries' correlations are not known, and se is the
+ * average of their errors, the most that it can be. */
 typedef struct average {
     double value, se, exact;
+    bool bound;
 } average;
 
 static average average_of(size_t n, const double *value, const double *se, const double *exact) {
-    average a = {0.0, se ? 0.0 : NAN, exact ? 0.0 : NAN};
+    average a = {0.0, se ? 0.0 : NAN, exact ? 0.0 : NAN, true};
     for (size_t i = 0; i < n; i++) {
         a.value += value[i] / (double)n;
         if (se) a.se += se[i] / (double)n;
         if (exact) a.exact += exact[i] / (double)n;
     }
     return a;
+}
+
+static average mean_of(const nsamp_summary *s) {
+    return (average){s->mean_average, s->mean_average_se,
+                     average_of(s->dim, s->mean, NULL, s->exact_mean).exact, false};
+}
+
+static average variance_of(const nsamp_summary *s) {
+    return (average){s->var_average, s->var_average_se, average_of(s->dim, s->var, NULL, s->exact_var).exact,
+                     false};
 }
 
 void cli_number(double value, double se, char *text, size_t size) {
@@ -70,7 +80,7 @@ static void print_worst(const char *name, const char *entry, size_t n, const dou
 }
 
 static void print_quantity(const char *name, const char *entry, size_t n, const double *value,
-                           const double *se, const double *exact) {
+                           const double *se, const double *exact, average a) {
     char label[96];
     if (n <= EACH) {
         for (size_t i = 0; i < n; i++) {
@@ -79,9 +89,8 @@ static void print_quantity(const char *name, const char *entry, size_t n, const 
         }
         return;
     }
-    average a = average_of(n, value, se, exact);
     snprintf(label, sizeof label, "%s, average of %zu", name, n);
-    print_row(label, a.value, a.se, a.exact, true);
+    print_row(label, a.value, a.se, a.exact, a.bound);
     if (se && exact) print_worst(name, entry, n, value, se, exact);
 }
 
@@ -108,8 +117,8 @@ static void print_diagnostics(const nsamp_summary *s) {
 
 void cli_print_summary(const nsamp_summary *s, const nsamp_statistic *stats, size_t count) {
     printf("%-36s %13s %13s %13s %8s\n", "", "value", "std. error", "exact", "|z|");
-    print_quantity("mean", "x", s->dim, s->mean, s->mean_se, s->exact_mean);
-    print_quantity("variance", "x", s->dim, s->var, s->var_se, s->exact_var);
+    print_quantity("mean", "x", s->dim, s->mean, s->mean_se, s->exact_mean, mean_of(s));
+    print_quantity("variance", "x", s->dim, s->var, s->var_se, s->exact_var, variance_of(s));
     if (isfinite(s->offdiag))
         print_row("off-diagonal covariance", s->offdiag, s->offdiag_se, s->exact_offdiag, false);
     average tau = average_of(s->dim, s->tau, NULL, s->exact_tau);
@@ -117,7 +126,8 @@ void cli_print_summary(const nsamp_summary *s, const nsamp_statistic *stats, siz
     for (size_t i = 0; i < count; i++) {
         char name[80];
         snprintf(name, sizeof name, "%s%s%s", stats[i].name, stats[i].unit[0] ? ", " : "", stats[i].unit);
-        print_quantity(name, "", stats[i].count, stats[i].value, stats[i].se, stats[i].expected);
+        print_quantity(name, "", stats[i].count, stats[i].value, stats[i].se, stats[i].expected,
+                       average_of(stats[i].count, stats[i].value, stats[i].se, stats[i].expected));
     }
     print_diagnostics(s);
 }
@@ -174,9 +184,9 @@ void cli_sweep_row(const nsamp_job *job, const nsamp_job *point, const nsamp_sum
     size_t n = nsamp_job_sweep_keys(job, keys);
     for (size_t i = 0; i < n; i++)
         printf("%-*s ", key_width(keys[i]), nsamp_job_text(point, keys[i]));
-    sweep_cells(average_of(s->dim, s->mean, s->mean_se, s->exact_mean));
-    sweep_cells(average_of(s->dim, s->var, s->var_se, s->exact_var));
-    sweep_cells((average){s->offdiag, s->offdiag_se, s->exact_offdiag});
+    sweep_cells(mean_of(s));
+    sweep_cells(variance_of(s));
+    sweep_cells((average){s->offdiag, s->offdiag_se, s->exact_offdiag, false});
     for (size_t i = 0; i < count; i++) {
         if (!has_column(stats, count, i)) continue;
         char cell[CELL];

@@ -2,10 +2,10 @@
  * is up to the caller (the engine: state, accumulators; the trainer: weights, Adam moments, batch counter).
  *
  * The file, in the machine's byte order (another order is refused):
- *   header   char magic[8] "NSAMPCKP"; uint32 order 0x01020304; uint32 version 1; uint64 digest, step, bytes
- * of the file; uint32 count; uint32 crc32 of header and table, this field taken as 0 table    count times:
- * char name[40] (zero-padded); uint64 offset, bytes; uint32 crc32 of the data; uint32 0 data     each section
- * at a multiple of 64 bytes, zeros between
+ *   header   char magic[8] "NSAMPCKP"; uint32 order 0x01020304; uint32 version 1; uint64 digest, step, bytes of the
+ *            file; uint32 count; uint32 crc32 of header and table, this field taken as 0
+ *   table    count times: char name[40] (zero-padded); uint64 offset, bytes; uint32 crc32 of the data; uint32 0
+ *   data     each section at a multiple of 64 bytes, zeros between
  *
  * A new checkpoint is written beside the old one and synced; then the old one becomes PATH.prev and the new
  * one PATH. So at every moment PATH or PATH.prev is whole, and a PATH that a disk damaged later still has

@@ -74,6 +74,10 @@ void nsamp_output_moments(nsamp_nc *w, const nsamp_summary *s, const nsamp_law *
         nsamp_nc_doubles(w, g, "cov_se", 2, dims, s->cov_se);
         nsamp_nc_doubles(w, g, "cov_exact", 2, dims, s->exact_cov);
     }
+    scalar(w, g, "mean_average", s->mean_average);
+    scalar(w, g, "mean_average_se", s->mean_average_se);
+    scalar(w, g, "var_average", s->var_average);
+    scalar(w, g, "var_average_se", s->var_average_se);
     scalar(w, g, "offdiag", s->offdiag);
     scalar(w, g, "offdiag_se", s->offdiag_se);
     scalar(w, g, "offdiag_exact", s->exact_offdiag);

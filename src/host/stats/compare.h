@@ -19,10 +19,11 @@ nsamp_status nsamp_target_pit(const nsamp_target *target, nsamp_pit **pit, nsamp
 double *nsamp_target_draws(const nsamp_target *target, size_t n, uint64_t set);
 
 /* Adds to the result what its draws say, over chains whose draws are all finite; nothing when it stores none.
- * group "draws":     chains, draws (used); tau_steps, excess_kurtosis with _se (first 64 coordinates)
- * group "distances": kl with kl_se (nats), ks [dim] in 1-D and 2-D; w1 [first 64 coordinates], and w1_floor,
- * the same between two sets of as many independent exact draws; frechet, frechet_floor (squared, up to 512
- * dimensions). NSAMP_EUSAGE, NSAMP_EIO where the target cannot be rebuilt: "draws" is there all the same. */
+ *   group "draws"       chains, draws (used); tau_steps, excess_kurtosis with _se (first 64 coordinates)
+ *   group "distances"   kl with kl_se (nats), ks [dim] in 1-D and 2-D; w1 [first 64 coordinates], and w1_floor,
+ *                       the same between two sets of as many independent exact draws; frechet, frechet_floor
+ *                       (squared, up to 512 dimensions)
+ * NSAMP_EUSAGE, NSAMP_EIO where the target cannot be rebuilt: "draws" is there all the same. */
 nsamp_status nsamp_compare(nsamp_result *result, nsamp_error *err);
 
 #endif

@@ -9,8 +9,8 @@
  * Same bits for any number of threads, lanes of a tile, and calls that a run is cut into:
  * - a chain's own sums grow in the order of time;
  * - a group is a range of chains that depends on C and D alone; its sums grow in the order (time, chain). So
- * one thread owns a unit (tiles_per_unit tiles, which hold whole groups) and, sample by sample, adds the
- * unit's tiles in order;
+ *   one thread owns a unit (tiles_per_unit tiles, which hold whole groups) and, sample by sample, adds the
+ *   unit's tiles in order;
  * - finish adds over chains in a fixed tree of aligned powers of two.
  *
  * A chain that diverged is left out of everything. Products cannot be taken back, so the covariance leaves
@@ -85,18 +85,22 @@ void nsamp_moments_put(nsamp_moments *m, uint64_t chain, const double *record);
  * by m and live as long. first_bad [C]: first non-finite step, UINT64_MAX if none. superchains K: 0 chooses C
  * / 16 within 2 to 64.
  *
- * Over the M chains that did not diverge, n samples each, with m_c and w_c the mean and (1/n) variance of
- * chain c: mean     average of m_c; se sd(m_c) / sqrt(M) var      average of w_c + sample variance of m_c:
- * unbiased at stationarity for any autocorrelation; se from the spread over chains of their mean square about
- * the overall mean ess      var / mean_se^2 tau      n every Var(m_c) / var, steps; ess tau = M n every. This
- * is the law of a run of this length, sampled at this interval: about tau (1 - tau / (2 n every)) for an
- * exponential autocorrelation, and never below `every` for a positive one rhat     split R-hat, each half a
- * chain [Gelman et al., Bayesian Data Analysis, 2013] rhat_nested  superchains of chains with neighbouring
- * numbers [Margossian et al. 2022, arXiv 2110.13017] cov      over the groups, same bias correction from the
- * group means; se from the spread over groups offdiag  from the variance of the sum over coordinates
- * (row_sum) With M < 16 half chains take the place of chains (but in rhat_nested), as if independent: too
- * optimistic when tau is not small against half a run; half_batches says so. NaN where there are too few
- * batches, samples or clean groups. */
+ * Over the M chains that did not diverge, n samples each, with m_c and w_c the mean and (1/n) variance of chain c:
+ *   mean         average of m_c; se sd(m_c) / sqrt(M)
+ *   var          average of w_c + sample variance of m_c: unbiased at stationarity for any autocorrelation; se from
+ *                the spread over chains of their mean square about the overall mean
+ *   ess          var / mean_se^2
+ *   tau          n every Var(m_c) / var, steps; ess tau = M n every. This is the law of a run of this length, sampled
+ *                at this interval: about tau (1 - tau / (2 n every)) for an exponential autocorrelation, and never
+ *                below `every` for a positive one
+ *   rhat         split R-hat, each half a chain [Gelman et al., Bayesian Data Analysis, 2013]
+ *   rhat_nested  superchains of chains with neighbouring numbers [Margossian et al. 2022, arXiv 2110.13017]
+ *   *_average    over the coordinates; se from the spread over chains of each chain's own average
+ *   cov          over the groups, same bias correction from the group means; se from the spread over groups
+ *   offdiag      from the variance of the sum over coordinates (row_sum)
+ * With M < 16 half chains take the place of chains (but in rhat_nested), as if independent: too optimistic when tau
+ * is not small against half a run; half_batches says so. NaN where there are too few batches, samples or clean
+ * groups. */
 void nsamp_moments_finish(nsamp_moments *m, const uint64_t *first_bad, uint64_t superchains,
                           nsamp_summary *s);
 

@@ -15,7 +15,8 @@ typedef struct work {
     double *half_var;  /* [2 C] 1/n variance */
     double *mean;      /* [B] of a batch */
     double *square;    /* [B] mean square about the overall mean */
-    double *squares;   /* [B] the same, summed over coordinates, for offdiag */
+    double *means;     /* [B] mean, summed over coordinates */
+    double *squares;   /* [B] square, summed over coordinates */
     double *term;      /* [B] what is being summed */
     uint64_t chains;   /* that did not diverge */
     uint32_t per_chain;
@@ -65,8 +66,9 @@ static work begin(nsamp_moments *m, const uint64_t *first_bad, nsamp_summary *s)
               .half_var = at + 3 * C,
               .mean = at + 5 * C,
               .square = at + 7 * C,
-              .squares = at + 9 * C,
-              .term = at + 11 * C};
+              .means = at + 9 * C,
+              .squares = at + 11 * C,
+              .term = at + 13 * C};
     s->first_bad_chain = s->first_bad_step = UINT64_MAX;
     for (uint64_t c = 0; c < C; c++) {
         w.keep[c] = first_bad[c] == UINT64_MAX;
@@ -82,7 +84,7 @@ static work begin(nsamp_moments *m, const uint64_t *first_bad, nsamp_summary *s)
     w.used = (double)(w.per_chain * w.chains);
     w.n = (double)n / w.per_chain;
     for (uint64_t b = 0; b < w.batches; b++)
-        w.squares[b] = 0.0;
+        w.means[b] = w.squares[b] = 0.0;
     return w;
 }
 
@@ -254,6 +256,15 @@ static uint64_t clean_groups(const work *w, double *size, double *mean, double *
     return clean;
 }
 
+/* Mean product of coordinates i and j in group g about the overall mean; *between: the part of the group's own means. */
+static double group_product(const nsamp_moments *m, const double *mean, const double *all, const double *size,
+                            uint64_t g, uint64_t i, uint64_t j, double *between) {
+    const uint64_t D = m->dim;
+    const double mi = mean[g * D + i], mj = mean[g * D + j];
+    *between = (mi - all[i]) * (mj - all[j]);
+    return m->products[(g * D + i) * D + j] / size[g] - mi * mj + *between;
+}
+
 /* Weighted average over the clean groups of their mean products about the overall mean, plus what the overall
  * mean's own error takes away, estimated from the spread of the group means. */
 static void covariance(work *w, nsamp_moments *m, double *cov, double *se) {
@@ -269,20 +280,16 @@ static void covariance(work *w, nsamp_moments *m, double *cov, double *se) {
             double sum = 0.0, between = 0.0, spread = 0.0;
             for (uint64_t g = 0; g < G; g++) {
                 if (size[g] == 0.0) continue;
-                const double di = mean[g * D + i] - all[i], dj = mean[g * D + j] - all[j],
-                             share = size[g] / total;
-                const double about_group =
-                    m->products[(g * D + i) * D + j] / size[g] - mean[g * D + i] * mean[g * D + j];
-                sum += share * (about_group + di * dj);
-                between += share * share * di * dj;
+                double own;
+                const double share = size[g] / total;
+                sum += share * group_product(m, mean, all, size, g, i, j, &own);
+                between += share * share * own;
             }
             for (uint64_t g = 0; g < G; g++) {
                 if (size[g] == 0.0) continue;
-                const double di = mean[g * D + i] - all[i], dj = mean[g * D + j] - all[j],
-                             share = size[g] / total;
-                const double about_group =
-                    m->products[(g * D + i) * D + j] / size[g] - mean[g * D + i] * mean[g * D + j];
-                const double d = about_group + di * dj - sum;
+                double own;
+                const double share = size[g] / total,
+                             d = group_product(m, mean, all, size, g, i, j, &own) - sum;
                 spread += share * share * d * d;
             }
             const double correct = clean > 1.0 ? clean / (clean - 1.0) : NAN;
@@ -293,6 +300,16 @@ static void covariance(work *w, nsamp_moments *m, double *cov, double *se) {
 }
 
 /* ---- the summary ---- */
+
+/* Averages over the coordinates, with the spread over batches of each batch's own average: coordinates of one chain may be
+ * correlated in any way. */
+static void averages(work *w, double sum_of_means, double sum_of_vars, nsamp_summary *s) {
+    const double D = (double)w->m->dim;
+    s->mean_average = sum_of_means / D;
+    s->mean_average_se = sqrt(batch_variance(w, w->means, batch_average(w, w->means)) / w->used) / D;
+    s->var_average = sum_of_vars / D;
+    s->var_average_se = sqrt(batch_variance(w, w->squares, batch_average(w, w->squares)) / w->used) / D;
+}
 
 /* Var(sum of x) = sum of variances + D (D - 1) offdiag, batch by batch. Reads the last row of the sums. */
 static void off_diagonal(work *w, double sum_of_vars, nsamp_summary *s) {
@@ -317,6 +334,7 @@ static void point_summary(nsamp_moments *m, nsamp_summary *s) {
     s->cov = m->full_cov ? m->results + (size_t)NSAMP_MOMENTS_VECTORS * D : NULL;
     s->cov_se = m->full_cov ? s->cov + D * D : NULL;
     s->offdiag = s->offdiag_se = NAN;
+    s->mean_average = s->mean_average_se = s->var_average = s->var_average_se = NAN;
 }
 
 static uint64_t choose_superchains(uint64_t chains, uint64_t asked) {
@@ -340,12 +358,15 @@ void nsamp_moments_finish(nsamp_moments *m, const uint64_t *first_bad, uint64_t 
     }
     const uint64_t K = choose_superchains(m->chains, superchains);
     double *const out = m->results;
-    double sum_of_vars = 0.0;
+    double sum_of_means = 0.0, sum_of_vars = 0.0;
     for (size_t i = 0; i < D; i++) {
         gather(&w, i);
         const row_result r = estimate(&w);
-        for (uint64_t b = 0; b < w.batches; b++)
+        for (uint64_t b = 0; b < w.batches; b++) {
+            w.means[b] += w.mean[b];
             w.squares[b] += w.square[b];
+        }
+        sum_of_means += r.mean;
         sum_of_vars += r.var;
         out[NSAMP_MOMENTS_AT_mean * D + i] = r.mean;
         out[NSAMP_MOMENTS_AT_mean_se * D + i] = r.mean_se;
@@ -359,6 +380,7 @@ void nsamp_moments_finish(nsamp_moments *m, const uint64_t *first_bad, uint64_t 
         out[NSAMP_MOMENTS_AT_rhat * D + i] = split_rhat(&w);
         extremes(&w, i, out + NSAMP_MOMENTS_AT_min * D + i, out + NSAMP_MOMENTS_AT_max * D + i);
     }
+    averages(&w, sum_of_means, sum_of_vars, s);
     if (m->rows > D && D > 1) off_diagonal(&w, sum_of_vars, s);
     if (m->full_cov)
         covariance(&w, m, out + NSAMP_MOMENTS_VECTORS * D, out + (NSAMP_MOMENTS_VECTORS + D) * D);

@@ -11,8 +11,8 @@ enum {
     NSAMP_MOMENTS_VECTOR_LIST(NSAMP_ROW)
 #undef NSAMP_ROW
         NSAMP_MOMENTS_VECTORS,
-    /* Doubles of scratch a chain: six arrays of two batches a chain, one flag. */
-    NSAMP_MOMENTS_CHAIN_SCRATCH = 13
+    /* Doubles of scratch a chain: seven arrays of two batches a chain, one flag. */
+    NSAMP_MOMENTS_CHAIN_SCRATCH = 15
 };
 
 #endif
