@@ -25,13 +25,8 @@ static int print_word(const char *word, size_t len, bool line_start) {
 static void print_text(const char *text) {
     int column = 0;
     bool sentence_end = false;
-    for (const char *s = text; *s;) {
-        size_t space = strspn(s, " \n"), newlines = 0;
-        for (size_t i = 0; i < space; i++)
-            newlines += s[i] == '\n';
-        s += space;
-        size_t len = strcspn(s, " \n");
-        if (!len) break;
+    size_t len, newlines;
+    for (const char *s = text; cli_word(&s, &len, &newlines); s += len) {
         if (newlines > 1) {
             printf("\n.Pp\n");
             column = 0;
@@ -43,7 +38,6 @@ static void print_text(const char *text) {
         }
         column += print_word(s, len, column == 0);
         sentence_end = strchr(".?!", s[len - 1]) != NULL;
-        s += len;
     }
     printf("\n");
 }

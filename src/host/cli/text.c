@@ -16,21 +16,23 @@ void cli_heading(const char *text) {
     printf("%s%s%s\n", colour ? "\033[1m" : "", text, colour ? "\033[0m" : "");
 }
 
+bool cli_word(const char **at, size_t *length, size_t *newlines) {
+    *newlines = 0;
+    for (; **at == ' ' || **at == '\n'; ++*at)
+        *newlines += **at == '\n';
+    *length = strcspn(*at, " \n");
+    return *length > 0;
+}
+
 void cli_wrapped(const char *text, int indent) {
     int column = 0;
-    for (const char *s = text; *s;) {
-        size_t space = strspn(s, " \n"), newlines = 0;
-        for (size_t i = 0; i < space; i++)
-            newlines += s[i] == '\n';
-        s += space;
-        size_t len = strcspn(s, " \n");
-        if (!len) break;
+    size_t len, newlines;
+    for (const char *s = text; cli_word(&s, &len, &newlines); s += len) {
         if (newlines > 1 || (column && column + 1 + (int)len > WIDTH)) {
             printf("%s", newlines > 1 ? "\n\n" : "\n");
             column = 0;
         }
         column += column ? printf(" %.*s", (int)len, s) : printf("%*s%.*s", indent, "", (int)len, s);
-        s += len;
     }
     printf("\n");
 }

@@ -1,6 +1,14 @@
 /* blocks.c: nsamp_gemm's partition of a product. */
 #include "matmul/blocks.h"
 
+#include "error.h"
+
+nsamp_status nsamp_layer_check(size_t in, size_t out, size_t max_rows, nsamp_error *err) {
+    if (in && out && max_rows) return NSAMP_OK;
+    return nsamp_fail(err, NSAMP_EUSAGE, "layer of %zu inputs, %zu outputs, %zu rows: none may be 0", in, out,
+                      max_rows);
+}
+
 /* Blocks of the longer side: at most 16, so that each does work enough, of a multiple of 64 rows or columns.
  */
 static size_t block_length(size_t length) {

@@ -16,6 +16,9 @@ typedef void nsamp_gemm_block_fn(bool ta, bool tb, size_t m, size_t n, size_t k,
 void nsamp_gemm_in_blocks(nsamp_gemm_block_fn *block, bool ta, bool tb, size_t m, size_t n, size_t k,
                           float alpha, const float *a, const float *b, float beta, float *c);
 
+/* NSAMP_EUSAGE for a layer of an empty shape. */
+nsamp_status nsamp_layer_check(size_t in, size_t out, size_t max_rows, nsamp_error *err);
+
 /* The float nearest to x among those with 8 significant bits, ties to even; the upper half of its bits. */
 static inline uint16_t nsamp_bf16_of(float x) {
     uint32_t u;

@@ -233,9 +233,8 @@ nsamp_status nsamp_layer_create(size_t in, size_t out, const float *w, const flo
                                 nsamp_activation act, nsamp_precision precision, size_t max_rows,
                                 nsamp_layer **layer, nsamp_error *err) {
     *layer = NULL;
-    if (!in || !out || !max_rows)
-        return nsamp_fail(err, NSAMP_EUSAGE, "layer of %zu inputs, %zu outputs, %zu rows: none may be 0", in,
-                          out, max_rows);
+    const nsamp_status status = nsamp_layer_check(in, out, max_rows, err);
+    if (status) return status;
     nsamp_layer *l = calloc(1, sizeof *l);
     if (!l) return nsamp_fail(err, NSAMP_ENOMEM, "no memory for a layer of %zu x %zu weights", out, in);
     l->in = in;
