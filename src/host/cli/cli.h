@@ -60,10 +60,10 @@ nsamp_status cli_job_create(const cli_args *args, nsamp_job **job, nsamp_error *
 /* Whether this stream takes colour: a terminal, no NO_COLOR, TERM not dumb. */
 bool cli_colour(FILE *stream);
 void cli_heading(const char *text);
-/* Words wrapped at 80 columns, every line after `indent` spaces; ends with a newline. "\n\n" parts
- * paragraphs. */
 /* Moves *at over spaces and newlines to the next word, of *length bytes; *newlines: how many were passed. False at the end. */
 bool cli_word(const char **at, size_t *length, size_t *newlines);
+/* Words wrapped at 80 columns, every line after `indent` spaces; ends with a newline. "\n\n" parts
+ * paragraphs. */
 void cli_wrapped(const char *text, int indent);
 void cli_usage(const cli_verb *verb);
 void cli_overview(FILE *stream);
