@@ -248,7 +248,9 @@ static void test_order(void **state) {
     nsamp_model_destroy(m);
 }
 
-/* In the stationary state E x_i'^2 = E x_i^2, so E [2 x_i b_i + h b_i^2] = -2 P_ii for the drift b = P s, at any step
+/* The explicit step leaves the heart for good where its score, which grows with the cube of the distance, throws a chain further out
+ * than it came from: about one chain in a million at h = 0.02 here. Such chains are flagged and not counted; more than a few
+ * would be a fault. In the stationary state E x_i'^2 = E x_i^2, so E [2 x_i b_i + h b_i^2] = -2 P_ii for the drift b = P s, at any step
  * size; and x_1 -> -x_1 is a symmetry. |z| < 5.5. */
 static void check_identity(nsamp_model *m, bool natural, double h, double time) {
     const nsamp_target *t = m->target;
@@ -258,7 +260,10 @@ static void check_identity(nsamp_model *m, bool natural, double h, double time) 
     tiles_advance(&all, 0, (uint32_t)(time / h));
     tiles_observe(&all, x);
     average identity[2] = {{0}}, mean = {0}, product = {0};
+    uint64_t left = 0;
     for (uint64_t c = 0; c < chains; c++) {
+        left += all.bad[c] != 0;
+        if (all.bad[c]) continue;
         const double at[2] = {(double)x[2 * c], (double)x[2 * c + 1]};
         double b[2];
         drift_of(t, natural, at, b);
@@ -276,6 +281,7 @@ static void check_identity(nsamp_model *m, bool natural, double h, double time) 
     for (int i = 0; i < 4; i++)
         assert_true(fabs(z[i]) < 5.5);
     assert_true(se[0] < 0.03 && se[1] < 0.03);
+    assert_true(left <= (strcmp(t->name, "heart") ? 0 : 5 + chains / 200000));
     tiles_destroy(&all);
     free(x);
     nsamp_model_destroy(m);
