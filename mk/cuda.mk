@@ -30,28 +30,38 @@ $(BUILD)/kernels.txt: $(CU_OBJ)
 CXX       := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 SHIM_CXX   = $(CXX) -std=c++17 -O2 -g -Wall -Wextra -Werror -Wno-unknown-pragmas -ffp-contract=off -fPIC -Itests/shim -Iinclude -Isrc -Isrc/host
 SHIM_CU   := $(filter-out src/kernels/cuda_draws.cu,$(sort $(wildcard src/kernels/*.cu)))
-SHIM_OBJ  := $(SHIM_CU:src/kernels/%.cu=%.o) shim.o plan.o
+SHIM_OBJ  := $(SHIM_CU:src/kernels/%.cu=%.o) $(patsubst tests/shim/%.cpp,%.o,$(filter-out tests/shim/test_%,$(wildcard tests/shim/*.cpp))) plan.o
+SHIM_TESTS := test_cuda_shim.c test_cuda_product.cpp
 SHIM_SAN  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SHIM_DEFS  = $(filter-out -DNSAMP_HAVE_CUDA,$(DEFS)) -DNSAMP_HAVE_CUDA
 
-# $(1): folder of objects, $(2): sanitizer flags, $(3): test program
-define shim_rules
+# $(1): folder of objects, $(2): sanitizer flags
+define shim_objects
 $(1)/%.o: src/kernels/%.cu
 	@mkdir -p $$(@D)
 	$$(Q)$$(SHIM_CXX) $(2) -x c++ -MMD -MP -c $$< -o $$@
-$(1)/shim.o: tests/shim/shim.cpp
+$(1)/%.o: tests/shim/%.cpp
 	@mkdir -p $$(@D)
 	$$(Q)$$(SHIM_CXX) $(2) -MMD -MP -c $$< -o $$@
+$(1)/test_%.o: tests/shim/test_%.c
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(filter-out -Wmissing-prototypes $$(DEFS),$$(ALL_CFLAGS)) $$(SHIM_DEFS) $(2) -Itests -Itests/shim -MMD -MP -c $$< -o $$@
 $(1)/plan.o: src/host/engine/plan.c
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(filter-out $$(DEFS),$$(ALL_CFLAGS)) $$(SHIM_DEFS) $(2) -MMD -MP -c $$< -o $$@
-$(BUILD)/tests/$(3): tests/shim/test_cuda_shim.c $$(SHIM_OBJ:%=$(1)/%) $$(BUILD)/libnsamp.a
-	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(filter-out -Wmissing-prototypes $$(DEFS),$$(ALL_CFLAGS)) $$(SHIM_DEFS) $(2) -Itests -Itests/shim -MMD -MP -o $$@ $$< $$(filter %.o %.a,$$^) -lcmocka $$(LIBS) -lstdc++
-TEST_EXTRA += $(BUILD)/tests/$(3)
+.PRECIOUS: $(1)/%.o
 endef
-$(eval $(call shim_rules,$(BUILD)/shim,$$(SANFLAGS),test_cuda_shim))
-$(eval $(call shim_rules,$(BUILD)/shim-san,$$(SHIM_SAN),test_cuda_shim_san))
+# $(1): folder of objects, $(2): sanitizer flags, $(3): test, $(4): end of the program's name
+define shim_program
+$(BUILD)/tests/$(3)$(4): $(1)/$(3).o $$(SHIM_OBJ:%=$(1)/%) $$(BUILD)/libnsamp.a
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(SANFLAGS) $(2) -fopenmp -o $$@ $$(filter %.o %.a,$$^) -lcmocka $$(LIBS) -lstdc++
+TEST_EXTRA += $(BUILD)/tests/$(3)$(4)
+endef
+$(eval $(call shim_objects,$(BUILD)/shim,$$(SANFLAGS)))
+$(eval $(call shim_objects,$(BUILD)/shim-san,$$(SHIM_SAN)))
+$(foreach t,$(basename $(SHIM_TESTS)),$(eval $(call shim_program,$(BUILD)/shim,,$(t),)))
+$(foreach t,$(basename $(SHIM_TESTS)),$(eval $(call shim_program,$(BUILD)/shim-san,$$(SHIM_SAN),$(t),_san)))
 
 # Mutants: the same test program with one fault put into a kernel. tests/shim/test_shim_mutants.c holds that each fails.
 MUTANT_barrier := cuda_langevin_equi s/^ *__syncthreads();//
@@ -70,7 +80,7 @@ $(BUILD)/shim/mutant_$(1): src/kernels/$(call mutant_file,$(1)).cu $(BUILD)/test
 	$$(Q)sed '$(wordlist 2,99,$(MUTANT_$(1)))' $$< >$$@.cu
 	$$(Q)if cmp -s $$< $$@.cu; then echo "mutant $(1): $$< no longer holds the text that it changes"; exit 1; fi
 	$$(Q)$$(SHIM_CXX) -O0 $$(SANFLAGS) -x c++ -c $$@.cu -o $$@.o
-	$$(Q)$$(CC) $$(filter-out -Wmissing-prototypes $$(DEFS),$$(ALL_CFLAGS)) $$(SHIM_DEFS) $$(SANFLAGS) -Itests -Itests/shim -o $$@ tests/shim/test_cuda_shim.c $$@.o \
+	$$(Q)$$(CC) $$(SANFLAGS) -fopenmp -o $$@ $(BUILD)/shim/test_cuda_shim.o $$@.o \
 	  $$(filter-out %/$(call mutant_file,$(1)).o,$$(SHIM_OBJ:%=$(BUILD)/shim/%)) $$(BUILD)/libnsamp.a -lcmocka $$(LIBS) -lstdc++
 endef
 $(foreach m,$(MUTANTS),$(eval $(call mutant_rules,$(m))))

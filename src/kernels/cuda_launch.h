@@ -14,6 +14,14 @@
     (kernel)<<<(grid), (block), (shared), (stream)>>>(__VA_ARGS__)
 #endif
 
+/* The dynamic linker, for libraries that are opened when they are needed. */
+#ifndef NSAMP_LIBRARY_OPEN
+#include <dlfcn.h>
+#define NSAMP_LIBRARY_OPEN(name)           dlopen((name), RTLD_NOW | RTLD_LOCAL)
+#define NSAMP_LIBRARY_SYMBOL(handle, name) dlsym((handle), (name))
+#define NSAMP_LIBRARY_CLOSE(handle)        dlclose(handle)
+#endif
+
 /* The block's dynamic shared memory, the only kind used. */
 #define NSAMP_SHARED extern __shared__ __align__(16) unsigned char nsamp_shared[]
 

@@ -4,10 +4,11 @@
  *
  * A CUDA thread is a fibre; barriers and warp collectives yield; the blocks of a grid run one after the
  * other, the threads of a block in an order that the test chooses (nsamp_shim_set_order). Launches and copies
- * are done when the call returns. Device memory is malloc'ed and filled with a signalling pattern, shared
+ * are done when the call returns, or, on a stream that is captured, each time that its graph runs. Device memory is malloc'ed and filled with a signalling pattern, shared
  * memory beyond what the launch asked for is poisoned under AddressSanitizer, so that a kernel that reads
  * what it did not write, or beyond its arrays, is caught. Not a simulator: no timing, no memory model,
- * nothing of what these kernels do not use. shim.cpp has the fibres. */
+ * nothing of what these kernels do not use. shim.cpp has the fibres, runtime.cpp memory, streams and graphs,
+ * cublas.cpp a cuBLASLt. */
 #ifndef NSAMP_SHIM_CUDA_RUNTIME_H
 #define NSAMP_SHIM_CUDA_RUNTIME_H
 
@@ -16,6 +17,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <functional>
+#include <tuple>
 
 #define __CUDACC__    1
 #define __CUDA_ARCH__ 900
@@ -27,6 +30,10 @@
 #define __noinline__    __attribute__((noinline))
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
+
+#define CUDART_VERSION 13000
+
+typedef struct nsamp_shim_stream *cudaStream_t;
 
 struct dim3 {
     uint32_t x, y, z;
@@ -116,15 +123,25 @@ template <class T> static inline T __ldg(const T *at) {
 
 /* ---- launches ------------------------------------------------------------------------------------------ */
 
-/* Calls body(context) once for each thread of the grid, on a fibre. */
-void nsamp_shim_run(dim3 grid, dim3 block, size_t shared, void (*body)(void *), void *context);
+/* Calls body() once for each thread of the grid, on a fibre; on a stream that is captured, when its graph runs. */
+void nsamp_shim_run(dim3 grid, dim3 block, size_t shared, cudaStream_t stream, std::function<void()> body);
 
-template <class Body> static void nsamp_shim_launch(dim3 grid, dim3 block, size_t shared, Body body) {
-    nsamp_shim_run(
-        grid, block, shared, [](void *context) { (*(Body *)context)(); }, &body);
+/* Arguments are copied at the launch, as the parameters of the kernel. */
+template <class... Parameters, class... Arguments>
+static void nsamp_shim_launch(dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
+                              void (*kernel)(Parameters...), Arguments... arguments) {
+    const std::tuple<Parameters...> copies(arguments...);
+    nsamp_shim_run(grid, block, shared, stream, [=]() { std::apply(kernel, copies); });
 }
 #define NSAMP_LAUNCH(kernel, grid, block, shared, stream, ...)                                               \
-    ((void)(stream), nsamp_shim_launch((grid), (block), (shared), [=]() { (kernel)(__VA_ARGS__); }))
+    nsamp_shim_launch((grid), (block), (shared), (stream), (kernel), __VA_ARGS__)
+
+/* Libraries that are opened when they are needed: cublas.cpp, unless the test says that it is not there. */
+void *nsamp_shim_open(const char *name);
+void *nsamp_shim_symbol(void *library, const char *name);
+#define NSAMP_LIBRARY_OPEN(name)           nsamp_shim_open(name)
+#define NSAMP_LIBRARY_SYMBOL(handle, name) nsamp_shim_symbol((handle), (name))
+#define NSAMP_LIBRARY_CLOSE(handle)        ((void)(handle))
 
 /* ---- the runtime --------------------------------------------------------------------------------------- */
 
@@ -133,16 +150,23 @@ enum cudaError_t {
     cudaErrorInvalidValue = 1,
     cudaErrorMemoryAllocation = 2,
     cudaErrorInvalidConfiguration = 9,
-    cudaErrorNoDevice = 100
+    cudaErrorNoDevice = 100,
+    cudaErrorStreamCaptureUnsupported = 900
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 enum cudaDeviceAttr { cudaDevAttrMaxSharedMemoryPerBlockOptin = 97, cudaDevAttrMultiProcessorCount = 16 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum { cudaStreamNonBlocking = 1 };
-typedef struct nsamp_shim_stream *cudaStream_t;
+typedef struct nsamp_shim_graph *cudaGraph_t;
+typedef struct nsamp_shim_graph_exec *cudaGraphExec_t;
+enum cudaStreamCaptureMode {
+    cudaStreamCaptureModeGlobal = 0,
+    cudaStreamCaptureModeThreadLocal = 1,
+    cudaStreamCaptureModeRelaxed = 2
+};
 struct cudaDeviceProp {
     char name[256];
-    int major, minor, multiProcessorCount;
+    int major, minor, multiProcessorCount, l2CacheSize;
     size_t totalGlobalMem, sharedMemPerBlockOptin;
 };
 struct cudaFuncAttributes {
@@ -166,6 +190,12 @@ cudaError_t cudaMemsetAsync(void *at, int value, size_t bytes, cudaStream_t stre
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 template <class F> static cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, F *) {
     attributes->numRegs = 32;
     return cudaSuccess;

@@ -1,7 +1,7 @@
-/* shim.cpp: fibres that stand for CUDA threads, and the runtime's calls on host memory. See cuda_runtime.h
- * here. */
+/* shim.cpp: fibres that stand for CUDA threads. See cuda_runtime.h here. */
 #include "cuda_runtime.h"
 #include "shim.h"
+#include "runtime.h"
 
 #include <stdio.h>
 #if !defined(__x86_64__)
@@ -74,13 +74,9 @@ static place scheduler;
 [[maybe_unused]] static size_t scheduler_stack_bytes;
 static uint32_t running, threads;
 static uint32_t slots[MAX_THREADS]; /* what lanes give in a warp collective */
-static void (*body)(void *);
-static void *body_context;
+static const std::function<void()> *body;
 static nsamp_shim_order order = NSAMP_SHIM_FORWARD;
 static uint64_t order_state = 1, launches, switches;
-static int multiprocessors = 4;
-static size_t memory = (size_t)4 << 30, allocated;
-static cudaError_t last_error = cudaSuccess;
 
 [[noreturn]] static void fail(const char *what) {
     fprintf(stderr, "shim: %s: block (%u, %u), thread %u\n", what, blockIdx.x, blockIdx.y, running);
@@ -105,7 +101,7 @@ static void trampoline(void) {
 #if SHIM_ASAN
     __sanitizer_finish_switch_fiber(NULL, &scheduler_stack, &scheduler_stack_bytes);
 #endif
-    body(body_context);
+    (*body)();
     fibres[running].state = DONE;
     leave(true);
 }
@@ -219,16 +215,10 @@ static void run_block(dim3 block) {
     } while (pass_barrier());
 }
 
-void nsamp_shim_run(dim3 grid, dim3 block, size_t shared_bytes, void (*run)(void *), void *context) {
+static void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &run) {
     launches++;
     threads = block.x * block.y * block.z;
-    if (!threads || threads > MAX_THREADS || !grid.x || !grid.y || !grid.z || grid.y > 65535 ||
-        grid.z > 65535 || grid.x > 0x7fffffffu || shared_bytes > sizeof nsamp_shared) {
-        last_error = cudaErrorInvalidConfiguration;
-        return;
-    }
-    body = run;
-    body_context = context;
+    body = &run;
     nsamp_shim_here.grid_dim = grid;
     nsamp_shim_here.block_dim = block;
 #if SHIM_ASAN
@@ -244,6 +234,17 @@ void nsamp_shim_run(dim3 grid, dim3 block, size_t shared_bytes, void (*run)(void
 #if SHIM_ASAN
     __asan_unpoison_memory_region(nsamp_shared, sizeof nsamp_shared);
 #endif
+}
+
+void nsamp_shim_run(dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
+                    std::function<void()> run) {
+    const uint32_t size = block.x * block.y * block.z;
+    if (!size || size > MAX_THREADS || !grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535 ||
+        grid.x > 0x7fffffffu || shared_bytes > sizeof nsamp_shared) {
+        nsamp_shim_error(cudaErrorInvalidConfiguration);
+        return;
+    }
+    nsamp_shim_enqueue(stream, [=]() { run_grid(grid, block, shared_bytes, run); });
 }
 
 /* ---- collectives --------------------------------------------------------------------------------------- */
@@ -291,113 +292,9 @@ void nsamp_shim_set_order(nsamp_shim_order wanted, uint64_t seed) {
     order = wanted;
     order_state = seed ? seed : 1;
 }
-void nsamp_shim_set_multiprocessors(int count) {
-    multiprocessors = count;
-}
-void nsamp_shim_set_memory(size_t bytes) {
-    memory = bytes;
-}
-size_t nsamp_shim_allocated(void) {
-    return allocated;
-}
 uint64_t nsamp_shim_launches(void) {
     return launches;
 }
 uint64_t nsamp_shim_switches(void) {
     return switches;
-}
-
-/* ---- the runtime --------------------------------------------------------------------------------------- */
-
-const char *cudaGetErrorString(cudaError_t error) {
-    switch (error) {
-    case cudaSuccess:
-        return "no error";
-    case cudaErrorMemoryAllocation:
-        return "out of memory";
-    case cudaErrorInvalidConfiguration:
-        return "invalid configuration argument";
-    case cudaErrorNoDevice:
-        return "no CUDA-capable device is detected";
-    default:
-        return "invalid argument";
-    }
-}
-cudaError_t cudaGetLastError(void) {
-    const cudaError_t error = last_error;
-    last_error = cudaSuccess;
-    return error;
-}
-cudaError_t cudaDriverGetVersion(int *version) {
-    *version = 13000;
-    return cudaSuccess;
-}
-cudaError_t cudaGetDeviceCount(int *count) {
-    *count = 1;
-    return cudaSuccess;
-}
-cudaError_t cudaSetDevice(int) {
-    return cudaSuccess;
-}
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int) {
-    *p = {};
-    snprintf(p->name, sizeof p->name, "shim");
-    p->major = 9;
-    p->multiProcessorCount = multiprocessors;
-    p->totalGlobalMem = memory;
-    p->sharedMemPerBlockOptin = SHARED_BYTES - 1024;
-    return cudaSuccess;
-}
-
-/* The size of an allocation lies before it. */
-enum { HEAD = 64 };
-cudaError_t cudaMalloc(void **at, size_t bytes) {
-    *at = NULL;
-    void *base = NULL;
-    if (bytes > memory || allocated > memory - bytes || posix_memalign(&base, HEAD, HEAD + bytes))
-        return cudaErrorMemoryAllocation;
-    memcpy(base, &bytes, sizeof bytes);
-    memset((char *)base + HEAD, 0xff, bytes);
-    allocated += bytes;
-    *at = (char *)base + HEAD;
-    return cudaSuccess;
-}
-cudaError_t cudaFree(void *at) {
-    if (!at) return cudaSuccess;
-    size_t bytes;
-    memcpy(&bytes, (char *)at - HEAD, sizeof bytes);
-    allocated -= bytes;
-    free((char *)at - HEAD);
-    return cudaSuccess;
-}
-cudaError_t cudaMallocHost(void **at, size_t bytes) {
-    *at = malloc(bytes);
-    return *at || !bytes ? cudaSuccess : cudaErrorMemoryAllocation;
-}
-cudaError_t cudaFreeHost(void *at) {
-    free(at);
-    return cudaSuccess;
-}
-cudaError_t cudaMemGetInfo(size_t *available, size_t *total) {
-    *available = memory - allocated;
-    *total = memory;
-    return cudaSuccess;
-}
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
-    memcpy(to, from, bytes);
-    return cudaSuccess;
-}
-cudaError_t cudaMemsetAsync(void *at, int value, size_t bytes, cudaStream_t) {
-    memset(at, value, bytes);
-    return cudaSuccess;
-}
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
-    *stream = (cudaStream_t)&launches;
-    return cudaSuccess;
-}
-cudaError_t cudaStreamDestroy(cudaStream_t) {
-    return cudaSuccess;
-}
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
-    return cudaSuccess;
 }

@@ -28,6 +28,15 @@ size_t nsamp_shim_allocated(void);
 /* Kernel launches and switches between threads so far. */
 uint64_t nsamp_shim_launches(void);
 uint64_t nsamp_shim_switches(void);
+/* Streams and graphs (captured or made ready) that are there now; launches of graphs so far. */
+int nsamp_shim_streams(void);
+int nsamp_shim_graphs(void);
+uint64_t nsamp_shim_replays(void);
+/* What nsamp_shim_open finds: the version of a cuBLASLt (131000), 0 for none. */
+void nsamp_shim_set_cublas(size_t version);
+/* Its handles, descriptions and preferences that are there now; products so far. */
+int nsamp_shim_cublas_objects(void);
+uint64_t nsamp_shim_products(void);
 
 #ifdef __cplusplus
 }

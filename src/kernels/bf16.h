@@ -1,0 +1,21 @@
+/* bf16.h: the upper half of a float32 as a number of its own, for weights and activations of matrix products.
+ * Stored as uint16_t; arithmetic on them is the products' affair. */
+#ifndef NSAMP_KERNELS_BF16_H
+#define NSAMP_KERNELS_BF16_H
+
+#include "kernels/hd.h"
+
+typedef uint16_t nsamp_bf16;
+
+/* To the nearest, ties to even; a NaN stays one. */
+NSAMP_HD nsamp_bf16 nsamp_bf16_of(float value) {
+    const uint32_t bits = nsamp_bits_of(value);
+    const uint32_t rounded = bits + 0x7fffu + (bits >> 16 & 1u);
+    return (nsamp_bf16)((bits & 0x7fffffffu) > 0x7f800000u ? bits >> 16 | 0x40u : rounded >> 16);
+}
+
+NSAMP_HD float nsamp_bf16_value(nsamp_bf16 value) {
+    return nsamp_float_of((uint32_t)value << 16);
+}
+
+#endif

@@ -1,0 +1,207 @@
+/* runtime.cpp: the calls of the CUDA runtime on host memory: device, allocations, copies, streams and graphs. See
+ * cuda_runtime.h here. */
+#include "cuda_runtime.h"
+#include "runtime.h"
+#include "shim.h"
+
+#include <stdio.h>
+#include <vector>
+
+static int multiprocessors = 4;
+static size_t memory = (size_t)4 << 30, allocated;
+static cudaError_t last_error = cudaSuccess;
+
+void nsamp_shim_set_multiprocessors(int count) {
+    multiprocessors = count;
+}
+void nsamp_shim_set_memory(size_t bytes) {
+    memory = bytes;
+}
+size_t nsamp_shim_allocated(void) {
+    return allocated;
+}
+void nsamp_shim_error(cudaError_t error) {
+    if (last_error == cudaSuccess) last_error = error;
+}
+
+/* ---- streams and graphs -------------------------------------------------------------------------------- */
+
+struct nsamp_shim_graph {
+    std::vector<std::function<void()>> work;
+};
+struct nsamp_shim_graph_exec {
+    std::vector<std::function<void()>> work;
+};
+struct nsamp_shim_stream {
+    nsamp_shim_graph *captured; /* what is captured now */
+};
+
+static int streams_captured, streams, graphs;
+static uint64_t replays;
+
+int nsamp_shim_streams(void) {
+    return streams;
+}
+int nsamp_shim_graphs(void) {
+    return graphs;
+}
+uint64_t nsamp_shim_replays(void) {
+    return replays;
+}
+
+/* Work on the stream of no name waits for all others, which none that is captured can grant. */
+void nsamp_shim_enqueue(cudaStream_t stream, std::function<void()> work) {
+    if (stream && stream->captured)
+        stream->captured->work.push_back(work);
+    else if (!stream && streams_captured)
+        nsamp_shim_error(cudaErrorStreamCaptureUnsupported);
+    else
+        work();
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
+    *stream = new nsamp_shim_stream{NULL};
+    streams++;
+    return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+    if (!stream || stream->captured) return cudaErrorInvalidValue;
+    delete stream;
+    streams--;
+    return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    return (stream ? stream->captured != NULL : streams_captured > 0) ? cudaErrorStreamCaptureUnsupported
+                                                                      : cudaSuccess;
+}
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+    if (!stream || stream->captured) return cudaErrorInvalidValue;
+    stream->captured = new nsamp_shim_graph;
+    streams_captured++;
+    graphs++;
+    return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
+    *graph = NULL;
+    if (!stream || !stream->captured) return cudaErrorInvalidValue;
+    *graph = stream->captured;
+    stream->captured = NULL;
+    streams_captured--;
+    return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags) {
+    *exec = NULL;
+    if (!graph || flags) return cudaErrorInvalidValue;
+    *exec = new nsamp_shim_graph_exec{graph->work};
+    graphs++;
+    return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+    if (!exec || !stream) return cudaErrorInvalidValue;
+    if (stream->captured) return cudaErrorStreamCaptureUnsupported;
+    replays++;
+    for (const std::function<void()> &work : exec->work)
+        work();
+    return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+    if (!graph) return cudaErrorInvalidValue;
+    delete graph;
+    graphs--;
+    return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+    if (!exec) return cudaErrorInvalidValue;
+    delete exec;
+    graphs--;
+    return cudaSuccess;
+}
+
+/* ---- the runtime --------------------------------------------------------------------------------------- */
+
+const char *cudaGetErrorString(cudaError_t error) {
+    switch (error) {
+    case cudaSuccess:
+        return "no error";
+    case cudaErrorMemoryAllocation:
+        return "out of memory";
+    case cudaErrorInvalidConfiguration:
+        return "invalid configuration argument";
+    case cudaErrorNoDevice:
+        return "no CUDA-capable device is detected";
+    case cudaErrorStreamCaptureUnsupported:
+        return "operation not permitted when stream is capturing";
+    default:
+        return "invalid argument";
+    }
+}
+cudaError_t cudaGetLastError(void) {
+    const cudaError_t error = last_error;
+    last_error = cudaSuccess;
+    return error;
+}
+cudaError_t cudaDriverGetVersion(int *version) {
+    *version = 13000;
+    return cudaSuccess;
+}
+cudaError_t cudaGetDeviceCount(int *count) {
+    *count = 1;
+    return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int) {
+    return cudaSuccess;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int) {
+    *p = {};
+    snprintf(p->name, sizeof p->name, "shim");
+    p->major = 9;
+    p->multiProcessorCount = multiprocessors;
+    p->totalGlobalMem = memory;
+    p->sharedMemPerBlockOptin = (size_t)227 * 1024;
+    p->l2CacheSize = 1 << 20;
+    return cudaSuccess;
+}
+
+/* The size of an allocation lies before it. */
+enum { HEAD = 64 };
+cudaError_t cudaMalloc(void **at, size_t bytes) {
+    *at = NULL;
+    void *base = NULL;
+    if (streams_captured) return cudaErrorStreamCaptureUnsupported;
+    if (bytes > memory || allocated > memory - bytes || posix_memalign(&base, HEAD, HEAD + bytes))
+        return cudaErrorMemoryAllocation;
+    memcpy(base, &bytes, sizeof bytes);
+    memset((char *)base + HEAD, 0xff, bytes);
+    allocated += bytes;
+    *at = (char *)base + HEAD;
+    return cudaSuccess;
+}
+cudaError_t cudaFree(void *at) {
+    if (!at) return cudaSuccess;
+    size_t bytes;
+    memcpy(&bytes, (char *)at - HEAD, sizeof bytes);
+    allocated -= bytes;
+    free((char *)at - HEAD);
+    return cudaSuccess;
+}
+cudaError_t cudaMallocHost(void **at, size_t bytes) {
+    *at = malloc(bytes);
+    return *at || !bytes ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+cudaError_t cudaFreeHost(void *at) {
+    free(at);
+    return cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(size_t *available, size_t *total) {
+    *available = memory - allocated;
+    *total = memory;
+    return cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+    nsamp_shim_enqueue(stream, [=]() { memcpy(to, from, bytes); });
+    return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void *at, int value, size_t bytes, cudaStream_t stream) {
+    nsamp_shim_enqueue(stream, [=]() { memset(at, value, bytes); });
+    return cudaSuccess;
+}
