@@ -50,6 +50,7 @@ static inline nsamp_model make(nsamp_network *net, const nsamp_rsn_options *o) {
     nsamp_model model = {.start_kind = NSAMP_START_NORMAL, .start_scale = 1.0};
     nsamp_error err = {0};
     if (nsamp_rsn_model(net, o, &model, &err)) fail_msg("%s", err.text);
+    if (model.prepare && model.prepare(&model, &err)) fail_msg("%s", err.text);
     return model;
 }
 

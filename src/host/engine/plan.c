@@ -154,7 +154,8 @@ static nsamp_status choose_backend(nsamp_plan *p, const char **why, nsamp_error 
                               "this nsamp was built without CUDA; valid here: auto, cpu");
     if (!strcmp(wanted, "auto")) *why = "auto: built without CUDA";
 #endif
-    nsamp_status status = nsamp_cpu_kernel_find(p->job, p->model, &p->kernel, &isa, err);
+    nsamp_status status = p->model->prepare ? p->model->prepare(p->model, err) : NSAMP_OK;
+    if (!status) status = nsamp_cpu_kernel_find(p->job, p->model, &p->kernel, &isa, err);
     if (status) return status;
     p->batch.lanes = p->kernel->lanes ? p->kernel->lanes : p->model->lanes;
     return NSAMP_OK;

@@ -8,6 +8,7 @@
 #include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include "error.h"
 
 enum { BLOCK_ROWS = 64 }; /* rows of every product; a shorter rest is padded, so that its bits are the same */
@@ -36,7 +37,7 @@ nsamp_status nsamp_layer_create(size_t in, size_t out, const float *w, const flo
                                 nsamp_activation act, nsamp_precision precision, size_t max_rows,
                                 nsamp_layer **layer, nsamp_error *err) {
     *layer = NULL;
-    const nsamp_status status = nsamp_layer_check(in, out, max_rows, err);
+    const nsamp_status status = nsamp_layer_check(in, out, precision, max_rows, err);
     if (status) return status;
     nsamp_layer *l = calloc(1, sizeof *l);
     float *copy = malloc(in * out * sizeof *copy), *b = calloc(out, sizeof *b);

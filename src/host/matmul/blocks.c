@@ -3,7 +3,10 @@
 
 #include "error.h"
 
-nsamp_status nsamp_layer_check(size_t in, size_t out, size_t max_rows, nsamp_error *err) {
+nsamp_status nsamp_layer_check(size_t in, size_t out, nsamp_precision precision, size_t max_rows,
+                               nsamp_error *err) {
+    if (precision == NSAMP_TF32)
+        return nsamp_fail(err, NSAMP_EUSAGE, "tf32 products: only on a GPU; on a CPU fp32 or bf16");
     if (in && out && max_rows) return NSAMP_OK;
     return nsamp_fail(err, NSAMP_EUSAGE, "layer of %zu inputs, %zu outputs, %zu rows: none may be 0", in, out,
                       max_rows);

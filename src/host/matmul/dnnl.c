@@ -13,6 +13,7 @@
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "error.h"
 
 /* ---- what differs between the two versions of the API: descriptors are structs in one, handles in the other ---- */
@@ -233,7 +234,7 @@ nsamp_status nsamp_layer_create(size_t in, size_t out, const float *w, const flo
                                 nsamp_activation act, nsamp_precision precision, size_t max_rows,
                                 nsamp_layer **layer, nsamp_error *err) {
     *layer = NULL;
-    const nsamp_status status = nsamp_layer_check(in, out, max_rows, err);
+    const nsamp_status status = nsamp_layer_check(in, out, precision, max_rows, err);
     if (status) return status;
     nsamp_layer *l = calloc(1, sizeof *l);
     if (!l) return nsamp_fail(err, NSAMP_ENOMEM, "no memory for a layer of %zu x %zu weights", out, in);

@@ -30,6 +30,9 @@ struct nsamp_model {
     nsamp_kernel_id kernel;
     const nsamp_cpu_kernel
         *host_kernel; /* product kernels, which are host code: used instead of the table; or NULL */
+    /* Packs what host_kernel works with and sets lanes and scratch_bytes; called once, when the chains are to run on the
+     * CPU. NULL: nothing to do. NSAMP_EUSAGE where this CPU cannot. */
+    nsamp_status (*prepare)(nsamp_model *model, nsamp_error *err);
     size_t dim;       /* D */
     size_t state_len; /* S */
     size_t draws;     /* normals (or words) a chain-step, for the plan's estimate */

@@ -144,8 +144,8 @@ static nsamp_rsn_path choose_path(const nsamp_network *net, const nsamp_rsn_opti
         *why = "run.path";
         return o->path;
     }
-    if (o->precision == NSAMP_BF16) {
-        *why = "bf16 weights";
+    if (o->precision != NSAMP_FP32) {
+        *why = o->precision == NSAMP_BF16 ? "bf16 weights" : "tf32 products";
         return NSAMP_RSN_PRODUCT;
     }
     if (net->m <= 8) {
@@ -164,21 +164,21 @@ static uint32_t choose_tile(const nsamp_rsn_options *o) {
     return o->tile ? o->tile : share > 256 ? 256 : share < 16 ? 16 : (uint32_t)share;
 }
 
-static nsamp_status use_product(const nsamp_network *net, const nsamp_rsn_options *o, nsamp_model *model,
-                                nsamp_error *err) {
+static nsamp_status prepare(nsamp_model *model, nsamp_error *err) {
     nsamp_rsn_extra *extra = model->extra;
-    nsamp_rsn_options with_tile = *o;
-    with_tile.tile = choose_tile(o);
-    if (with_tile.tile % 16)
-        return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: must be a multiple of 16 here", with_tile.tile);
+    nsamp_rsn_options o = extra->options;
     nsamp_rsn_params *params = model->params;
-    nsamp_status status =
-        nsamp_rsn_product_create(net, &with_tile, extra->pinv, params, &extra->product, err);
+    if (o.precision == NSAMP_TF32)
+        return nsamp_fail(err, NSAMP_EUSAGE,
+                          "run.precision = tf32: only on a GPU (run.backend = cuda); on a CPU fp32 or bf16");
+    o.tile = choose_tile(&o);
+    nsamp_status status = nsamp_rsn_product_create(extra->net, &o, extra->pinv, params, &extra->product, err);
     if (status) return status;
     params->product = extra->product;
-    model->host_kernel = &nsamp_rsn_product_kernel;
-    model->lanes = with_tile.tile;
+    model->lanes = o.tile;
     model->scratch_bytes = nsamp_rsn_product_scratch(extra->product);
+    const size_t used = strlen(model->why);
+    snprintf(model->why + used, sizeof model->why - used, "; %s", nsamp_matmul_name());
     return NSAMP_OK;
 }
 
@@ -201,8 +201,9 @@ static nsamp_status check(const nsamp_network *net, const nsamp_rsn_options *o, 
     if (o->jump && !net->denoiser)
         return nsamp_fail(err, NSAMP_EUSAGE,
                           "system.jump = yes: needs a network in denoiser form, this one is a score");
-    if (o->path == NSAMP_RSN_FUSED && o->precision == NSAMP_BF16)
-        return nsamp_fail(err, NSAMP_EUSAGE, "run.precision = bf16: only for run.path = product");
+    if (o->path == NSAMP_RSN_FUSED && o->precision != NSAMP_FP32)
+        return nsamp_fail(err, NSAMP_EUSAGE, "run.precision = %s: only for run.path = product",
+                          o->precision == NSAMP_BF16 ? "bf16" : "tf32");
     return NSAMP_OK;
 }
 
@@ -225,12 +226,16 @@ static nsamp_status fill(const nsamp_network *net, const nsamp_rsn_options *o, n
     model->scratch_bytes = NSAMP_RSN_SCRATCH(64, net->m);
     model->start = start;
     const nsamp_rsn_path path = choose_path(net, o, &why);
-    if (path == NSAMP_RSN_PRODUCT) status = use_product(net, o, model, err);
-    snprintf(model->why, sizeof model->why, "%s (%s): m %zu, n %zu, %s level, %.3g flops a chain-step%s%s",
+    if (path == NSAMP_RSN_PRODUCT) {
+        if (o->tile % 16)
+            return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: must be a multiple of 16 here", o->tile);
+        model->host_kernel = &nsamp_rsn_product_kernel;
+        model->prepare = prepare;
+    }
+    snprintf(model->why, sizeof model->why, "%s (%s): m %zu, n %zu, %s level, %.3g flops a chain-step",
              path == NSAMP_RSN_PRODUCT ? "matrix products" : "one fused kernel", why, net->m, net->n,
-             o->reservoir ? "reservoir" : "output", model->flops, path == NSAMP_RSN_PRODUCT ? "; " : "",
-             path == NSAMP_RSN_PRODUCT ? nsamp_matmul_name() : "");
-    return status ? status : nsamp_rsn_law(net, o, model, err);
+             o->reservoir ? "reservoir" : "output", model->flops);
+    return nsamp_rsn_law(net, o, model, err);
 }
 
 nsamp_status nsamp_rsn_model(nsamp_network *net, const nsamp_rsn_options *o, nsamp_model *model,
@@ -241,6 +246,7 @@ nsamp_status nsamp_rsn_model(nsamp_network *net, const nsamp_rsn_options *o, nsa
         return nsamp_fail(err, NSAMP_ENOMEM, "no memory for a network");
     }
     extra->net = net;
+    extra->options = *o;
     model->extra = extra;
     model->destroy = destroy;
     return fill(net, o, model, err);

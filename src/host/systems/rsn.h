@@ -27,14 +27,16 @@ typedef struct nsamp_rsn_options {
 
 /* What the model keeps beside the kernel's parameters; model->extra. */
 typedef struct nsamp_rsn_extra {
-    nsamp_network *net;                /* owned */
-    double *start_sd;                  /* [m] or NULL: start as model->start_kind says */
-    double *pinv;                      /* [n * m] S = W1^T (W1 W1^T)^-1 at the reservoir level; or NULL */
-    struct nsamp_rsn_product *product; /* product path, or NULL */
+    nsamp_network *net; /* owned */
+    double *start_sd;   /* [m] or NULL: start as model->start_kind says */
+    double *pinv;       /* [n * m] S = W1^T (W1 W1^T)^-1 at the reservoir level; or NULL */
+    nsamp_rsn_options options;
+    struct nsamp_rsn_product *product; /* product path on the CPU, or NULL */
 } nsamp_rsn_extra;
 
-/* Fills a zeroed model. Takes net, also on failure (model->destroy frees it). NSAMP_EUSAGE with the value and
- * what is valid. */
+/* Fills a zeroed model. Takes net, also on failure (model->destroy frees it). On the product path the CPU's
+ * layers are packed by model->prepare alone, so that a run on a GPU does without. NSAMP_EUSAGE with the value
+ * and what is valid. */
 nsamp_status nsamp_rsn_model(nsamp_network *net, const nsamp_rsn_options *options, nsamp_model *model,
                              nsamp_error *err);
 

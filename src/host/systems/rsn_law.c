@@ -158,7 +158,7 @@ nsamp_status nsamp_rsn_law(const nsamp_network *net, const nsamp_rsn_options *o,
     nsamp_law *law = &model->law;
     law->offdiag = NAN;
     snprintf(law->source, sizeof law->source, "none: the law of a trained network is not known exactly");
-    if (o->jump || m > 512 || o->precision == NSAMP_BF16 || !mirrored(net)) return NSAMP_OK;
+    if (o->jump || m > 512 || o->precision != NSAMP_FP32 || !mirrored(net)) return NSAMP_OK;
     double *f = malloc(5 * m * m * sizeof(double)), *cov = f ? f + m * m : NULL,
            *work = f ? f + 2 * m * m : NULL;
     law->mean = malloc(m * sizeof(double));
