@@ -4,6 +4,7 @@
  * The state goes up at the first call that needs it, since a plan fills it after the backend is made, and
  * comes back with fetch. advance returns when the device has finished, so that the plan's clock and its stops
  * are honest. */
+#include "kernels/cuda_device.h"
 #include "kernels/cuda_kernels.h"
 
 #include <stdio.h>
@@ -21,44 +22,20 @@ enum { L = NSAMP_CUDA_LANES, SCRATCH_LANES = 64 /* that model->scratch_bytes is 
 /* Steps a launch at most: seconds even for large systems, so that a display or a stop need not wait. */
 static const uint64_t MOST_STEPS = 1u << 16;
 
-/* The device arrays, in one allocation; offsets are aligned to 256 bytes. */
-typedef struct arena {
-    char *base;
-    size_t used;
-} arena;
-
 typedef struct cuda_backend {
     nsamp_backend base;
     const nsamp_cuda_kernel *kernel;
     nsamp_cuda_view view;
     nsamp_cuda_moments moments;
     void *params;
-    arena device;
+    nsamp_cuda_arena device;
     float *x;       /* [tiles][D][32] on the device: a sample */
     float *staging; /* [staging_tiles][D][32] on the host, page-locked: recorded draws */
     uint64_t staging_tiles;
     bool uploaded;
 } cuda_backend;
 
-/* ---- errors -------------------------------------------------------------------------------------------- */
-
-static nsamp_status failed(nsamp_error *err, cudaError_t error, const char *what) {
-    return nsamp_fail(err, error == cudaErrorMemoryAllocation ? NSAMP_ENOMEM : NSAMP_EIO, "CUDA: %s: %s",
-                      what, cudaGetErrorString(error));
-}
-
-#define TRY(err, call)                                                                                       \
-    do {                                                                                                     \
-        const cudaError_t try_error = (call);                                                                \
-        if (try_error != cudaSuccess) return failed((err), try_error, #call);                                \
-    } while (0)
-
 /* ---- sizes --------------------------------------------------------------------------------------------- */
-
-static void carve(arena *a, void **at, size_t bytes) {
-    if (a->base && bytes) *at = a->base + a->used;
-    a->used += (bytes + 255) / 256 * 256;
-}
 
 /* Gives every array its place; with no base only counts. */
 static void lay_out(cuda_backend *b) {
@@ -68,15 +45,17 @@ static void lay_out(cuda_backend *b) {
     const size_t lanes = (size_t)batch->tiles * L, D = model->dim;
     const bool scratch = !nsamp_cuda_lane_in_shared(model->state_len, b->view.scratch_bytes);
     b->device.used = 0;
-    carve(&b->device, &b->params, model->params_bytes);
-    carve(&b->device, (void **)&b->view.state, lanes * model->state_len * sizeof(float));
-    carve(&b->device, (void **)&b->view.first_bad, lanes * sizeof(uint64_t));
-    carve(&b->device, &b->view.scratch, scratch ? (size_t)batch->tiles * b->view.scratch_bytes : 0);
-    carve(&b->device, (void **)&b->x, lanes * D * sizeof(float));
-    carve(&b->device, (void **)&b->moments.sums, lanes * 4 * m->rows * sizeof(double));
-    carve(&b->device, (void **)&b->moments.products, m->products ? m->groups * D * D * sizeof(double) : 0);
-    carve(&b->device, (void **)&b->moments.low, lanes * D * sizeof(float));
-    carve(&b->device, (void **)&b->moments.high, lanes * D * sizeof(float));
+    nsamp_cuda_carve(&b->device, &b->params, model->params_bytes);
+    nsamp_cuda_carve(&b->device, (void **)&b->view.state, lanes * model->state_len * sizeof(float));
+    nsamp_cuda_carve(&b->device, (void **)&b->view.first_bad, lanes * sizeof(uint64_t));
+    nsamp_cuda_carve(&b->device, &b->view.scratch,
+                     scratch ? (size_t)batch->tiles * b->view.scratch_bytes : 0);
+    nsamp_cuda_carve(&b->device, (void **)&b->x, lanes * D * sizeof(float));
+    nsamp_cuda_carve(&b->device, (void **)&b->moments.sums, lanes * 4 * m->rows * sizeof(double));
+    nsamp_cuda_carve(&b->device, (void **)&b->moments.products,
+                     m->products ? m->groups * D * D * sizeof(double) : 0);
+    nsamp_cuda_carve(&b->device, (void **)&b->moments.low, lanes * D * sizeof(float));
+    nsamp_cuda_carve(&b->device, (void **)&b->moments.high, lanes * D * sizeof(float));
 }
 
 static const nsamp_cuda_kernel *kernel_of(const nsamp_model *model) {
@@ -112,13 +91,13 @@ static nsamp_status upload(cuda_backend *b, nsamp_error *err) {
     const nsamp_model *model = b->base.batch->model;
     pair list[PAIRS];
     list_pairs(b, list);
-    TRY(err, cudaMemcpyAsync(b->params, model->params, model->params_bytes, cudaMemcpyHostToDevice,
-                             b->view.stream));
+    NSAMP_CUDA_TRY(err, cudaMemcpyAsync(b->params, model->params, model->params_bytes, cudaMemcpyHostToDevice,
+                                        b->view.stream));
     for (int i = 0; i < PAIRS; i++)
         if (list[i].bytes)
-            TRY(err, cudaMemcpyAsync(list[i].device, list[i].host, list[i].bytes, cudaMemcpyHostToDevice,
-                                     b->view.stream));
-    TRY(err, cudaStreamSynchronize(b->view.stream));
+            NSAMP_CUDA_TRY(err, cudaMemcpyAsync(list[i].device, list[i].host, list[i].bytes,
+                                                cudaMemcpyHostToDevice, b->view.stream));
+    NSAMP_CUDA_TRY(err, cudaStreamSynchronize(b->view.stream));
     b->uploaded = true;
     return NSAMP_OK;
 }
@@ -130,9 +109,9 @@ static nsamp_status fetch(nsamp_backend *base, nsamp_error *err) {
     list_pairs(b, list);
     for (int i = 0; i < PAIRS; i++)
         if (list[i].bytes)
-            TRY(err, cudaMemcpyAsync(list[i].host, list[i].device, list[i].bytes, cudaMemcpyDeviceToHost,
-                                     b->view.stream));
-    TRY(err, cudaStreamSynchronize(b->view.stream));
+            NSAMP_CUDA_TRY(err, cudaMemcpyAsync(list[i].host, list[i].device, list[i].bytes,
+                                                cudaMemcpyDeviceToHost, b->view.stream));
+    NSAMP_CUDA_TRY(err, cudaStreamSynchronize(b->view.stream));
     return NSAMP_OK;
 }
 
@@ -140,8 +119,9 @@ static nsamp_status fetch(nsamp_backend *base, nsamp_error *err) {
 
 static nsamp_status sample(cuda_backend *b, uint64_t step, nsamp_error *err) {
     const nsamp_batch *batch = b->base.batch;
-    TRY(err, b->kernel->observe(&b->view, batch->tiles, b->x));
-    TRY(err, nsamp_cuda_moments_add(&b->moments, step > batch->moments->half_step, b->x, b->view.stream));
+    NSAMP_CUDA_TRY(err, b->kernel->observe(&b->view, batch->tiles, b->x));
+    NSAMP_CUDA_TRY(
+        err, nsamp_cuda_moments_add(&b->moments, step > batch->moments->half_step, b->x, b->view.stream));
     return NSAMP_OK;
 }
 
@@ -153,16 +133,16 @@ static nsamp_status advance(nsamp_backend *base, uint64_t step0, uint64_t step1,
         const uint64_t due = nsamp_moments_next(batch->moments, t);
         uint64_t end = due < step1 ? due : step1;
         if (end - t > MOST_STEPS) end = t + MOST_STEPS;
-        TRY(err, b->kernel->advance(&b->view, batch->model->params, t, (uint32_t)(end - t)));
+        NSAMP_CUDA_TRY(err, b->kernel->advance(&b->view, batch->model->params, t, (uint32_t)(end - t)));
         if (end == due) status = sample(b, end, err);
         t = end;
     }
     if (status) return status;
     nsamp_moments_set_step(batch->moments, step1);
     const size_t bytes = (size_t)batch->tiles * L * sizeof(uint64_t);
-    TRY(err,
-        cudaMemcpyAsync(batch->first_bad, b->view.first_bad, bytes, cudaMemcpyDeviceToHost, b->view.stream));
-    TRY(err, cudaStreamSynchronize(b->view.stream));
+    NSAMP_CUDA_TRY(err, cudaMemcpyAsync(batch->first_bad, b->view.first_bad, bytes, cudaMemcpyDeviceToHost,
+                                        b->view.stream));
+    NSAMP_CUDA_TRY(err, cudaStreamSynchronize(b->view.stream));
     return NSAMP_OK;
 }
 
@@ -172,12 +152,12 @@ static nsamp_status observe(nsamp_backend *base, uint64_t n, float *x, nsamp_err
     const uint64_t tiles = (n + L - 1) / L;
     nsamp_status status = upload(b, err);
     if (status) return status;
-    TRY(err, b->kernel->observe(&b->view, tiles, b->x));
+    NSAMP_CUDA_TRY(err, b->kernel->observe(&b->view, tiles, b->x));
     for (uint64_t first = 0; first < tiles; first += b->staging_tiles) {
         const uint64_t part = tiles - first < b->staging_tiles ? tiles - first : b->staging_tiles;
-        TRY(err, cudaMemcpyAsync(b->staging, b->x + first * D * L, part * D * L * sizeof(float),
-                                 cudaMemcpyDeviceToHost, b->view.stream));
-        TRY(err, cudaStreamSynchronize(b->view.stream));
+        NSAMP_CUDA_TRY(err, cudaMemcpyAsync(b->staging, b->x + first * D * L, part * D * L * sizeof(float),
+                                            cudaMemcpyDeviceToHost, b->view.stream));
+        NSAMP_CUDA_TRY(err, cudaStreamSynchronize(b->view.stream));
         for (uint64_t c = first * L; c < (first + part) * L && c < n; c++)
             for (size_t d = 0; d < D; d++)
                 x[c * D + d] = b->staging[((c / L - first) * D + d) * L + c % L];
@@ -199,22 +179,23 @@ static nsamp_status allocate(cuda_backend *b, const nsamp_job *job, nsamp_error 
     const nsamp_batch *batch = b->base.batch;
     size_t available = 0, total = 0;
     lay_out(b);
-    TRY(err, cudaMemGetInfo(&available, &total));
+    NSAMP_CUDA_TRY(err, cudaMemGetInfo(&available, &total));
     if (b->device.used > available)
         return nsamp_job_fail(
             job, NSAMP_KEY_run_chains, err,
             "%llu chains of dimension %zu need %.3g GB on the GPU and it has %.3g GB free; fewer chains fit",
             (unsigned long long)batch->chains, batch->model->dim, (double)b->device.used * 1e-9,
             (double)available * 1e-9);
-    TRY(err, cudaStreamCreateWithFlags(&b->view.stream, cudaStreamNonBlocking));
-    TRY(err, cudaMalloc((void **)&b->device.base, b->device.used));
+    NSAMP_CUDA_TRY(err, cudaStreamCreateWithFlags(&b->view.stream, cudaStreamNonBlocking));
+    NSAMP_CUDA_TRY(err, cudaMalloc((void **)&b->device.base, b->device.used));
     lay_out(b);
     const uint64_t recorded = ((uint64_t)nsamp_job_int(job, NSAMP_KEY_record_chains) + L - 1) / L;
     const uint64_t most =
         ((uint64_t)1 << 26) / (batch->model->dim * L * sizeof(float)) + 1; /* about 64 MiB */
     b->staging_tiles = recorded < most ? recorded : most;
     if (b->staging_tiles > batch->tiles) b->staging_tiles = batch->tiles;
-    TRY(err, cudaMallocHost((void **)&b->staging, b->staging_tiles * batch->model->dim * L * sizeof(float)));
+    NSAMP_CUDA_TRY(
+        err, cudaMallocHost((void **)&b->staging, b->staging_tiles * batch->model->dim * L * sizeof(float)));
     return NSAMP_OK;
 }
 
@@ -230,7 +211,7 @@ extern "C" nsamp_status nsamp_cuda_backend_create(nsamp_batch *batch, const nsam
     const cudaError_t error = cudaGetDeviceProperties(&device, 0);
     if (error != cudaSuccess) {
         destroy(&b->base);
-        return failed(err, error, "cudaGetDeviceProperties");
+        return nsamp_cuda_failed(err, error, "cudaGetDeviceProperties");
     }
     const nsamp_moments *m = batch->moments;
     b->kernel = kernel_of(batch->model);
@@ -260,24 +241,9 @@ extern "C" nsamp_status nsamp_cuda_backend_create(nsamp_batch *batch, const nsam
 }
 
 extern "C" const char *nsamp_cuda_missing(const nsamp_model *model) {
-    static char text[256];
     if (model->host_kernel)
         return "matrix products have no CUDA kernels in this version; run.path = fused has";
-    int count = 0, driver = 0;
-    if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0)
-        return "no CUDA device: no NVIDIA driver is installed here";
-    cudaError_t error = cudaGetDeviceCount(&count);
-    if (error == cudaSuccess && count == 0) error = cudaErrorNoDevice;
-    if (error != cudaSuccess) {
-        snprintf(text, sizeof text, "no CUDA device: %s", cudaGetErrorString(error));
-        return text;
-    }
-    cudaDeviceProp device;
-    error = cudaGetDeviceProperties(&device, 0);
-    if (error == cudaSuccess) error = nsamp_cuda_image();
-    if (error == cudaSuccess) return NULL;
-    snprintf(text, sizeof text, "the CUDA device cannot be used: %s", cudaGetErrorString(error));
-    return text;
+    return nsamp_cuda_device_missing();
 }
 
 extern "C" uint32_t nsamp_cuda_lanes(const nsamp_model *) {
