@@ -9,6 +9,14 @@ enum { L = 64, CHAINS_OF_FMA = 12 };
 #define NSAMP_PASTE2(a, b) a##b
 #define NSAMP_PASTE(a, b)  NSAMP_PASTE2(a, b)
 
+const char *NSAMP_PASTE(nsamp_ceiling_compiler_, NSAMP_ISA)(void) {
+#ifdef __clang__
+    return __VERSION__;
+#else
+    return "gcc " __VERSION__;
+#endif
+}
+
 /* Independent accumulators hide the latency of an FMA; the factor comes from outside, so nothing can be computed beforehand. */
 void NSAMP_PASTE(nsamp_ceiling_fma_, NSAMP_ISA)(float factor, uint64_t rounds, float *out) {
     float a[CHAINS_OF_FMA][16];
@@ -48,4 +56,26 @@ void NSAMP_PASTE(nsamp_ceiling_noise_, NSAMP_ISA)(uint64_t seed, uint32_t chain0
     out[0] = 0.0f;
     for (uint32_t i = 0; i < 4 * L; i++)
         out[0] += sum[i];
+}
+
+/* The random words of the noise and nothing else, mixed into one by exclusive or. */
+void NSAMP_PASTE(nsamp_ceiling_words_, NSAMP_ISA)(uint64_t seed, uint32_t chain0, uint64_t steps,
+                                                  uint32_t blocks, uint32_t *out) {
+    const nsamp_noise_key key = {(uint32_t)seed, (uint32_t)(seed >> 32), 10};
+    uint32_t w[4 * L] __attribute__((aligned(64))), mix[4 * L];
+    nsamp_row row;
+    for (uint32_t i = 0; i < 4 * L; i++)
+        mix[i] = 0;
+    for (uint64_t step = 0; step < steps; step++) {
+        nsamp_row_begin(&row, key, NSAMP_PURPOSE_CHECK, chain0, step, L);
+        for (uint32_t b = 0; b < blocks; b++) {
+            nsamp_row_words(&row, key, b, L, w);
+            NSAMP_PRAGMA(omp simd)
+            for (uint32_t i = 0; i < 4 * L; i++)
+                mix[i] ^= w[i];
+        }
+    }
+    out[0] = 0;
+    for (uint32_t i = 0; i < 4 * L; i++)
+        out[0] ^= mix[i];
 }

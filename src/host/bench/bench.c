@@ -1,158 +1,201 @@
-/* bench.c: runs the cases of cases.def under a stopwatch. The ceilings are in ceilings.c. */
-#include "bench.h"
+/* bench.c: the bench as a whole: laws, ceilings, then the cases of cases.def, one after the other. */
+#include "bench/bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/ceilings.h"
 #include "check/check.h"
 #include "engine/plan.h"
-#include "clock.h"
 #include "error.h"
+#include "job/nearest.h"
 #include "job/settings.h"
-#include "matmul.h"
-#include "stats/distances.h"
 
-/* A block of steps lasts at least this long: far above the clock and a parallel region's start. */
-static const double BLOCK_SECONDS = 0.25;
+const nsamp_stopwatch nsamp_bench_watch = {0.2, 5}, nsamp_bench_quick = {0.04, 5};
 
 typedef struct bench_case {
-    const char *system, *settings;
+    int size;
+    const char *system, *title, *settings;
 } bench_case;
 
 static const bench_case cases[] = {
-#define NSAMP_CASE(system, settings) {system, settings},
+#define NSAMP_CASE(size, system, title, settings) {NSAMP_BENCH_##size, system, title, settings},
 #include "bench/cases.def"
 #undef NSAMP_CASE
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-/* Seconds that `steps` further steps of the plan take; negative on failure. */
-static double advance(nsamp_plan *p, uint64_t steps, nsamp_error *err) {
-    const double t = nsamp_clock();
-    if (p->backend->ops->advance(p->backend, p->step, p->step + steps, err)) return -1;
-    p->step += steps;
-    return nsamp_clock() - t;
+static const char SYSTEMS[] = "langevin|rsn|mh-spiking|training";
+
+/* What is asked for: passed down in place of a handful of arguments. */
+typedef struct run {
+    const nsamp_bench_options *o;
+    nsamp_bench_progress *progress;
+    void *user;
+    nsamp_bench_report *report;
+    size_t at, all; /* measurements done and in all */
+} run;
+
+static bool wanted(const nsamp_bench_options *o, const bench_case *c) {
+    bool named = o->nsystems == 0;
+    for (size_t i = 0; i < o->nsystems; i++)
+        named = named || !strcmp(o->systems[i], c->system);
+    return named && (o->sizes & c->size);
 }
 
-static nsamp_status time_plan(nsamp_plan *p, nsamp_bench_row *row, nsamp_error *err) {
-    nsamp_status status = nsamp_plan_start(p, err);
-    if (status) return status;
-    uint64_t steps = 1;
-    for (double t = 0; t < BLOCK_SECONDS;) { /* warm-up, and the size of a block */
-        if ((t = advance(p, steps, err)) < 0) return err->status;
-        if (t < BLOCK_SECONDS) steps = t < BLOCK_SECONDS / 16 ? steps * 8 : steps * 2;
+static nsamp_status known(const nsamp_bench_options *o, nsamp_error *err) {
+    for (size_t i = 0; i < o->nsystems; i++) {
+        char near[32], mark[64];
+        bool found = false;
+        for (size_t k = 0; k < CASES && !found; k++)
+            found = !strcmp(o->systems[i], cases[k].system);
+        if (found) continue;
+        nsamp_nearest_choice(o->systems[i], SYSTEMS, near, sizeof near);
+        snprintf(mark, sizeof mark, "%.60s", o->systems[i]);
+        return nsamp_fail(err, NSAMP_EUSAGE,
+                          "%s: nothing to time has this name; nearest: %s (valid: langevin, rsn, mh-spiking, "
+                          "training)",
+                          mark, near);
     }
-    double rate[NSAMP_BENCH_RUNS];
-    for (int i = 0; i < NSAMP_BENCH_RUNS; i++) {
-        const double t = advance(p, steps, err);
-        if (t < 0) return err->status;
-        rate[i] = (double)p->batch.chains * (double)steps / t;
-    }
-    nsamp_sort(rate, NSAMP_BENCH_RUNS);
-    row->low = rate[0];
-    row->chain_steps = rate[NSAMP_BENCH_RUNS / 2];
-    row->high = rate[NSAMP_BENCH_RUNS - 1];
     return NSAMP_OK;
 }
 
-static void rate_against(const nsamp_bench_report *report, const nsamp_plan *p, nsamp_bench_row *row) {
-    const nsamp_model *m = p->model;
-    const bool bf16 = nsamp_job_is(p->job, NSAMP_KEY_run_precision, "bf16");
-    const double product = bf16 ? report->product_bf16 : report->product_fp32;
-    row->dim_steps = row->chain_steps * (double)m->dim;
-    row->threads = report->threads;
-    row->normals = row->chain_steps * (double)m->draws;
-    row->flops = row->chain_steps * m->flops;
-    row->share_noise = row->normals / report->noise;
-    row->share_fma = row->flops / report->fma;
-    row->share_product = m->host_kernel && product > 0 ? row->flops / product : 0;
-    row->bound = m->host_kernel ? "product" : row->share_noise > row->share_fma ? "noise" : "fma";
+static nsamp_status tell(run *r, const char *what, nsamp_error *err) {
+    if (r->progress && r->progress(what, r->at, r->all, r->user))
+        return nsamp_fail(err, NSAMP_STOPPED, "stopped; nothing is kept of a bench that was not finished");
+    r->at++;
+    return NSAMP_OK;
 }
 
-static nsamp_status run_case(nsamp_bench_report *report, const bench_case *c, const char *const *settings,
-                             size_t nsettings, nsamp_error *err) {
-    nsamp_bench_row *rows = realloc(report->rows, (report->count + 1) * sizeof *rows);
-    if (!rows) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
-    report->rows = rows;
-    nsamp_bench_row *row = &rows[report->count++];
-    memset(row, 0, sizeof *row);
+/* The job of a case with the settings on top; case NULL: of the settings alone. Steps: more than will ever be timed. */
+static nsamp_status job_of(const nsamp_bench_options *o, const bench_case *c, nsamp_job **job,
+                           nsamp_error *err) {
+    *job = nsamp_job_create();
+    nsamp_status status = *job ? NSAMP_OK : nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    if (!status && c && strcmp(c->system, "training"))
+        status = nsamp_job_set(*job, "system.name", c->system, err);
+    if (!status) status = nsamp_job_set_all(*job, "run.steps=1000000000000", err);
+    if (!status && c) status = nsamp_job_set_all(*job, c->settings, err);
+    for (size_t i = 0; i < o->nsettings && !status; i++)
+        status = nsamp_job_set_all(*job, o->settings[i], err);
+    if (!status) return NSAMP_OK;
+    nsamp_job_destroy(*job);
+    *job = NULL;
+    return status;
+}
+
+/* What backend the first case that can be planned gets -> machine.backend. If none can, why the last one cannot. */
+static nsamp_status probe(run *r, nsamp_error *err) {
+    nsamp_status status = NSAMP_OK;
+    bool any = false;
+    for (size_t k = 0; k < CASES; k++) {
+        nsamp_job *job = NULL;
+        nsamp_plan *plan = NULL;
+        if (!wanted(r->o, &cases[k]) || !strcmp(cases[k].system, "training")) continue;
+        any = true;
+        status = job_of(r->o, &cases[k], &job, err);
+        if (!status) status = nsamp_plan_create(job, &plan, err);
+        if (!status)
+            snprintf(r->report->machine.backend, sizeof r->report->machine.backend, "%s",
+                     plan->backend->text);
+        nsamp_plan_destroy(plan);
+        nsamp_job_destroy(job);
+        if (!status) break;
+    }
+    if (!any) snprintf(r->report->machine.backend, sizeof r->report->machine.backend, "cpu");
+    return status;
+}
+
+/* The laws of the samplers that are to be timed. */
+static nsamp_status check_laws(run *r, nsamp_error *err) {
+    const char *systems[CASES] = {NULL};
+    size_t count = 0;
+    for (size_t k = 0; k < CASES; k++) {
+        bool listed = !wanted(r->o, &cases[k]) || !strcmp(cases[k].system, "training");
+        for (size_t i = 0; i < count; i++)
+            listed = listed || !strcmp(systems[i], cases[k].system);
+        if (!listed) systems[count++] = cases[k].system;
+    }
+    nsamp_status status = tell(r, "laws", err);
+    if (status || !count) return status;
+    nsamp_check_report laws;
+    status = nsamp_check_run(systems, count, r->o->settings, r->o->nsettings, NULL, NULL, &laws, err);
+    r->report->laws = laws.count - laws.failed;
+    if (status == NSAMP_ECHECK)
+        nsamp_fail(err, status, "%zu of %zu checks failed, so nothing was timed; nsamp check shows them",
+                   laws.failed, laws.count);
+    nsamp_check_report_free(&laws);
+    return status;
+}
+
+static nsamp_status measure_ceilings(run *r, nsamp_error *err) {
+    nsamp_bench_report *report = r->report;
+    nsamp_status status = tell(r, "ceilings", err);
+    if (status || strncmp(report->machine.backend, "cpu", 3)) return status;
+    return nsamp_ceilings_cpu(report->machine.isa, report->machine.threads, &report->watch, &report->ceilings,
+                              err);
+}
+
+static nsamp_status time_case(run *r, const bench_case *c, nsamp_error *err) {
+    nsamp_bench_report *report = r->report;
+    nsamp_bench_row *row = &report->rows[report->count];
+    nsamp_job *job;
+    char what[96];
+    snprintf(what, sizeof what, "%s, %s", c->system, c->title);
+    nsamp_status status = tell(r, what, err);
+    if (!status) status = job_of(r->o, c, &job, err);
+    if (status) return status;
+    report->count++;
+    *row = (nsamp_bench_row){.size = c->size, .binds = NSAMP_BOUND_count, .reference = -1};
     snprintf(row->system, sizeof row->system, "%s", c->system);
+    snprintf(row->title, sizeof row->title, "%s", c->title);
     snprintf(row->job, sizeof row->job, "%s", c->settings);
-    row->bound = "";
-    nsamp_job *job = nsamp_job_create();
-    nsamp_plan *plan = NULL;
-    nsamp_status status = job ? nsamp_job_set(job, "system.name", c->system, err) : NSAMP_ENOMEM;
-    if (!status) status = nsamp_job_set_all(job, "run.steps=1000000000000", err);
-    if (!status) status = nsamp_job_set_all(job, c->settings, err);
-    for (size_t i = 0; i < nsettings && !status; i++)
-        status = nsamp_job_set_all(job, settings[i], err);
-    if (!status) status = nsamp_plan_create(job, &plan, err);
-    if (!status) {
-        snprintf(row->kernel, sizeof row->kernel, "%s", plan->model->why);
-        status = time_plan(plan, row, err);
-    }
-    if (!status) rate_against(report, plan, row);
-    if (status) snprintf(row->error, sizeof row->error, "%.255s", err->text);
-    nsamp_plan_destroy(plan);
+    nsamp_bench_time(report, job, row);
     nsamp_job_destroy(job);
     return NSAMP_OK;
 }
 
-static bool wanted(const char *system, const char *const *systems, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (!strcmp(systems[i], system)) return true;
-    return count == 0;
-}
-
-static nsamp_status check_first(const char *const *systems, size_t count, const char *const *settings,
-                                size_t nsettings, nsamp_error *err) {
-    nsamp_check_report report;
-    nsamp_status status = nsamp_check_run(systems, count, settings, nsettings, NULL, NULL, &report, err);
-    nsamp_check_report_free(&report);
-    return status;
-}
-
-static nsamp_status measure_ceilings(nsamp_bench_report *report, int threads, nsamp_error *err) {
-    nsamp_ceilings c;
-    nsamp_status status = nsamp_ceilings_measure(threads, &c, err);
-    if (status) return status;
-    report->fma = c.fma;
-    report->noise = c.noise;
-    report->product_fp32 = c.product_fp32;
-    report->product_bf16 = c.product_bf16;
-    report->threads = c.threads;
-    snprintf(report->machine, sizeof report->machine, "%s", c.machine);
-    snprintf(report->isa, sizeof report->isa, "%s", c.isa);
-    snprintf(report->products, sizeof report->products, "%s", nsamp_matmul_name());
-    return nsamp_training_measure(300, 20000, 512, NSAMP_BENCH_RUNS, threads, c.isa, &report->training, err);
-}
-
-nsamp_status nsamp_bench_run(const char *const *systems, size_t count, const char *const *settings,
-                             size_t nsettings, nsamp_bench_progress *progress, void *user,
-                             nsamp_bench_report *report, nsamp_error *err) {
-    memset(report, 0, sizeof *report);
-    if (progress && progress("laws", 0, CASES + 2, user)) return nsamp_fail(err, NSAMP_STOPPED, "stopped");
-    nsamp_status status = check_first(systems, count, settings, nsettings, err);
-    if (status) return status;
-    if (progress && progress("ceilings", 1, CASES + 2, user))
-        return nsamp_fail(err, NSAMP_STOPPED, "stopped");
-    nsamp_job *job = nsamp_job_create(); /* for run.threads among the settings */
-    for (size_t i = 0; job && i < nsettings && !status; i++)
-        status = nsamp_job_set_all(job, settings[i], err);
-    if (!status)
-        status = job ? measure_ceilings(report, (int)nsamp_job_int(job, NSAMP_KEY_run_threads), err)
-                     : NSAMP_ENOMEM;
+/* Machine, overrides, room for the rows. */
+static nsamp_status begin(run *r, nsamp_error *err) {
+    nsamp_bench_report *report = r->report;
+    nsamp_job *job = NULL;
+    nsamp_status status = known(r->o, err);
+    if (!status) status = job_of(r->o, NULL, &job, err);
+    if (!status) status = nsamp_machine_describe(job, &report->machine, err);
     nsamp_job_destroy(job);
-    for (size_t k = 0; k < CASES && !status; k++) {
-        if (!wanted(cases[k].system, systems, count)) continue;
-        if (progress && progress(cases[k].settings, k + 2, CASES + 2, user))
-            status = nsamp_fail(err, NSAMP_STOPPED, "stopped");
-        else
-            status = run_case(report, &cases[k], settings, nsettings, err);
+    if (status) return status;
+    report->watch = r->o->watch;
+    for (size_t i = 0; i < r->o->nsettings; i++) {
+        const size_t used = strlen(report->overrides);
+        snprintf(report->overrides + used, sizeof report->overrides - used, "%s%s", i ? " " : "",
+                 r->o->settings[i]);
     }
-    return status;
+    r->all = 2;
+    for (size_t k = 0; k < CASES; k++)
+        r->all += wanted(r->o, &cases[k]);
+    report->rows = calloc(r->all, sizeof *report->rows);
+    return report->rows ? probe(r, err) : nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+}
+
+nsamp_status nsamp_bench_run(const nsamp_bench_options *options, nsamp_bench_progress *progress, void *user,
+                             nsamp_bench_report *report, nsamp_error *err) {
+    run r = {options, progress, user, report, 0, 0};
+    memset(report, 0, sizeof *report);
+    nsamp_status status = begin(&r, err);
+    if (!status) status = check_laws(&r, err);
+    if (!status) status = measure_ceilings(&r, err);
+    for (size_t k = 0; k < CASES && !status; k++)
+        if (wanted(options, &cases[k])) status = time_case(&r, &cases[k], err);
+    if (status) {
+        report->count = 0;
+        return status;
+    }
+    size_t failed = 0;
+    for (size_t i = 0; i < report->count; i++)
+        failed += report->rows[i].failed;
+    if (!failed) return NSAMP_OK;
+    return nsamp_fail(err, NSAMP_ECHECK, "%zu of %zu cases failed their check and were not timed", failed,
+                      report->count);
 }
 
 void nsamp_bench_report_free(nsamp_bench_report *report) {

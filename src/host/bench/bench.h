@@ -1,47 +1,72 @@
 /* bench.h: how fast chains advance on this machine, against what the machine can do at all, measured in one process.
  *
- * Rates are of the run that a user gets: the engine, all threads, accumulators at the plan's interval, no recording. Correctness
- * first: the systems are checked against their laws (check.h) before anything is timed. Medians of NSAMP_BENCH_RUNS blocks of
- * steps after a warm-up. */
+ * Correctness first: the systems are held to their laws (check.h) before anything is timed, and each case to a reference in double precision
+ * where there is one (reference.h, training.h); a case that fails has no rate. What is timed is what a user gets: the engine, all threads,
+ * accumulators at the plan's interval, no recording. Not here: the table for people (cli), the file (report.h), the picture (roofline.h). */
 #ifndef NSAMP_HOST_BENCH_BENCH_H
 #define NSAMP_HOST_BENCH_BENCH_H
 
-#include "bench/training.h"
-#include "nsamp.h"
+#include "bench/counts.h"
+#include "bench/machine.h"
 
-enum { NSAMP_BENCH_RUNS = 5 };
+enum { NSAMP_BENCH_SMALL = 1, NSAMP_BENCH_MEDIUM = 2, NSAMP_BENCH_LARGE = 4, NSAMP_BENCH_ALL = 7 };
 
 typedef struct nsamp_bench_row {
-    char system[32], job[160], kernel[512];
-    double chain_steps, low, high; /* a second: median, slowest and fastest block */
-    double dim_steps, normals;     /* a second, at the median */
-    int threads;
-    double flops; /* of the arithmetic beside the noise, a second */
-    double share_noise, share_fma,
-        share_product; /* of the ceilings; 0 where the work has none of that kind */
-    const char *bound; /* which ceiling is nearest */
-    char error[256];   /* not empty: the case could not run, and why */
+    char system[24], title[64], job[400]; /* the job: settings of the case; overrides are the report's */
+    int size;                             /* NSAMP_BENCH_SMALL ... */
+    char error[512];                      /* not empty: not timed, and why; then only what is above counts */
+    bool failed;                          /* it ran and was wrong */
+    char unit[12];                        /* "chain-step", or "sample" of a training */
+    char kernel[512], backend[8];
+    uint64_t chains;                 /* of a training: the batch */
+    size_t dim;                      /* D or m */
+    nsamp_rate rate;                 /* units a second */
+    nsamp_counts counts;             /* of a unit */
+    char copy[16];                   /* the copy that bounds it, a name of ceilings.def */
+    double product;                  /* FLOP/s of the products alone on its shape; 0: no products */
+    double bound[NSAMP_BOUND_count]; /* units a second */
+    nsamp_bound binds;
+    double
+        tau; /* steps for each effective sample: C T over the smallest ESS of the coordinates; NaN: not known */
+    char tau_source
+        [8]; /* "run", where the timed run lasted 20 tau; "law", the exact one of the recursion; "" */
+    double reference; /* error of reference.h or training.h; negative: none, only the law */
 } nsamp_bench_row;
 
 typedef struct nsamp_bench_report {
-    double fma;   /* F: float32 FMA rate of all threads, FLOP/s */
-    double noise; /* normals a second, exact mode, all threads, nothing else done */
-    double product_fp32,
-        product_bf16; /* FLOP/s of the product library at m 300, n 20,000, 512 chains; bf16 0: none */
-    nsamp_training_rate training; /* at m 300, n 20,000, batch 512 */
-    int threads;
-    char machine[192], isa[8], products[64];
+    nsamp_machine machine;
+    nsamp_stopwatch watch;
+    char overrides[1024]; /* settings put on top of every case, separated by spaces */
+    size_t laws;          /* comparisons of nsamp check that passed before */
+    nsamp_ceilings ceilings;
     nsamp_bench_row *rows;
     size_t count;
 } nsamp_bench_report;
 
+typedef struct nsamp_bench_options {
+    const char *const *systems; /* langevin, rsn, mh-spiking, training; none: all */
+    size_t nsystems;
+    const char *const *settings; /* "section.key=value", put on top of every case */
+    size_t nsettings;
+    int sizes;
+    nsamp_stopwatch watch;
+} nsamp_bench_options;
+
+/* A second or so a case; and for a short look. */
+extern const nsamp_stopwatch nsamp_bench_watch, nsamp_bench_quick;
+
 /* Told before each measurement; non-zero stops with NSAMP_STOPPED. */
 typedef int nsamp_bench_progress(const char *what, size_t index, size_t count, void *user);
 
-/* systems: count names, 0 for all. NSAMP_ECHECK when a system fails its law: then nothing is timed. */
-nsamp_status nsamp_bench_run(const char *const *systems, size_t count, const char *const *settings,
-                             size_t nsettings, nsamp_bench_progress *progress, void *user,
+/* NSAMP_EUSAGE: an unknown system, or settings with which no case can run; NSAMP_ECHECK when a law fails (then nothing is timed) or a case does
+ * (the others are there); NSAMP_STOPPED. Free the report in every case. */
+nsamp_status nsamp_bench_run(const nsamp_bench_options *options, nsamp_bench_progress *progress, void *user,
                              nsamp_bench_report *report, nsamp_error *err);
 void nsamp_bench_report_free(nsamp_bench_report *report);
+
+/* Times one plan, or one training, into row, whose system, title, size and job are set (row.c). A failure is the row's: row->error. */
+void nsamp_bench_time(const nsamp_bench_report *report, const nsamp_job *job, nsamp_bench_row *row);
+/* The same for a plan that is there and has not been started. */
+void nsamp_bench_time_plan(const nsamp_bench_report *report, nsamp_plan *plan, nsamp_bench_row *row);
 
 #endif

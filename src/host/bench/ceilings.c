@@ -1,149 +1,207 @@
-/* ceilings.c: measures the ceilings. The loops themselves are src/kernels/ceilings.c. */
+/* ceilings.c: measures the ceilings of the CPU. The loops themselves are src/kernels/ceilings.c. */
 #include "bench/ceilings.h"
 
 #include <omp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "clock.h"
 #include "error.h"
-#include "isa.h"
 #include "kernels/ceilings.h"
-#include "matmul.h"
-#include "stats/distances.h"
 
-enum { RUNS = 5, M = 300, N = 20000, ROWS = 512, NOISE_BLOCKS = 64 };
-static const double RUN_SECONDS = 0.2;
+enum { M = 300, N = 20000, ROWS = 512, NOISE_BLOCKS = 64, FMA_ROUNDS = 1000 };
 
-/* What is timed: does its work `times` times on all threads. */
-typedef void work(const void *what, uint64_t times, int threads);
+const nsamp_ceiling_name nsamp_ceiling_names[NSAMP_CEILING_count] = {
+#define NSAMP_CEILING(name, unit, what) {#name, unit, what},
+#include "bench/ceilings.def"
+#undef NSAMP_CEILING
+};
 
-/* Median of the rate of `work`, in times a second. */
-static double rate_of(work *f, const void *what, int threads) {
-    uint64_t times = 1;
-    double rate[RUNS];
-    for (double t = 0; t < RUN_SECONDS;) {
-        const double start = nsamp_clock();
-        f(what, times, threads);
-        t = nsamp_clock() - start;
-        if (t < RUN_SECONDS) times *= t < RUN_SECONDS / 16 ? 8 : 2;
-    }
-    for (int i = 0; i < RUNS; i++) {
-        const double start = nsamp_clock();
-        f(what, times, threads);
-        rate[i] = (double)times / (nsamp_clock() - start);
-    }
-    nsamp_sort(rate, RUNS);
-    return rate[RUNS / 2];
+double nsamp_cache_bytes(int level) {
+    static const int names[] = {_SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE};
+    static const double guesses[] = {32768, 1048576, 16777216};
+    const long said = sysconf(names[level - 1]);
+    return said > 0 ? (double)said : guesses[level - 1];
+}
+
+typedef struct loops {
+    nsamp_ceiling_fma_fn *fma;
+    nsamp_ceiling_noise_fn *noise;
+    nsamp_ceiling_words_fn *words;
+    int threads;
+} loops;
+
+static loops loops_of(const char *isa, int threads) {
+#ifdef NSAMP_X86_64
+    if (!strcmp(isa, "v4"))
+        return (loops){nsamp_ceiling_fma_v4, nsamp_ceiling_noise_v4, nsamp_ceiling_words_v4, threads};
+    if (!strcmp(isa, "v3"))
+        return (loops){nsamp_ceiling_fma_v3, nsamp_ceiling_noise_v3, nsamp_ceiling_words_v3, threads};
+#endif
+    (void)isa;
+    return (loops){nsamp_ceiling_fma_base, nsamp_ceiling_noise_base, nsamp_ceiling_words_base, threads};
 }
 
 static volatile float sink;
 
-static void fma_work(const void *what, uint64_t times, int threads) {
-    const char *isa = what;
+static nsamp_status fma_work(void *work, uint64_t times, nsamp_error *err) {
+    const loops *l = work;
     volatile float factor = 0.999f;
-#pragma omp parallel num_threads(threads)
+    (void)err;
+#pragma omp parallel num_threads(l->threads)
     {
         float out[16];
-        const uint64_t rounds = times * 1000;
-#ifdef NSAMP_X86_64
-        if (!strcmp(isa, "v4"))
-            nsamp_ceiling_fma_v4(factor, rounds, out);
-        else if (!strcmp(isa, "v3"))
-            nsamp_ceiling_fma_v3(factor, rounds, out);
-        else
-#endif
-            nsamp_ceiling_fma_base(factor, rounds, out);
+        l->fma(factor, times * FMA_ROUNDS, out);
         sink = out[0];
     }
-    (void)isa;
+    return NSAMP_OK;
 }
 
-static void noise_work(const void *what, uint64_t times, int threads) {
-    const char *isa = what;
-#pragma omp parallel num_threads(threads)
+static nsamp_status noise_work(void *work, uint64_t times, nsamp_error *err) {
+    const loops *l = work;
+    (void)err;
+#pragma omp parallel num_threads(l->threads)
     {
         float out[1];
-        const uint32_t chain0 = 64u * (uint32_t)omp_get_thread_num();
-#ifdef NSAMP_X86_64
-        if (!strcmp(isa, "v4"))
-            nsamp_ceiling_noise_v4(1, chain0, times, NOISE_BLOCKS, out);
-        else if (!strcmp(isa, "v3"))
-            nsamp_ceiling_noise_v3(1, chain0, times, NOISE_BLOCKS, out);
-        else
-#endif
-            nsamp_ceiling_noise_base(1, chain0, times, NOISE_BLOCKS, out);
+        l->noise(1, 64u * (uint32_t)omp_get_thread_num(), times, NOISE_BLOCKS, out);
         sink = out[0];
     }
-    (void)isa;
+    return NSAMP_OK;
 }
+
+static volatile uint32_t word_sink;
+
+static nsamp_status words_work(void *work, uint64_t times, nsamp_error *err) {
+    const loops *l = work;
+    (void)err;
+#pragma omp parallel num_threads(l->threads)
+    {
+        uint32_t out[1];
+        l->words(1, 64u * (uint32_t)omp_get_thread_num(), times, NOISE_BLOCKS, out);
+        word_sink = out[0];
+    }
+    return NSAMP_OK;
+}
+
+/* ---- copies -------------------------------------------------------------------------------------------- */
+
+typedef struct copies {
+    char *bytes; /* [threads][2][each] */
+    size_t each;
+    int threads;
+} copies;
+
+static nsamp_status copy_work(void *work, uint64_t times, nsamp_error *err) {
+    const copies *c = work;
+    (void)err;
+#pragma omp parallel num_threads(c->threads)
+    {
+        char *const own = c->bytes + 2 * c->each * (size_t)omp_get_thread_num();
+        for (uint64_t i = 0; i < times; i++)
+            memcpy(own + (i % 2 ? c->each : 0), own + (i % 2 ? 0 : c->each), c->each);
+    }
+    return NSAMP_OK;
+}
+
+/* Copies of working_set bytes a thread, source and destination together. */
+static nsamp_status copy_rate(double working_set, int threads, const nsamp_stopwatch *watch, nsamp_rate *rate,
+                              nsamp_error *err) {
+    copies c = {.each = (size_t)(working_set / 2) / 4096 * 4096, .threads = threads};
+    void *bytes = NULL;
+    const size_t all = 2 * c.each * (size_t)threads;
+    if (posix_memalign(&bytes, 4096, all))
+        return nsamp_fail(err, NSAMP_ENOMEM, "out of memory to time copies of %zu bytes", all);
+    c.bytes = bytes;
+#pragma omp parallel num_threads(threads)
+    memset(c.bytes + 2 * c.each * (size_t)omp_get_thread_num(), 1,
+           2 * c.each); /* each thread its own pages */
+    const nsamp_status status =
+        nsamp_measure(watch, copy_work, &c, 2.0 * (double)c.each * threads, rate, err);
+    free(bytes);
+    return status;
+}
+
+static nsamp_status copy_rates(int threads, const nsamp_stopwatch *watch, nsamp_ceilings *c,
+                               nsamp_error *err) {
+    const double l1 = nsamp_cache_bytes(1), l2 = nsamp_cache_bytes(2), l3 = nsamp_cache_bytes(3),
+                 far = 2 * l3 / threads;
+    const double most = 512.0 * 1048576.0 / threads;
+    nsamp_status status = copy_rate(l1 / 2, threads, watch, &c->rate[NSAMP_CEILING_copy_l1], err);
+    if (!status) status = copy_rate(l2 / 2, threads, watch, &c->rate[NSAMP_CEILING_copy_l2], err);
+    if (!status && 4 * l2 * threads <= l3)
+        status = copy_rate(4 * l2, threads, watch, &c->rate[NSAMP_CEILING_copy_l3], err);
+    if (!status)
+        status = copy_rate(far < most ? far : most, threads, watch, &c->rate[NSAMP_CEILING_copy_memory], err);
+    return status;
+}
+
+/* ---- products ------------------------------------------------------------------------------------------ */
 
 typedef struct products {
     nsamp_layer *up, *down;
-    float *x, *h;
+    float *x, *h, *y;
+    size_t rows;
+    int threads;
 } products;
 
-static void product_work(const void *what, uint64_t times, int threads) {
-    const products *p = what;
-    omp_set_num_threads(threads);
+static nsamp_status product_work(void *work, uint64_t times, nsamp_error *err) {
+    const products *p = work;
+    const int before = omp_get_max_threads();
+    (void)err;
+    omp_set_num_threads(p->threads);
     for (uint64_t i = 0; i < times; i++) {
-        nsamp_layer_apply(p->up, ROWS, p->x, p->h, false);
-        nsamp_layer_apply(p->down, ROWS, p->h, p->x, false);
+        nsamp_layer_apply(p->up, p->rows, p->x, p->h, false);
+        nsamp_layer_apply(p->down, p->rows, p->h, p->y, false);
     }
+    omp_set_num_threads(before);
+    return NSAMP_OK;
 }
 
-/* FLOP/s of the two layers; 0 where this precision is not to be had. */
-static double product_rate(nsamp_precision precision, int threads) {
-    products p = {0};
-    double rate = 0;
-    float *w = calloc((size_t)M * N, sizeof *w);
-    p.x = calloc((size_t)ROWS * M, sizeof *p.x);
-    p.h = calloc((size_t)ROWS * N, sizeof *p.h);
-    nsamp_error err;
-    for (size_t i = 0; w && i < (size_t)M * N; i++)
-        w[i] = (float)(i % 7) * 1e-3f;
-    if (w && p.x && p.h && !nsamp_layer_create(M, N, w, NULL, NSAMP_RELU, precision, ROWS, &p.up, &err) &&
-        !nsamp_layer_create(N, M, w, NULL, NSAMP_IDENTITY, precision, ROWS, &p.down, &err))
-        rate = rate_of(product_work, &p, threads) * 4.0 * M * N * ROWS;
+nsamp_status nsamp_ceiling_product(size_t m, size_t n, size_t rows, nsamp_precision precision, int threads,
+                                   const nsamp_stopwatch *watch, nsamp_rate *rate, nsamp_error *err) {
+    products p = {.rows = rows, .threads = threads};
+    float *w = calloc(m * n, sizeof *w);
+    nsamp_error none;
+    nsamp_status status = NSAMP_OK;
+    memset(rate, 0, sizeof *rate);
+    p.x = calloc(rows * m, sizeof *p.x);
+    p.y = calloc(rows * m, sizeof *p.y);
+    p.h = calloc(rows * n, sizeof *p.h);
+    if (!w || !p.x || !p.y || !p.h) status = nsamp_fail(err, NSAMP_ENOMEM, "out of memory to time products");
+    for (size_t i = 0; !status && i < m * n; i++)
+        w[i] = ((float)(i % 7) - 3.0f) * 1e-2f;
+    for (size_t i = 0; !status && i < rows * m; i++)
+        p.x[i] = (float)(i % 13) - 6.0f;
+    if (!status && !nsamp_layer_create(m, n, w, NULL, NSAMP_RELU, precision, rows, &p.up, &none) &&
+        !nsamp_layer_create(n, m, w, NULL, NSAMP_IDENTITY, precision, rows, &p.down, &none))
+        status =
+            nsamp_measure(watch, product_work, &p, 4.0 * (double)m * (double)n * (double)rows, rate, err);
     nsamp_layer_destroy(p.up);
     nsamp_layer_destroy(p.down);
     free(w);
     free(p.x);
+    free(p.y);
     free(p.h);
-    return rate;
+    return status;
 }
 
-static void name_machine(char *text, size_t size) {
-    char line[512];
-    FILE *f = fopen("/proc/cpuinfo", "r");
-    snprintf(text, size, "unknown processor");
-    while (f && fgets(line, sizeof line, f)) {
-        const char *colon = strchr(line, ':');
-        if (strncmp(line, "model name", 10) || !colon) continue;
-        snprintf(text, size, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
-        break;
-    }
-    if (f) fclose(f);
-}
-
-nsamp_status nsamp_ceilings_measure(int threads, nsamp_ceilings *c, nsamp_error *err) {
+nsamp_status nsamp_ceilings_cpu(const char *isa, int threads, const nsamp_stopwatch *watch, nsamp_ceilings *c,
+                                nsamp_error *err) {
+    loops l = loops_of(isa, threads);
     memset(c, 0, sizeof *c);
-    nsamp_job *job = nsamp_job_create();
-    const char *isa = "base";
-    nsamp_status status =
-        job ? nsamp_isa_find(job, &isa, err) : nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
-    nsamp_job_destroy(job);
-    if (status) return status;
-    const int before = omp_get_max_threads();
-    c->threads = threads ? threads : before;
-    snprintf(c->isa, sizeof c->isa, "%s", isa);
-    name_machine(c->machine, sizeof c->machine);
-    c->fma = rate_of(fma_work, isa, c->threads) * c->threads * 1000.0 * NSAMP_CEILING_FMAS * 2;
-    c->noise =
-        rate_of(noise_work, isa, c->threads) * c->threads * (double)NOISE_BLOCKS * NSAMP_CEILING_NORMALS;
-    c->product_fp32 = product_rate(NSAMP_FP32, c->threads);
-    c->product_bf16 = product_rate(NSAMP_BF16, c->threads);
-    omp_set_num_threads(before);
-    return NSAMP_OK;
+    nsamp_status status = nsamp_measure(watch, fma_work, &l, 2.0 * threads * FMA_ROUNDS * NSAMP_CEILING_FMAS,
+                                        &c->rate[NSAMP_CEILING_fma], err);
+    if (!status)
+        status = nsamp_measure(watch, noise_work, &l, (double)threads * NOISE_BLOCKS * NSAMP_CEILING_NORMALS,
+                               &c->rate[NSAMP_CEILING_noise], err);
+    if (!status)
+        status = nsamp_measure(watch, words_work, &l, (double)threads * NOISE_BLOCKS * NSAMP_CEILING_NORMALS,
+                               &c->rate[NSAMP_CEILING_words], err);
+    if (!status)
+        status = nsamp_ceiling_product(M, N, ROWS, NSAMP_FP32, threads, watch,
+                                       &c->rate[NSAMP_CEILING_product_fp32], err);
+    if (!status)
+        status = nsamp_ceiling_product(M, N, ROWS, NSAMP_BF16, threads, watch,
+                                       &c->rate[NSAMP_CEILING_product_bf16], err);
+    return status ? status : copy_rates(threads, watch, c, err);
 }

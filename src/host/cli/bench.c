@@ -1,146 +1,147 @@
-/* bench.c: nsamp bench: throughput, and its share of what this machine can do. */
+/* bench.c: nsamp bench: throughput, and its share of what this machine can do. The tables are in bench_table.c. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "bench/bench.h"
+#include "bench/report.h"
+#include "cli/bench_table.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "clock.h"
 #include "error.h"
+#include "io/newfile.h"
 
-static int say_case(const char *what, size_t index, size_t count, void *user) {
-    const bool *quiet = user;
-    if (!*quiet && isatty(STDERR_FILENO))
-        fprintf(stderr, "\r%-79.79s\r%zu/%zu %.70s", "", index + 1, count, what);
+enum { WORDS = 64 };
+static const double PLAIN_S = 5;
+
+/* What is shown while it runs. */
+typedef struct display {
+    bool quiet, terminal;
+    double began, told;
+} display;
+
+/* nsamp_bench_progress: one line, rewritten on a terminal, a line every few seconds elsewhere. */
+static int say(const char *what, size_t index, size_t count, void *user) {
+    display *d = user;
+    const double now = nsamp_clock();
+    char left[64] = "", line[192];
+    if (!index) d->began = now;
+    if (index > 3) {
+        char seconds[40];
+        cli_duration((now - d->began) / (double)index * (double)(count - index), seconds, sizeof seconds);
+        snprintf(left, sizeof left, ", about %s left", seconds);
+    }
+    snprintf(line, sizeof line, "%zu/%zu %s%s", index + 1, count, what, left);
+    if (!d->quiet && d->terminal)
+        fprintf(stderr, "\r%-79.79s", line);
+    else if (!d->quiet && index && now - d->told >= PLAIN_S)
+        fprintf(stderr, "%s\n", line);
+    if (now - d->told >= PLAIN_S) d->told = now;
     return cli_stop_requested();
 }
 
-static void print_ceilings(const nsamp_bench_report *r) {
-    printf("%s, %d thread%s, %s kernels, products by %s\n\n", r->machine, r->threads,
-           r->threads == 1 ? "" : "s", r->isa, r->products);
-    printf("ceilings, measured in this process (medians of %d)\n", NSAMP_BENCH_RUNS);
-    printf("  F, float32 FMA          %8.1f GFLOP/s\n", r->fma * 1e-9);
-    printf("  noise alone             %8.3g normals/s = F/%.0f\n", r->noise, r->fma / r->noise);
-    printf("  product fp32            %8.1f GFLOP/s   (m 300, n 20,000, 512 chains, two plain layers)\n",
-           r->product_fp32 * 1e-9);
-    if (r->product_bf16 > 0)
-        printf("  product bf16            %8.1f GFLOP/s   %.2f times fp32\n", r->product_bf16 * 1e-9,
-               r->product_bf16 / r->product_fp32);
-    else
-        printf("  product bf16            none on this processor\n");
-    const nsamp_training_rate *t = &r->training;
-    printf("\ntraining, m %zu, n %zu, batch %zu\n", t->m, t->n, t->batch);
-    printf(
-        "  %.4g samples/s (%.4g to %.4g), %.1f GFLOP/s in its five products, %.0f %% of the product rate\n\n",
-        t->samples, t->low, t->high, t->flops * 1e-9, 100 * t->flops / r->product_fp32);
-}
-
-static void print_row(const nsamp_bench_row *row) {
-    printf("%s %s\n", row->system, row->job);
-    if (row->error[0]) {
-        printf("  not run: %s\n", row->error);
-        return;
-    }
-    printf("  %.3g chain-steps/s (%.3g to %.3g), %.3g dimension-steps/s", row->chain_steps, row->low,
-           row->high, row->dim_steps);
-    if (row->share_product > 0)
-        printf(", %.0f %% of the product rate", 100 * row->share_product);
-    else if (!strcmp(row->bound, "noise"))
-        printf(", %.0f %% of the noise rate", 100 * row->share_noise);
-    else if (!strcmp(row->bound, "fma"))
-        printf(", %.0f %% of F", 100 * row->share_fma);
-    if (!strcmp(row->system, "mh-spiking"))
-        printf(", %.2f ns a proposal a core", 1e9 * row->threads / row->chain_steps);
-    printf("\n");
-}
-
-static void json_text(const char *text) {
-    putchar('"');
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\') putchar('\\');
-        if ((unsigned char)*text >= ' ') putchar(*text);
-    }
-    putchar('"');
-}
-
-static void print_json(const nsamp_bench_report *r) {
-    printf("{\"machine\": ");
-    json_text(r->machine);
-    printf(", \"threads\": %d, \"isa\": \"%s\", \"products\": ", r->threads, r->isa);
-    json_text(r->products);
-    printf(",\n \"ceilings\": {\"fma_flops\": %.6g, \"normals\": %.6g, \"product_fp32_flops\": %.6g, "
-           "\"product_bf16_flops\": %.6g},\n",
-           r->fma, r->noise, r->product_fp32, r->product_bf16);
-    printf(" \"training\": {\"m\": %zu, \"n\": %zu, \"batch\": %zu, \"samples\": %.6g, \"flops\": %.6g},\n "
-           "\"rows\": [",
-           r->training.m, r->training.n, r->training.batch, r->training.samples, r->training.flops);
-    for (size_t i = 0; i < r->count; i++) {
-        const nsamp_bench_row *row = &r->rows[i];
-        printf("%s\n  {\"system\": \"%s\", \"job\": ", i ? "," : "", row->system);
-        json_text(row->job);
-        if (row->error[0]) {
-            printf(", \"error\": ");
-            json_text(row->error);
-            putchar('}');
-            continue;
-        }
-        printf(", \"chain_steps\": %.6g, \"low\": %.6g, \"high\": %.6g, \"dim_steps\": %.6g, \"normals\": "
-               "%.6g, \"flops\": %.6g, "
-               "\"share_noise\": %.4f, \"share_fma\": %.4f, \"share_product\": %.4f, \"bound\": \"%s\"}",
-               row->chain_steps, row->low, row->high, row->dim_steps, row->normals, row->flops,
-               row->share_noise, row->share_fma, row->share_product, row->bound);
-    }
-    printf("\n ]}\n");
+static nsamp_status read_sizes(const char *text, int *sizes, nsamp_error *err) {
+    *sizes = !strcmp(text, "small")    ? NSAMP_BENCH_SMALL
+             : !strcmp(text, "medium") ? NSAMP_BENCH_MEDIUM
+             : !strcmp(text, "large")  ? NSAMP_BENCH_LARGE
+             : !strcmp(text, "all")    ? NSAMP_BENCH_ALL
+                                       : 0;
+    if (*sizes) return NSAMP_OK;
+    return nsamp_fail(err, NSAMP_EUSAGE, "--size %.40s: valid: small, medium, large, all", text);
 }
 
 /* Words with an '=' are settings put on top of every case, the others are systems. */
-static nsamp_status bench(const cli_args *args, nsamp_error *err) {
-    const char *systems[64], *settings[64];
-    size_t nsystems = 0, nsettings = 0;
-    if (args->count > 64)
-        return nsamp_fail(err, NSAMP_EUSAGE, "nsamp bench takes at most 64 words, not %d", args->count);
+static nsamp_status read_words(const cli_args *args, const char **systems, const char **settings,
+                               nsamp_bench_options *o, nsamp_error *err) {
+    if (args->count > WORDS)
+        return nsamp_fail(err, NSAMP_EUSAGE, "nsamp bench takes at most %d words, not %d", WORDS,
+                          args->count);
     for (int i = 0; i < args->count; i++)
         if (strchr(args->words[i], '='))
-            settings[nsettings++] = args->words[i];
+            settings[o->nsettings++] = args->words[i];
         else
-            systems[nsystems++] = args->words[i];
-    nsamp_bench_report report;
-    bool quiet = args->quiet;
+            systems[o->nsystems++] = args->words[i];
+    o->systems = systems;
+    o->settings = settings;
+    return NSAMP_OK;
+}
+
+static nsamp_status measure(const cli_args *args, nsamp_bench_report *report, nsamp_error *err) {
+    const char *systems[WORDS], *settings[WORDS];
+    const char *size = cli_flag_value(&cli_verb_bench, args, "--size"),
+               *file = cli_flag_value(&cli_verb_bench, args, "--output");
+    const bool quick = cli_flag_value(&cli_verb_bench, args, "--quick");
+    nsamp_bench_options o = {.sizes = NSAMP_BENCH_ALL,
+                             .watch = quick ? nsamp_bench_quick : nsamp_bench_watch};
+    display d = {.quiet = args->quiet, .terminal = isatty(STDERR_FILENO) != 0};
+    nsamp_status status = read_words(args, systems, settings, &o, err);
+    if (!status && quick && !size) size = "small";
+    if (!status && size) status = read_sizes(size, &o.sizes, err);
+    if (!status && file) status = nsamp_newfile_check(file, true, err);
+    if (status) return status;
     cli_stop_on_signals();
-    nsamp_status status =
-        nsamp_bench_run(systems, nsystems, settings, nsettings, say_case, &quiet, &report, err);
-    if (!quiet && isatty(STDERR_FILENO)) fprintf(stderr, "\r%-79.79s\r", "");
-    if (!status && cli_flag_value(&cli_verb_bench, args, "--json")) {
-        print_json(&report);
-    } else if (!status) {
-        print_ceilings(&report);
-        for (size_t i = 0; i < report.count; i++) {
-            if (!i || strcmp(report.rows[i].system, report.rows[i - 1].system)) printf("\n");
-            print_row(&report.rows[i]);
-        }
+    d.told = nsamp_clock();
+    status = nsamp_bench_run(&o, say, &d, report, err);
+    if (!d.quiet && d.terminal) fprintf(stderr, "\r%-79s\r", "");
+    nsamp_error unwritten;
+    if ((!status || report->count) && file && nsamp_bench_save(file, report, &unwritten)) {
+        *err = unwritten;
+        return unwritten.status;
+    }
+    return status;
+}
+
+static nsamp_status bench(const cli_args *args, nsamp_error *err) {
+    const char *from = cli_flag_value(&cli_verb_bench, args, "--read");
+    nsamp_bench_report report = {0};
+    nsamp_status status;
+    if (from && (args->count || cli_flag_value(&cli_verb_bench, args, "--output")))
+        status = nsamp_fail(err, NSAMP_EUSAGE,
+                            "--read shows what was measured before: it takes no systems, settings or -o");
+    else
+        status = from ? nsamp_bench_load(from, &report, err) : measure(args, &report, err);
+    if (!status || report.count) {
+        if (cli_flag_value(&cli_verb_bench, args, "--json"))
+            nsamp_bench_write(stdout, &report);
+        else if (cli_flag_value(&cli_verb_bench, args, "--markdown"))
+            cli_bench_markdown(&report);
+        else
+            cli_bench_table(&report);
     }
     nsamp_bench_report_free(&report);
     return status;
 }
 
-static const cli_flag flags[] = {{"--json", NULL, NULL, "every number, for machines"},
-                                 {NULL, NULL, NULL, NULL}};
+static const cli_flag flags[] = {
+    {"--size", NULL, "SIZE", "small, medium, large or all (default: all)"},
+    {"--quick", NULL, NULL, "a short look: runs of 0.04 s, and the small sizes unless --size says otherwise"},
+    {"--json", NULL, NULL, "every number, for machines (docs/performance.md has the schema)"},
+    {"--output", "-o", "FILE", "also write that to a file, whole or not at all; an existing one is replaced"},
+    {"--markdown", NULL, NULL, "the table of the README"},
+    {"--read", NULL, "FILE", "measure nothing: show a file that --output wrote"},
+    {NULL, NULL, NULL, NULL}};
 
 static const cli_example examples[] = {
-    {"nsamp bench", "every system, all threads; one or two minutes"},
-    {"nsamp bench langevin run.threads=1", "one system on one core"},
+    {"nsamp bench -o bench.json && nsamp plot bench.json",
+     "everything, all threads, two or three minutes; and the roofline"},
+    {"nsamp bench langevin run.threads=1 --quick", "the small cases of one system on one core"},
+    {"nsamp bench rsn --size large run.isa=v3", "large networks with the AVX2 kernels"},
+    {"nsamp bench --read bench.json --markdown", "what was measured before, as Markdown"},
     {NULL, NULL},
 };
 
 const cli_verb cli_verb_bench = {
     .name = "bench",
-    .synopsis = "bench [SYSTEM ...] [section.key=value ...] [--json]",
-    .summary = "throughput, and percent of this machine's ceiling",
-    .about = "Checks the systems against their laws, measures what this machine can do (fused multiply-adds, "
-             "noise alone, matrix "
-             "products), then times each system as a run would advance it, accumulators included: the median "
-             "of five blocks of steps, "
-             "with the slowest and the fastest. Shares are of ceilings measured in the same process. Run it "
-             "on a quiet machine.",
+    .synopsis = "bench [SYSTEM ...] [section.key=value ...]",
+    .summary = "throughput, and percent of this machine's ceilings",
+    .about = "Holds the systems to their laws, measures what this machine can do (fused multiply-adds, noise "
+             "alone, matrix products, copies), "
+             "then times each case as a run would advance it, accumulators included: the median of five runs "
+             "with the slowest and the "
+             "fastest. Shares are of ceilings measured in the same process. Systems: langevin, rsn, "
+             "mh-spiking, training; settings are put "
+             "on top of every case and named in the output. A case that fails its check has no rate, and the "
+             "exit code is 6. Run it on a "
+             "quiet machine.",
     .flags = flags,
     .examples = examples,
     .run = bench,

@@ -7,42 +7,23 @@
 #include <string.h>
 
 #include "error.h"
+#include "io/json.h"
 #include "stats/compare.h"
 
 static const char *const groups[] = {"moments", "statistics", "draws", "distances"};
 
 /* ---- JSON ---- */
 
-static void json_string(FILE *out, const char *text) {
-    fputc('"', out);
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            fprintf(out, "\\%c", *c);
-        else if (*c < 0x20)
-            fprintf(out, "\\u%04x", *c);
-        else
-            fputc(*c, out);
-    }
-    fputc('"', out);
-}
-
-static void json_number(FILE *out, double value) {
-    if (isfinite(value))
-        fprintf(out, "%.17g", value);
-    else
-        fputs("null", out);
-}
-
 static void json_array(FILE *out, const nsamp_result_array *a) {
     if (a->rank == 0) {
-        json_number(out, a->value[0]);
+        nsamp_json_put_number(out, a->value[0], 17);
         return;
     }
     const bool rows = a->rank == 2 && a->columns;
     fputs(rows ? "[[" : "[", out);
     for (size_t i = 0; i < a->count; i++) {
         if (i) fputs(rows && i % a->columns == 0 ? "], [" : ", ", out);
-        json_number(out, a->value[i]);
+        nsamp_json_put_number(out, a->value[i], 17);
     }
     fputs(rows ? "]]" : "]", out);
 }
@@ -53,7 +34,7 @@ static void json_group(FILE *out, const nsamp_result *r, const char *group) {
         if (strcmp(r->arrays[k].group, group) != 0) continue;
         fprintf(out, first ? ",\n  \"%s\": {\n    " : ",\n    ", group);
         first = false;
-        json_string(out, r->arrays[k].name);
+        nsamp_json_put_text(out, r->arrays[k].name);
         fputs(": ", out);
         json_array(out, &r->arrays[k]);
     }
@@ -62,22 +43,22 @@ static void json_group(FILE *out, const nsamp_result *r, const char *group) {
 
 static void write_json(FILE *out, const nsamp_result *r, const char *note) {
     fputs("{\n  \"file\": ", out);
-    json_string(out, r->path);
+    nsamp_json_put_text(out, r->path);
     fputs(",\n  \"job\": {", out);
     for (int k = 0; k < NSAMP_KEY_count; k++) {
         fprintf(out, "%s\n    \"%s.%s\": ", k ? "," : "", nsamp_options[k].section, nsamp_options[k].key);
-        json_string(out, nsamp_job_text(r->job, (nsamp_key)k));
+        nsamp_json_put_text(out, nsamp_job_text(r->job, (nsamp_key)k));
     }
     fputs("\n  }", out);
     if (*r->source) {
         fputs(",\n  \"exact_source\": ", out);
-        json_string(out, r->source);
+        nsamp_json_put_text(out, r->source);
     }
     for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)
         json_group(out, r, groups[g]);
     if (*note) {
         fputs(",\n  \"note\": ", out);
-        json_string(out, note);
+        nsamp_json_put_text(out, note);
     }
     fputs("\n}\n", out);
 }

@@ -1,0 +1,162 @@
+/* row.c: one case of the bench: held to its reference, timed, counted, set against the ceilings. */
+#include "bench/bench.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bench/reference.h"
+#include "bench/training.h"
+#include "error.h"
+#include "systems/rsn.h"
+
+/* A run this many times longer than tau measures it; a shorter one mostly sees its independent starts. */
+static const double LONG_ENOUGH = 20;
+enum { LARGE_SHAPE = 1000000 };
+
+static void fail(nsamp_bench_row *row, const nsamp_error *err) {
+    row->failed = err->status == NSAMP_ECHECK || err->status == NSAMP_EDIVERGED;
+    snprintf(row->error, sizeof row->error, "%.500s", err->text);
+}
+
+/* Which copy serves a working set: the caches are a thread's own, or shared. */
+static nsamp_ceiling copy_for(const nsamp_bench_report *r, double working_set) {
+    const double bytes[] = {r->machine.l1_bytes, r->machine.l2_bytes,
+                            r->machine.l3_bytes / r->machine.threads};
+    for (int k = 0; k < 3; k++)
+        if (working_set <= bytes[k] && r->ceilings.rate[NSAMP_CEILING_copy_l1 + k].median > 0)
+            return (nsamp_ceiling)(NSAMP_CEILING_copy_l1 + k);
+    return NSAMP_CEILING_copy_memory;
+}
+
+static void set_against_ceilings(const nsamp_bench_report *r, nsamp_bench_row *row) {
+    const nsamp_ceiling copy = copy_for(r, row->counts.working_set);
+    snprintf(row->copy, sizeof row->copy, "%s", nsamp_ceiling_names[copy].name);
+    nsamp_bounds_of(&row->counts, &r->ceilings, row->product, r->ceilings.rate[copy].median, row->bound);
+    row->binds = nsamp_bound_that_binds(row->bound);
+}
+
+static nsamp_status advance(void *work, uint64_t steps, nsamp_error *err) {
+    nsamp_plan *p = work;
+    const nsamp_status status = p->backend->ops->advance(p->backend, p->step, p->step + steps, err);
+    p->step += steps;
+    return status;
+}
+
+/* Steps for each effective sample, of the run that was timed. */
+static nsamp_status effective(nsamp_plan *p, nsamp_bench_row *row, nsamp_error *err) {
+    nsamp_summary s = {0};
+    const nsamp_law *law = &p->model->law;
+    nsamp_status status = p->backend->ops->fetch(p->backend, err);
+    if (status) return status;
+    nsamp_moments_finish(p->batch.moments, p->batch.first_bad, 0, &s);
+    if (s.diverged)
+        return nsamp_fail(err, NSAMP_EDIVERGED, "%llu of its %llu chains diverged",
+                          (unsigned long long)s.diverged, (unsigned long long)s.chains);
+    const double steps = p->step > p->burn_in ? (double)(p->step - p->burn_in) : 0;
+    double least = INFINITY, exact = 0;
+    for (size_t i = 0; i < s.dim; i++) {
+        if (!(s.ess[i] >= least)) least = s.ess[i];
+        if (law->tau && law->tau[i] > exact) exact = law->tau[i];
+    }
+    const double tau = (double)s.chains * steps / least;
+    row->tau = NAN;
+    if (tau > 0 && steps >= LONG_ENOUGH * fmax(tau, exact)) {
+        row->tau = tau;
+        snprintf(row->tau_source, sizeof row->tau_source, "run");
+    } else if (exact > 0) {
+        row->tau = exact;
+        snprintf(row->tau_source, sizeof row->tau_source, "law");
+    }
+    return NSAMP_OK;
+}
+
+/* FLOP/s of the product library on a shape. Small shapes say more of how it is called than of what it can do: there the ceiling is that of
+ * the usual shape. */
+static nsamp_status product_on(const nsamp_bench_report *r, size_t m, size_t n, size_t rows,
+                               nsamp_precision precision, double *product, nsamp_error *err) {
+    const nsamp_ceiling usual =
+        precision == NSAMP_BF16 ? NSAMP_CEILING_product_bf16 : NSAMP_CEILING_product_fp32;
+    nsamp_rate rate = r->ceilings.rate[usual];
+    const nsamp_status status =
+        m * n < LARGE_SHAPE
+            ? NSAMP_OK
+            : nsamp_ceiling_product(m, n, rows, precision, r->machine.threads, &r->watch, &rate, err);
+    *product = rate.median;
+    return status;
+}
+
+/* The same for the network of a plan, on 512 of its chains; 0: no products. */
+static nsamp_status product_of(const nsamp_bench_report *r, const nsamp_plan *p, double *product,
+                               nsamp_error *err) {
+    *product = 0;
+    if (!p->model->host_kernel || strcmp(p->backend->ops->name, "cpu")) return NSAMP_OK;
+    const nsamp_network *net = ((const nsamp_rsn_extra *)p->model->extra)->net;
+    const bool bf16 = nsamp_job_is(p->job, NSAMP_KEY_run_precision, "bf16");
+    return product_on(r, net->m, net->n, p->batch.chains < 512 ? (size_t)p->batch.chains : 512,
+                      bf16 ? NSAMP_BF16 : NSAMP_FP32, product, err);
+}
+
+void nsamp_bench_time_plan(const nsamp_bench_report *r, nsamp_plan *p, nsamp_bench_row *row) {
+    nsamp_error err = {0};
+    nsamp_rate rate;
+    snprintf(row->unit, sizeof row->unit, "chain-step");
+    snprintf(row->kernel, sizeof row->kernel, "%s", p->model->why);
+    snprintf(row->backend, sizeof row->backend, "%s", p->backend->ops->name);
+    row->chains = p->batch.chains;
+    row->dim = p->model->dim;
+    row->counts = nsamp_counts_of(p->job, p->model, p->batch.lanes);
+    nsamp_status status = nsamp_plan_start(p, &err);
+    if (!status) status = nsamp_reference_check(p, &row->reference, &err);
+    if (!status) status = nsamp_measure(&r->watch, advance, p, (double)p->batch.chains, &rate, &err);
+    if (!status) status = effective(p, row, &err);
+    if (!status) status = product_of(r, p, &row->product, &err);
+    if (status) {
+        fail(row, &err);
+        return;
+    }
+    row->rate = rate;
+    set_against_ceilings(r, row);
+}
+
+static void time_training(const nsamp_bench_report *r, const nsamp_job *job, nsamp_bench_row *row) {
+    nsamp_error err = {0};
+    nsamp_rate rate;
+    const size_t m = (size_t)nsamp_job_int(job, NSAMP_KEY_target_dim),
+                 n = (size_t)nsamp_job_int(job, NSAMP_KEY_train_hidden),
+                 batch = (size_t)nsamp_job_int(job, NSAMP_KEY_train_batch);
+    snprintf(row->unit, sizeof row->unit, "sample");
+    snprintf(row->kernel, sizeof row->kernel, "five products by %s, Adam", nsamp_matmul_name());
+    snprintf(row->backend, sizeof row->backend, "cpu");
+    row->chains = batch;
+    row->dim = m;
+    row->tau = NAN;
+    row->counts = nsamp_counts_of_training(m, n, batch);
+    nsamp_status status = NSAMP_OK;
+    if (nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda"))
+        status = nsamp_fail(&err, NSAMP_EUSAGE, "training is timed on the CPU only");
+    if (!status)
+        status = nsamp_training_measure(m, n, batch, r->machine.threads, r->machine.isa, &r->watch, &rate,
+                                        &row->reference, &err);
+    if (!status) status = product_on(r, m, n, batch, NSAMP_FP32, &row->product, &err);
+    if (status) {
+        fail(row, &err);
+        return;
+    }
+    row->rate = rate;
+    set_against_ceilings(r, row);
+}
+
+void nsamp_bench_time(const nsamp_bench_report *report, const nsamp_job *job, nsamp_bench_row *row) {
+    nsamp_error err = {0};
+    nsamp_plan *plan = NULL;
+    if (!strcmp(row->system, "training")) {
+        time_training(report, job, row);
+        return;
+    }
+    if (nsamp_plan_create(job, &plan, &err))
+        fail(row, &err);
+    else
+        nsamp_bench_time_plan(report, plan, row);
+    nsamp_plan_destroy(plan);
+}

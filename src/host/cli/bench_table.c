@@ -1,0 +1,146 @@
+/* bench_table.c: see bench_table.h. */
+#include "cli/bench_table.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "1.85e+08", or "-" where there is none. */
+static const char *rate_text(double rate, char text[16]) {
+    if (rate > 0 && isfinite(rate))
+        snprintf(text, 16, "%.3g", rate);
+    else
+        snprintf(text, 16, "-");
+    return text;
+}
+
+/* Share of a ceiling in per cent, a star at the one that binds. */
+static const char *share_text(const nsamp_bench_row *row, nsamp_bound b, char text[16]) {
+    if (row->bound[b] > 0)
+        snprintf(text, 16, "%.0f%s", 100 * row->rate.median / row->bound[b], row->binds == b ? "*" : " ");
+    else
+        snprintf(text, 16, "- ");
+    return text;
+}
+
+/* What a ceiling's value is printed in. */
+static double scaled(nsamp_ceiling k, double value, const char **unit) {
+    const char *u = nsamp_ceiling_names[k].unit;
+    *unit = !strcmp(u, "FLOP/s")    ? "GFLOP/s"
+            : !strcmp(u, "B/s")     ? "GB/s"
+            : !strcmp(u, "words/s") ? "1e9 words/s"
+                                    : "1e9 normals/s";
+    return value * 1e-9;
+}
+
+static void print_machine(const nsamp_machine *m) {
+    printf("%s, %s\n", m->program, m->date);
+    printf("%s, %d core%s, %d thread%s\n", m->cpu, m->cores, m->cores == 1 ? "" : "s", m->threads,
+           m->threads == 1 ? "" : "s");
+    printf("backend %s; CPU kernels %s, compiled by %s\n", m->backend, m->isa, m->kernel_compiler);
+    printf("products by %s; %s%s%s\n", m->products, m->blas,
+           *m->openblas_coretype ? ", OPENBLAS_CORETYPE=" : "", m->openblas_coretype);
+}
+
+static void print_ceilings(const nsamp_bench_report *r) {
+    const double fma = r->ceilings.rate[NSAMP_CEILING_fma].median;
+    printf("\nceilings, measured in this process (median of %d; slowest to fastest)\n", r->watch.runs);
+    for (int k = 0; k < NSAMP_CEILING_count; k++) {
+        const nsamp_rate *c = &r->ceilings.rate[k];
+        const char *unit;
+        const double value = scaled((nsamp_ceiling)k, c->median, &unit);
+        if (!(value > 0)) continue;
+        printf("  %-13s %8.4g %-13s (%.4g to %.4g)  %s", nsamp_ceiling_names[k].name, value, unit,
+               c->low * 1e-9, c->high * 1e-9, nsamp_ceiling_names[k].what);
+        if (k == NSAMP_CEILING_noise && fma > 0) printf(": F/%.0f", fma / c->median);
+        printf("\n");
+    }
+}
+
+static void print_row(const nsamp_bench_row *row) {
+    char a[16], b[16], c[16], d[16], s[NSAMP_BOUND_count][16];
+    if (row->error[0]) {
+        printf("  %-34s %s: %s\n", row->title, row->failed ? "FAILED its check" : "not run", row->error);
+        return;
+    }
+    const nsamp_counts *n = &row->counts;
+    printf("  %-34s %9s %6.1f %9s %9s %9s%s %8.3g %8.3g", row->title, rate_text(row->rate.median, a),
+           100 * (row->rate.high - row->rate.low) / row->rate.median,
+           rate_text(row->rate.median * (double)row->dim, b),
+           rate_text(row->rate.median * (n->normals + n->words), c),
+           rate_text(row->rate.median / row->tau, d), !strcmp(row->tau_source, "law") ? "'" : " ",
+           n->flop + n->elementary, n->bytes);
+    for (int k = 0; k < NSAMP_BOUND_count; k++)
+        printf(" %7s", share_text(row, (nsamp_bound)k, s[k]));
+    if (!strcmp(row->system, "mh-spiking")) printf("  %.2f ns", 1e9 / row->rate.median);
+    printf("\n");
+}
+
+static void print_head(const char *system) {
+    const bool training = !strcmp(system, "training");
+    printf("\n%-36s %9s %6s %9s %9s %10s %8s %8s %7s %7s %7s %7s\n", system,
+           training ? "samples/s" : "steps/s", "range%", "dims/s", "normals/s", training ? "" : "ESS/s ",
+           "FLOP", "bytes", "noise% ", "F% ", "prod% ", "copy% ");
+}
+
+void cli_bench_table(const nsamp_bench_report *r) {
+    print_machine(&r->machine);
+    if (*r->overrides) printf("settings of this bench: %s\n", r->overrides);
+    print_ceilings(r);
+    for (size_t i = 0; i < r->count; i++) {
+        if (!i || strcmp(r->rows[i].system, r->rows[i - 1].system)) print_head(r->rows[i].system);
+        print_row(&r->rows[i]);
+    }
+    printf("\nsteps/s: chain-steps a second, median of %d runs; range%%: from the slowest to the fastest. "
+           "ESS/s: effective samples a second, from "
+           "the\nsmallest ESS of the timed run; ' from the exact autocorrelation time of the recursion, "
+           "where the run is shorter than 20 of "
+           "them.\nFLOP and bytes are those of one step (docs/performance.md). Shares of each ceiling in per "
+           "cent; * binds. %zu laws passed "
+           "before.\n",
+           r->watch.runs, r->laws);
+}
+
+/* ---- Markdown ------------------------------------------------------------------------------------------ */
+
+static void markdown_share(const nsamp_bench_row *row) {
+    static const char *const names[NSAMP_BOUND_count] = {"noise rate", "F", "product rate", "copy rate"};
+    if (row->binds < NSAMP_BOUND_count)
+        printf("%.0f %% of the %s%s", 100 * row->rate.median / row->bound[row->binds],
+               row->binds == NSAMP_BOUND_fma ? "" : "", names[row->binds]);
+    else
+        printf("-");
+}
+
+void cli_bench_markdown(const nsamp_bench_report *r) {
+    const nsamp_machine *m = &r->machine;
+    const nsamp_rate *c = r->ceilings.rate;
+    printf("`nsamp bench`%s%s%s, %.10s, %s, %d thread%s, %s kernels by %s, products by %s:\n\n",
+           *r->overrides ? " `" : "", r->overrides, *r->overrides ? "`" : "", m->date,
+           *m->backend == 'c' && !strncmp(m->backend, "cpu", 3) ? m->cpu : m->backend, m->threads,
+           m->threads == 1 ? "" : "s", m->isa, m->kernel_compiler, m->products);
+    printf("| work | a second | effective samples a second | what binds |\n|---|---|---|---|\n");
+    if (c[NSAMP_CEILING_fma].median > 0)
+        printf("| F, float32 multiply-adds | %.1f GFLOP | | the ceiling |\n",
+               c[NSAMP_CEILING_fma].median * 1e-9);
+    if (c[NSAMP_CEILING_noise].median > 0)
+        printf("| normals, bit-exact | %.3g = F/%.0f | | the ceiling |\n", c[NSAMP_CEILING_noise].median,
+               c[NSAMP_CEILING_fma].median / c[NSAMP_CEILING_noise].median);
+    if (c[NSAMP_CEILING_product_fp32].median > 0)
+        printf("| products, m 300, n 20,000 | fp32 %.1f, bf16 %.1f GFLOP | | the ceilings |\n",
+               c[NSAMP_CEILING_product_fp32].median * 1e-9, c[NSAMP_CEILING_product_bf16].median * 1e-9);
+    for (size_t i = 0; i < r->count; i++) {
+        const nsamp_bench_row *row = &r->rows[i];
+        char a[16], b[16], e[16];
+        if (row->error[0]) continue;
+        printf("| %s, %s | %s %ss", row->system, row->title, rate_text(row->rate.median, a), row->unit);
+        if (!strcmp(row->system, "langevin"))
+            printf(", %s dimensions", rate_text(row->rate.median * (double)row->dim, b));
+        if (!strcmp(row->system, "mh-spiking"))
+            printf(", %.2f ns a proposal a core", 1e9 * m->threads / row->rate.median);
+        printf(" | %s | ",
+               isfinite(row->tau) && row->tau > 0 ? rate_text(row->rate.median / row->tau, e) : "");
+        markdown_share(row);
+        printf(" |\n");
+    }
+}
