@@ -1,7 +1,15 @@
 # bench.mk: measurements. Never part of the tests.
 .PHONY: bench
 
-## make bench      throughput and share of this machine's ceilings; the table is kept in bench/results/
+BENCH_OUT ?= bench/results/cpu-$(shell date +%Y-%m-%d)
+## make bench      throughput and share of this machine's ceilings: numbers, table, roofline in bench/results/ (BENCH_ARGS= BENCH_OUT=)
 bench: all
-	@mkdir -p bench/results
-	@$(BUILD)/nsamp bench | tee bench/results/cpu-$$(date +%Y-%m-%d).txt
+	@mkdir -p $(dir $(BENCH_OUT))
+	@$(BUILD)/nsamp bench $(BENCH_ARGS) -o $(BENCH_OUT).json
+	@$(BUILD)/nsamp bench --read $(BENCH_OUT).json >$(BENCH_OUT).txt
+	@$(BUILD)/nsamp plot $(BENCH_OUT).json -o $(BENCH_OUT).png
+
+## make bench-readme  the README's table from the numbers of BENCH_OUT
+.PHONY: bench-readme
+bench-readme: $(BUILD)/nsamp
+	@$(BUILD)/nsamp bench --read $(BENCH_OUT).json --markdown
