@@ -60,6 +60,7 @@ static inline void free_model(nsamp_model *model) {
     free(model->law.mean);
     free(model->law.var);
     free(model->law.cov);
+    free(model->law.tau);
 }
 
 #endif

@@ -97,6 +97,45 @@ static void check_law(bool reservoir, nsamp_rsn_path path) {
     free(x);
 }
 
+/* Autocorrelation times from the covariances of a chain with itself, lag by lag: E x(t + k) x(t)^T = F^k P. */
+static void test_tau(void **state) {
+    (void)state;
+    enum { M = 3, N = 64, LAGS = 400 };
+    nsamp_network *net;
+    nsamp_error err;
+    double mean[M], cov[M * M], f[M * M], power[M * M], next[M * M], sum[M];
+    assert_int_equal(nsamp_rsn_linear(M, N, 3, &net, &err), NSAMP_OK);
+    nsamp_rsn_options o = options(false, NSAMP_RSN_FUSED);
+    o.h = 0.3;
+    ref_law(net, 0.3, mean, cov);
+    for (size_t i = 0; i < M; i++)
+        for (size_t k = 0; k < M; k++) {
+            f[i * M + k] = i == k ? 0.7 : 0;
+            for (size_t j = 0; j < N / 2; j++)
+                f[i * M + k] += 0.3 * (double)net->w1[i * N + j] * (double)net->w2[j * M + k];
+        }
+    nsamp_model model = make(net, &o);
+    memcpy(power, cov, sizeof power);
+    for (size_t i = 0; i < M; i++)
+        sum[i] = cov[i * M + i];
+    for (int lag = 1; lag < LAGS; lag++) {
+        for (size_t i = 0; i < M; i++)
+            for (size_t k = 0; k < M; k++) {
+                next[i * M + k] = 0;
+                for (size_t a = 0; a < M; a++)
+                    next[i * M + k] += f[i * M + a] * power[a * M + k];
+            }
+        memcpy(power, next, sizeof power);
+        for (size_t i = 0; i < M; i++)
+            sum[i] += 2 * power[i * M + i];
+    }
+    for (size_t i = 0; i < M; i++) {
+        assert_true(model.law.tau[i] > 3);
+        assert_true(fabs(model.law.tau[i] - sum[i] / cov[i * M + i]) < 1e-5 * model.law.tau[i]);
+    }
+    free_model(&model);
+}
+
 static void test_law(void **state) {
     (void)state;
     check_law(false, NSAMP_RSN_FUSED);
@@ -105,6 +144,6 @@ static void test_law(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_law)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_law), cmocka_unit_test(test_tau)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -139,16 +139,25 @@ static void recursion(const nsamp_network *net, const nsamp_rsn_params *p, doubl
     }
 }
 
-/* Mean: (I - F)^-1 h c. */
-static bool solve_mean(size_t m, const double *f, double *work, double *mean) {
+/* x [m][columns] <- (I - F)^-1 x. False where I - F is singular. */
+static bool solve(size_t m, size_t columns, const double *f, double *work, double *x) {
     lapack_int *pivots = malloc(m * sizeof *pivots);
     if (!pivots) return false;
     for (size_t i = 0; i < m * m; i++)
         work[i] = (i % (m + 1) == 0) - f[i];
-    const int info =
-        (int)LAPACKE_dgesv(LAPACK_ROW_MAJOR, (lapack_int)m, 1, work, (lapack_int)m, pivots, mean, 1);
+    const int info = (int)LAPACKE_dgesv(LAPACK_ROW_MAJOR, (lapack_int)m, (lapack_int)columns, work,
+                                        (lapack_int)m, pivots, x, (lapack_int)columns);
     free(pivots);
     return info == 0;
+}
+
+/* The autocovariance at lag k >= 0 is F^k P, so its sum over all lags is 2 (I - F)^-1 P - P. */
+static bool solve_tau(size_t m, const double *f, const double *cov, double *work, double *sum, double *tau) {
+    memcpy(sum, cov, m * m * sizeof *sum);
+    if (!solve(m, m, f, work, sum)) return false;
+    for (size_t i = 0; i < m; i++)
+        tau[i] = 2.0 * sum[i * m + i] / cov[i * m + i] - 1.0;
+    return true;
 }
 
 nsamp_status nsamp_rsn_law(const nsamp_network *net, const nsamp_rsn_options *o, nsamp_model *model,
@@ -159,19 +168,22 @@ nsamp_status nsamp_rsn_law(const nsamp_network *net, const nsamp_rsn_options *o,
     law->offdiag = NAN;
     snprintf(law->source, sizeof law->source, "none: the law of a trained network is not known exactly");
     if (o->jump || m > 512 || o->precision != NSAMP_FP32 || !mirrored(net)) return NSAMP_OK;
-    double *f = malloc(5 * m * m * sizeof(double)), *cov = f ? f + m * m : NULL,
-           *work = f ? f + 2 * m * m : NULL;
+    double *f = malloc(6 * m * m * sizeof(double)), *cov = f ? f + m * m : NULL,
+           *work = f ? f + 2 * m * m : NULL, *powers = f ? f + 5 * m * m : NULL;
     law->mean = malloc(m * sizeof(double));
     law->var = malloc(m * sizeof(double));
+    law->tau = malloc(m * sizeof(double));
     if (m <= o->cov_dim) law->cov = malloc(m * m * sizeof(double));
-    if (!f || !law->mean || !law->var || (m <= o->cov_dim && !law->cov)) {
+    if (!f || !law->mean || !law->var || !law->tau || (m <= o->cov_dim && !law->cov)) {
         free(f);
         return nsamp_fail(err, NSAMP_ENOMEM, "no memory for the law of %zu outputs", m);
     }
     recursion(net, p, f, law->mean);
     for (size_t i = 0; i < m * m; i++)
         cov[i] = i % (m + 1) == 0 ? (double)p->noise * (double)p->noise : 0.0;
-    const bool known = solve_mean(m, f, work, law->mean) && stationary(m, f, cov, work);
+    memcpy(powers, f, m * m * sizeof(double));
+    const bool known = solve(m, 1, f, work, law->mean) && stationary(m, powers, cov, work) &&
+                       solve_tau(m, f, cov, work, work + m * m, law->tau);
     for (size_t i = 0; i < m; i++)
         law->var[i] = cov[i * m + i];
     if (law->cov) memcpy(law->cov, cov, m * m * sizeof(double));
