@@ -20,6 +20,7 @@ typedef struct nsamp_cuda_view {
     uint64_t tiles;
     uint32_t state_len, dim; /* S, D */
     nsamp_noise_key noise;
+    bool fast; /* run.math = fast */
     uint32_t multiprocessors;
     cudaStream_t stream;
 } nsamp_cuda_view;

@@ -1,5 +1,4 @@
-/* cuda_langevin_equi.cu: langevin_equi with a chain on G = 1, 8 or 32 threads of a warp, or on a block of
- * 256.
+/* cuda_langevin_equi.cu: langevin_equi with a chain on G = 1 to 32 threads of a warp, or on a block of 256.
  *
  * Thread t of G holds the blocks of four coordinates t, t + G, t + 2 G ... in registers for all steps of a
  * launch; noise is made where it is used. Sums follow the tree of systems/langevin_equi.h: block b belongs to
@@ -8,39 +7,44 @@
  * thread is a partial. Partials beyond those that the dimension has are zero, and x + 0 = x since no partial
  * is -0, so a larger tree gives the same bits.
  *
- * A launch reads and writes the state with a stride of 32 floats, which costs about a step at G > 1; launches
- * of tens of steps and more make it small. */
+ * FAST takes normals from hardware approximations (cuda_noise.h); all else is the same.
+ *
+ * A launch reads and writes the state once: 16 bytes a thread up to G = 8, where four neighbours in a warp hold the same
+ * coordinates of four chains and transpose them; 4 bytes beyond. */
 #include "kernels/cuda_kernels.h"
+#include "kernels/cuda_noise.h"
 #include "kernels/systems/langevin_equi.h"
 
 enum { L = NSAMP_CUDA_LANES, THREADS = 256 };
 
-/* Sum over the G threads of a chain, the same on each; part [NB] is destroyed. */
-template <uint32_t G, uint32_t NB>
-static __device__ __forceinline__ float group_sum(float (&part)[NB], float *shared, uint32_t parity) {
-    float s;
-    if (G == THREADS) {
+/* Blocks of threads that a multiprocessor is to hold at once, which bounds the registers. */
+static constexpr uint32_t resident(uint32_t NB) {
+    return NB <= 1 ? 6 : NB <= 2 ? 5 : NB <= 4 ? 4 : NB <= 8 ? 3 : 2;
+}
+
+/* Partials first, first + stride ... N of them, added in halves: the sum of 0 and N / 2, of 1 and N / 2 + 1 and so on, then
+ * again. In an order that keeps few of them at a time. */
+template <uint32_t N, class Partial>
+static __device__ __forceinline__ float halves(Partial &partial, uint32_t first, uint32_t stride) {
+    if constexpr (N == 1)
+        return partial(first);
+    else {
+        const float even = halves<N / 2>(partial, first, 2 * stride);
+        return even + halves<N / 2>(partial, first + stride, 2 * stride);
+    }
+}
+
+/* Sum over the G threads of a chain of what each brings, the same on each. */
+template <uint32_t G>
+static __device__ __forceinline__ float group_sum(float s, float *shared, uint32_t parity) {
+    if constexpr (G == THREADS) {
         /* Every warp sums all 256 partials: one barrier a step, since the next step writes the other half. */
         const uint32_t lane = threadIdx.x % NSAMP_WARP;
-        float *const buffer = shared + parity * THREADS, all[8];
-        buffer[threadIdx.x] = part[0];
+        float *const buffer = shared + parity * THREADS;
+        buffer[threadIdx.x] = s;
         __syncthreads();
-#pragma unroll
-        for (uint32_t k = 0; k < 8; k++)
-            all[k] = buffer[lane + k * NSAMP_WARP];
-#pragma unroll
-        for (uint32_t h = 4; h; h /= 2)
-#pragma unroll
-            for (uint32_t k = 0; k < h; k++)
-                all[k] += all[k + h];
-        s = all[0];
-    } else {
-#pragma unroll
-        for (uint32_t h = NB / 2; h; h /= 2)
-#pragma unroll
-            for (uint32_t k = 0; k < h; k++)
-                part[k] += part[k + h];
-        s = part[0];
+        auto partial = [&](uint32_t k) { return buffer[lane + k * NSAMP_WARP]; };
+        s = halves<8>(partial, 0, 1);
     }
     const uint32_t width = G < NSAMP_WARP ? G : NSAMP_WARP;
 #pragma unroll
@@ -49,49 +53,122 @@ static __device__ __forceinline__ float group_sum(float (&part)[NB], float *shar
     return width > 1 ? __shfl_sync(NSAMP_FULL_WARP, s, 0, width) : s;
 }
 
-template <uint32_t G, uint32_t NB, uint32_t ROUNDS>
-static __global__ void __launch_bounds__(THREADS)
-    equi_advance(nsamp_cuda_view v, const nsamp_langevin_equi_params params, uint64_t step0,
-                 uint32_t nsteps) {
+/* v [4] of lanes G and 2 G apart, as a 4 x 4 matrix, transposed; q: row of this lane. */
+template <uint32_t G> static __device__ __forceinline__ void transpose(float v[4], uint32_t q) {
+    const bool high = q & 2, odd = q & 1;
+    float a = __shfl_xor_sync(NSAMP_FULL_WARP, high ? v[0] : v[2], 2 * G);
+    float b = __shfl_xor_sync(NSAMP_FULL_WARP, high ? v[1] : v[3], 2 * G);
+    v[0] = high ? a : v[0];
+    v[1] = high ? b : v[1];
+    v[2] = high ? v[2] : a;
+    v[3] = high ? v[3] : b;
+    a = __shfl_xor_sync(NSAMP_FULL_WARP, odd ? v[0] : v[1], G);
+    b = __shfl_xor_sync(NSAMP_FULL_WARP, odd ? v[2] : v[3], G);
+    v[0] = odd ? a : v[0];
+    v[1] = odd ? v[1] : a;
+    v[2] = odd ? b : v[2];
+    v[3] = odd ? v[3] : b;
+}
+
+/* Coordinates 4 b to 4 b + 3 of a chain, in registers; rows: the tile's state. All lanes of a warp come. */
+template <uint32_t G>
+static __device__ __forceinline__ void load(const float *rows, uint32_t D, uint32_t lane, uint32_t b,
+                                            float u[4]) {
+    if constexpr (G <= 8) {
+        const uint32_t q = lane % 4, i = 4 * b + q;
+        const float4 row =
+            i < D ? *(const float4 *)(rows + (size_t)i * L + lane - q) : make_float4(0, 0, 0, 0);
+        u[0] = row.x, u[1] = row.y, u[2] = row.z, u[3] = row.w;
+        transpose<G>(u, q);
+    } else {
+#pragma unroll
+        for (uint32_t k = 0; k < 4; k++)
+            u[k] = 4 * b + k < D ? rows[(size_t)(4 * b + k) * L + lane] : 0.0f;
+    }
+}
+
+template <uint32_t G>
+static __device__ __forceinline__ void store(float *rows, uint32_t D, uint32_t lane, uint32_t b, float u[4]) {
+    if constexpr (G <= 8) {
+        const uint32_t q = lane % 4, i = 4 * b + q;
+        transpose<G>(u, q);
+        if (i < D) *(float4 *)(rows + (size_t)i * L + lane - q) = make_float4(u[0], u[1], u[2], u[3]);
+    } else {
+#pragma unroll
+        for (uint32_t k = 0; k < 4; k++)
+            if (4 * b + k < D) rows[(size_t)(4 * b + k) * L + lane] = u[k];
+    }
+}
+
+/* Four coordinates by a step from four words. */
+template <bool FAST>
+static __device__ __forceinline__ void update(const nsamp_langevin_equi_params &p, const nsamp_words &words,
+                                              float g, float u[4]) {
+#pragma unroll
+    for (uint32_t k = 0; k < 4; k += 2) {
+        if constexpr (FAST) {
+            float r, c, s;
+            nsamp_fast_pair(words.w[k], words.w[k + 1], p.a * p.a, &r, &c, &s);
+            u[k] = __fmaf_rn(p.c1, u[k], __fmaf_rn(r, c, g));
+            u[k + 1] = __fmaf_rn(p.c1, u[k + 1], __fmaf_rn(r, s, g));
+        } else {
+            float z0, z1;
+            nsamp_exact_pair(words.w[k], words.w[k + 1], &z0, &z1);
+            u[k] = nsamp_equi_update(&p, u[k], g, z0);
+            u[k + 1] = nsamp_equi_update(&p, u[k + 1], g, z1);
+        }
+    }
+}
+
+template <uint32_t G, uint32_t NB, uint32_t ROUNDS, bool FAST>
+static __global__ void __launch_bounds__(THREADS, resident(NB))
+    equi_advance(nsamp_cuda_view v, const nsamp_langevin_equi_params params, const nsamp_keys keys,
+                 uint64_t step0, uint32_t nsteps) {
     NSAMP_SHARED;
     const uint64_t chain = ((uint64_t)blockIdx.x * THREADS + threadIdx.x) / G;
     if (chain >= v.tiles * L) return; /* whole warps, or for G = 256 nobody */
-    const uint32_t t = threadIdx.x % G, D = params.dim, blocks = (D + 3) / 4;
-    float *const state = v.state + chain / L * v.state_len * L + chain % L;
-    nsamp_noise_key key = v.noise;
-    key.rounds = ROUNDS;
-    float u[4 * NB], sum = state[(size_t)D * L];
+    const uint32_t t = threadIdx.x % G, lane = (uint32_t)chain % L, D = params.dim, blocks = (D + 3) / 4;
+    float *const rows = v.state + chain / L * v.state_len * L;
+    const nsamp_stream noise = nsamp_stream_of(keys, NSAMP_PURPOSE_STEP, (uint32_t)chain, step0);
+    float u[NB][4], sum = rows[(size_t)D * L + lane];
 #pragma unroll
-    for (uint32_t k = 0; k < 4 * NB; k++) {
-        const uint32_t i = 4 * (t + k / 4 * G) + k % 4;
-        u[k] = i < D ? state[(size_t)i * L] : 0.0f;
-    }
-    uint32_t bad = 0;
+    for (uint32_t k = 0; k < NB; k++)
+        load<G>(rows, D, lane, t + k * G, u[k]);
+    uint32_t bad = ~0u;
     for (uint32_t n = 0; n < nsteps; n++) {
         const float g = params.c2 * sum;
-        float part[NB];
+        auto partial = [&](uint32_t k) {
+            /* The first half of the blocks are full: choose() sees to it. Where there are many, every other is tested all the
+             * same: the branch keeps the compiler from working on so many at a time that the registers run out. */
+            const bool full = k + 1 <= NB / 2 && (NB < 8 || k % 4 == 0);
+            uint32_t b = t + k * G;
+            if (!full && b >= blocks) return 0.0f;
+            if constexpr (NB >= 8) /* else the compiler keeps what a block decides of the noise */
+                asm volatile("" : "+r"(b));
+            update<FAST>(params, nsamp_stream_words<ROUNDS>(noise, keys, (uint32_t)step0 + n, b), g, u[k]);
+            if (!full && 4 * b + 4 > D) { /* coordinates beyond the last: zero adds nothing to the sum */
+                u[k][1] = 4 * b + 1 < D ? u[k][1] : 0.0f;
+                u[k][2] = 4 * b + 2 < D ? u[k][2] : 0.0f;
+                u[k][3] = 0.0f;
+            }
+            return u[k][0] + u[k][1] + u[k][2] + u[k][3];
+        };
+        float part = 0.0f;
+        if constexpr (G == THREADS) {
 #pragma unroll
-        for (uint32_t k = 0; k < NB; k++)
-            part[k] = 0.0f;
-#pragma unroll
-        for (uint32_t k = 0; k < NB; k++) {
-            const uint32_t b = t + k * G;
-            if (b >= blocks) continue;
-            float z[4];
-            nsamp_normals4(key, NSAMP_PURPOSE_STEP, (uint32_t)chain, step0 + n, b, z);
-            const uint32_t left = D - 4 * b;
-            nsamp_equi_block(&params, u + 4 * k, &g, z, &part[G == THREADS ? 0 : k], 1, left < 4 ? left : 4);
+            for (uint32_t k = 0; k < NB; k++)
+                part += partial(k);
+        } else {
+            part += halves<NB>(partial, 0, 1);
         }
-        sum = group_sum<G, NB>(part, (float *)nsamp_shared, n % 2);
-        if (sum * 0.0f != 0.0f && !bad) bad = n + 1;
+        sum = group_sum<G>(part, (float *)nsamp_shared, n % 2);
+        if (sum * 0.0f != 0.0f) bad = bad < n ? bad : n;
     }
 #pragma unroll
-    for (uint32_t k = 0; k < 4 * NB; k++) {
-        const uint32_t i = 4 * (t + k / 4 * G) + k % 4;
-        if (i < D) state[(size_t)i * L] = u[k];
-    }
-    if (t == 0) state[(size_t)D * L] = sum;
-    if (t == 0 && bad && v.first_bad[chain] == ~0ull) v.first_bad[chain] = step0 + bad - 1;
+    for (uint32_t k = 0; k < NB; k++)
+        store<G>(rows, D, lane, t + k * G, u[k]);
+    if (t == 0) rows[(size_t)D * L + lane] = sum;
+    if (t == 0 && bad != ~0u && v.first_bad[chain] == ~0ull) v.first_bad[chain] = step0 + bad;
 }
 
 /* One coordinate a warp, rows in turn. */
@@ -108,34 +185,38 @@ static __global__ void __launch_bounds__(THREADS) equi_observe(nsamp_cuda_view v
             nsamp_equi_x(p, u[(size_t)i * L], sum, p->mean_offset ? mean[i] : p->common_mean);
 }
 
-typedef void equi_kernel(nsamp_cuda_view, nsamp_langevin_equi_params, uint64_t, uint32_t);
+typedef void equi_kernel(nsamp_cuda_view, nsamp_langevin_equi_params, nsamp_keys, uint64_t, uint32_t);
 
 /* The shapes, narrow first; capacity 4 G NB coordinates. */
 typedef struct shape {
-    uint32_t threads, blocks; /* G, NB */
-    equi_kernel *kernel[2];   /* 10 rounds, 7 rounds */
+    uint32_t threads, blocks;  /* G, NB */
+    equi_kernel *kernel[2][2]; /* exact, fast; 10 rounds, 7 rounds */
 } shape;
 
 #define SHAPE(G, NB)                                                                                         \
     {                                                                                                        \
         (G), (NB), {                                                                                         \
-            equi_advance<G, NB, 10>, equi_advance<G, NB, 7>                                                  \
+            {equi_advance<G, NB, 10, false>, equi_advance<G, NB, 7, false>}, {                               \
+                equi_advance<G, NB, 10, true>, equi_advance<G, NB, 7, true>                                  \
+            }                                                                                                \
         }                                                                                                    \
     }
-static const shape shapes[] = {SHAPE(1, 1),   SHAPE(1, 2),   SHAPE(1, 4),   SHAPE(1, 8),   SHAPE(8, 1),
-                               SHAPE(8, 2),   SHAPE(8, 4),   SHAPE(8, 8),   SHAPE(32, 1),  SHAPE(32, 2),
-                               SHAPE(32, 4),  SHAPE(32, 8),  SHAPE(256, 1), SHAPE(256, 2), SHAPE(256, 4),
-                               SHAPE(256, 8), SHAPE(256, 16)};
+static const shape shapes[] = {
+    SHAPE(1, 1),  SHAPE(1, 2),  SHAPE(1, 4),   SHAPE(1, 8),   SHAPE(1, 16),  SHAPE(2, 16),  SHAPE(4, 16),
+    SHAPE(8, 1),  SHAPE(8, 2),  SHAPE(8, 4),   SHAPE(8, 16),  SHAPE(16, 16), SHAPE(32, 1),  SHAPE(32, 2),
+    SHAPE(32, 4), SHAPE(32, 8), SHAPE(256, 1), SHAPE(256, 2), SHAPE(256, 4), SHAPE(256, 8), SHAPE(256, 16)};
 enum { SHAPES = sizeof shapes / sizeof shapes[0], ENOUGH_THREADS = 512 /* a multiprocessor */ };
 
 /* The first shape that holds the dimension, or a wider one where there are too few chains to fill the device
- * and the chain has blocks for half of its threads or more. */
+ * and the chain has blocks for half of its threads or more. Shapes that would be half empty are left out: the kernel
+ * takes the first half of a thread's blocks for full. */
 static const shape *choose(const nsamp_cuda_view *v, uint32_t dim) {
     const uint64_t blocks = ((uint64_t)dim + 3) / 4, chains = v->tiles * L;
     const shape *best = NULL;
     for (size_t i = 0; i < SHAPES; i++) {
         const shape *s = &shapes[i];
-        if ((uint64_t)s->threads * s->blocks < blocks) continue;
+        const uint64_t most = (uint64_t)s->threads * s->blocks;
+        if (most < blocks || (s->blocks > 1 && blocks <= most / 2)) continue;
         if (best && s->threads == best->threads) continue; /* the same threads with room to spare */
         if (best && (chains * best->threads >= (uint64_t)ENOUGH_THREADS * v->multiprocessors ||
                      s->threads >= 2 * blocks))
@@ -149,12 +230,15 @@ static cudaError_t launch_advance(const nsamp_cuda_view *v, const void *host_par
                                   uint32_t nsteps) {
     const nsamp_langevin_equi_params *const p = (const nsamp_langevin_equi_params *)host_params;
     const shape *const s = choose(v, p->dim);
-    equi_kernel *const kernel = s->kernel[v->noise.rounds == 7];
+    equi_kernel *const kernel = s->kernel[v->fast][v->noise.rounds == 7];
     const uint64_t threads = v->tiles * L * s->threads;
     const size_t shared = s->threads == THREADS ? 2 * THREADS * sizeof(float) : 0;
+    const uint64_t wrap = (1ull << 32) - (uint32_t)step0; /* a kernel keeps the upper bits of the step */
+    const uint32_t first = nsteps <= wrap ? nsteps : (uint32_t)wrap;
     NSAMP_LAUNCH(kernel, (uint32_t)((threads + THREADS - 1) / THREADS), (uint32_t)THREADS, shared, v->stream,
-                 *v, *p, step0, nsteps);
-    return cudaGetLastError();
+                 *v, *p, nsamp_keys_of(v->noise), step0, first);
+    const cudaError_t error = cudaGetLastError();
+    return error || first == nsteps ? error : launch_advance(v, host_params, step0 + first, nsteps - first);
 }
 
 static cudaError_t launch_observe(const nsamp_cuda_view *v, uint64_t tiles, float *x) {

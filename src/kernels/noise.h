@@ -89,10 +89,10 @@ NSAMP_HD float nsamp_uniform(uint32_t w) {
     return nsamp_fma((float)(int32_t)(w >> 1), 0x1p-31f, 0x1p-32f);
 }
 
-/* Radius of a standard normal pair, sqrt(-2 ln u), from a word: u = n 2^-31 with n the low 31 bits made odd,
- * n rounded to a float. Largest: sqrt(62 ln 2) = 6.556, from n = 1; n beyond 2^31 - 64 gives 0. n = 2^(31 +
+/* Square of the radius of a standard normal pair, -2 ln u, from a word: u = n 2^-31 with n the low 31 bits made odd,
+ * n rounded to a float. 62 ln 2 from n = 1, the largest, to 2^-24; n beyond 2^31 - 64 gives 0. n = 2^(31 +
  * k) (1 + f), 1 + f in [sqrt(1/2), sqrt(2)); the fit is of -2 ln(1 + f) / f, relative to the whole. */
-NSAMP_HD float nsamp_radius_of_word(uint32_t w) {
+NSAMP_HD float nsamp_radius2_of_word(uint32_t w) {
     uint32_t n = nsamp_bits_of((float)(int32_t)((w & 0x7fffffffu) | 1u));
     uint32_t e = (n - 0x4eb504f3u) & 0xff800000u; /* k 2^23; 0x4eb504f3: 2^31 sqrt(1/2) */
     float f = nsamp_fma(nsamp_float_of(n - e), 0x1p-31f, -1.0f);
@@ -104,7 +104,12 @@ NSAMP_HD float nsamp_radius_of_word(uint32_t w) {
     q = nsamp_fma(q, f, -0x1.555e08p-1f);
     q = nsamp_fma(q, f, 0x1.00005ep+0f);
     q = nsamp_fma(q, f, -0x1.fffffcp+0f);
-    return nsamp_sqrt(nsamp_fma(q, f, (float)(int32_t)e * -0x1.62e430p-23f));
+    return nsamp_fma(q, f, (float)(int32_t)e * -0x1.62e430p-23f);
+}
+
+/* Radius of a standard normal pair; largest 6.556. */
+NSAMP_HD float nsamp_radius_of_word(uint32_t w) {
+    return nsamp_sqrt(nsamp_radius2_of_word(w));
 }
 
 /* Cosine and sine of the angle of a word: bits 1 to 22 give y, an odd multiple of 2^-22 in (-1, 1), an angle
