@@ -31,7 +31,7 @@ CXX       := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 SHIM_CXX   = $(CXX) -std=c++17 -O2 -g -Wall -Wextra -Werror -Wno-unknown-pragmas -ffp-contract=off -fPIC -Itests/shim -Iinclude -Isrc -Isrc/host
 SHIM_CU   := $(filter-out src/kernels/cuda_draws.cu,$(sort $(wildcard src/kernels/*.cu)))
 SHIM_OBJ  := $(SHIM_CU:src/kernels/%.cu=%.o) $(patsubst tests/shim/%.cpp,%.o,$(filter-out tests/shim/test_%,$(wildcard tests/shim/*.cpp))) plan.o
-SHIM_TESTS := test_cuda_shim.c test_cuda_product.cpp
+SHIM_TESTS := test_cuda_shim.c test_cuda_product.cpp test_cuda_fast.cpp
 SHIM_SAN  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SHIM_DEFS  = $(filter-out -DNSAMP_HAVE_CUDA,$(DEFS)) -DNSAMP_HAVE_CUDA
 
@@ -66,12 +66,13 @@ $(foreach t,$(basename $(SHIM_TESTS)),$(eval $(call shim_program,$(BUILD)/shim-s
 # Mutants: the same test program with one fault put into a kernel. tests/shim/test_shim_mutants.c holds that each fails.
 MUTANT_barrier := cuda_langevin_equi s/^ *__syncthreads();//
 MUTANT_parity  := cuda_langevin_equi s,parity \* THREADS,parity * 0,
+MUTANT_turn    := cuda_langevin_equi s/v.1. = odd ? v.1. : a/v[1] = odd ? a : v[1]/
 MUTANT_shuffle := cuda_langevin_equi s/(NSAMP_FULL_WARP, s, h, width)/(NSAMP_FULL_WARP, s, h | 1, width)/
-MUTANT_tree    := cuda_langevin_equi s/part\[k\] += part\[k + h\]/part[k] += part[2 * h - 1 - k]/
-MUTANT_step    := cuda_langevin_equi s/step0 + n, b, z/step0 + n + 1, b, z/
+MUTANT_tree    := cuda_langevin_equi s/2 \* stride/stride/;s/first + stride/first + N \/ 2 * stride/
+MUTANT_step    := cuda_langevin_equi s/step0 + n, b)/step0 + n + 1, b)/
 MUTANT_total   := cuda_moments s/total \* total/total/
 MUTANT_lane    := cuda_lane s/(uint32_t)(index \* L) + lane/(uint32_t)(index * L) + (lane ^ 1)/
-MUTANTS        := barrier parity shuffle tree step total lane
+MUTANTS        := barrier parity turn shuffle tree step total lane
 MUTANT_BIN     := $(MUTANTS:%=$(BUILD)/shim/mutant_%)
 mutant_file     = $(firstword $(MUTANT_$(1)))
 

@@ -14,6 +14,7 @@ function kind(op) {
     if (op ~ /^MUFU/) return "mufu"
     if (op ~ /^LOP3/) return "lop3"
     if (op ~ /^(HMMA)/) return "mma"
+    if (op ~ /^LDC/) return "other" # constants, the arguments among them
     if (op ~ /^(LDS|STS)/) return "shared"
     if (op ~ /^(LDG|STG|LDL|STL|LD|ST|ATOM)/) return "memory"
     if (op ~ /^(BRA|BSSY|BSYNC|CALL|RET|EXIT|WARPSYNC|BAR|YIELD|NOP)/) return "control"

@@ -30,8 +30,9 @@ NSAMP_APPROX(cos, "cos.approx.ftz.f32")
 NSAMP_APPROX(tanh, "tanh.approx.f32")
 #endif
 
-/* Correctly rounded square root of 0 or of x in [2^-60, 2^60]: __fsqrt_rn without its test for arguments that need
- * another way, which is a branch. One step from the approximate root s = x y, with the residual x - s^2 exact. */
+/* Correctly rounded square root of 0 or of x in [2^-60, 2^60]: what the compiler makes of sqrt.rn.f32 without its test
+ * for arguments that need another way, which is a branch. One step from the approximate root s = x y, whose residual
+ * x - s^2 is exact but for its last bit. */
 static __device__ __forceinline__ float nsamp_sqrt_mid(float x) {
     const float y = nsamp_approx_rsqrt(fmaxf(x, 0x1p-60f)), s = x * y;
     return __fmaf_rn(__fmaf_rn(-s, s, x), 0.5f * y, s);

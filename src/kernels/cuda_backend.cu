@@ -215,6 +215,13 @@ extern "C" nsamp_status nsamp_cuda_backend_create(nsamp_batch *batch, const nsam
     }
     const nsamp_moments *m = batch->moments;
     b->kernel = kernel_of(batch->model);
+    b->view.fast = nsamp_job_is(job, NSAMP_KEY_run_math, "fast");
+    if (b->view.fast && !b->kernel->fast) {
+        destroy(&b->base);
+        return nsamp_job_fail(job, NSAMP_KEY_run_math, err,
+                              "only for langevin on an equicorrelated target, dim to %d",
+                              nsamp_cuda_equi_most);
+    }
     b->view.scratch_bytes = batch->model->scratch_bytes / (SCRATCH_LANES / L);
     b->view.tiles = batch->tiles;
     b->view.state_len = (uint32_t)batch->model->state_len;

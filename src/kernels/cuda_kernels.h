@@ -31,6 +31,7 @@ typedef struct nsamp_cuda_kernel {
                            uint32_t nsteps);
     /* x [tiles][D][32] of the first `tiles` tiles. */
     cudaError_t (*observe)(const nsamp_cuda_view *v, uint64_t tiles, float *x);
+    bool fast; /* heeds view->fast */
 } nsamp_cuda_kernel;
 
 /* Thread-a-chain kernels made from the text of each system, by nsamp_kernel_id; cuda_lane.cu. */

@@ -118,7 +118,7 @@ static cudaError_t launch_observe(const nsamp_cuda_view *v, uint64_t tiles, floa
 
 const nsamp_cuda_kernel *nsamp_cuda_lane_kernel(nsamp_kernel_id id) {
     static const nsamp_cuda_kernel table[NSAMP_KERNEL_count] = {
-#define NSAMP_KERNEL(name) {launch_advance<system_##name>, launch_observe<system_##name>},
+#define NSAMP_KERNEL(name) {launch_advance<system_##name>, launch_observe<system_##name>, false},
 #include "kernels/kernels.def"
 #undef NSAMP_KERNEL
     };

@@ -249,6 +249,6 @@ static cudaError_t launch_observe(const nsamp_cuda_view *v, uint64_t tiles, floa
 }
 
 const nsamp_cuda_kernel *nsamp_cuda_equi_kernel(void) {
-    static const nsamp_cuda_kernel kernel = {launch_advance, launch_observe};
+    static const nsamp_cuda_kernel kernel = {launch_advance, launch_observe, true};
     return &kernel;
 }

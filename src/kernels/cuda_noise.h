@@ -78,9 +78,9 @@ static __device__ __forceinline__ void nsamp_exact_pair(uint32_t a, uint32_t b, 
 }
 
 /* A pair of normals times the root of scale2, as radius and direction: z0 = *r *c, z1 = *r *s. With u = (a + 1/2) 2^-32
- * and the angle pi b 2^-31, b signed. r differs from sqrt(-2 ln u) by 2^-21.9 of itself, rounding of u and of the products
- * included, where u < 1/2; elsewhere r^2 by 2^-20.8. c and s by 2^-20.5 + 2^-21.2, the second from rounding the angle.
- * Range of r: 0 to 6.77. tests/shim/test_cuda_fast.cpp. */
+ * and the angle pi b 2^-31, b signed: where u < 1/2, r differs from sqrt(-2 ln u) by at most 2^-21 of itself, elsewhere
+ * r^2 by at most 2^-19.5; c and s by 2^-19.6. 0 <= r < 6.77. The bounds add what the approximations may be off and what
+ * rounding does before and after; tests/shim/test_cuda_fast.cpp. */
 static __device__ __forceinline__ void nsamp_fast_pair(uint32_t a, uint32_t b, float scale2, float *r,
                                                        float *c, float *s) {
     const float u = __fmaf_rn((float)a, 0x1p-32f, 0x1p-33f);

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <functional>
 #include <tuple>
+#include "approx.h"
 
 #define __CUDACC__    1
 #define __CUDA_ARCH__ 900
@@ -40,6 +41,13 @@ struct dim3 {
     dim3(uint32_t x_ = 1, uint32_t y_ = 1, uint32_t z_ = 1) : x(x_), y(y_), z(z_) {
     }
 };
+
+struct __align__(16) float4 {
+    float x, y, z, w;
+};
+static inline float4 make_float4(float x, float y, float z, float w) {
+    return {x, y, z, w};
+}
 
 /* ---- inside a kernel ----------------------------------------------------------------------------------- */
 

@@ -292,6 +292,8 @@ void nsamp_shim_set_order(nsamp_shim_order wanted, uint64_t seed) {
     order = wanted;
     order_state = seed ? seed : 1;
 }
+double nsamp_shim_approx = NAN;
+
 uint64_t nsamp_shim_launches(void) {
     return launches;
 }

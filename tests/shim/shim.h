@@ -28,6 +28,8 @@ size_t nsamp_shim_allocated(void);
 /* Kernel launches and switches between threads so far. */
 uint64_t nsamp_shim_launches(void);
 uint64_t nsamp_shim_switches(void);
+/* Errors of the approximations, as a share of what is documented; approx.h. NAN (the default): different for each argument. */
+extern double nsamp_shim_approx;
 /* Streams and graphs (captured or made ready) that are there now; launches of graphs so far. */
 int nsamp_shim_streams(void);
 int nsamp_shim_graphs(void);

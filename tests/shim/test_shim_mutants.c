@@ -15,7 +15,7 @@
 static const struct {
     const char *name, *tests;
 } mutants[] = {{"barrier", "*block*"}, {"parity", "*block*"}, {"shuffle", "*part*"}, {"tree", "*part*"},
-               {"step", "*thread*"},   {"total", "*thread*"}, {"lane", "*mh*"}};
+               {"step", "*thread*"},   {"total", "*thread*"}, {"lane", "*mh*"},      {"turn", "*part*"}};
 
 static void test_every_mutant_fails(void **state) {
     (void)state;

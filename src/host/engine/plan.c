@@ -161,6 +161,13 @@ static nsamp_status choose_backend(nsamp_plan *p, const char **why, nsamp_error 
     return NSAMP_OK;
 }
 
+/* The CPU has one arithmetic; which kernels of the GPU have two its backend says. */
+static nsamp_status check_math(const nsamp_plan *p, const char *why, nsamp_error *err) {
+    if (!p->kernel || nsamp_job_is(p->job, NSAMP_KEY_run_math, "exact")) return NSAMP_OK;
+    return nsamp_job_fail(p->job, NSAMP_KEY_run_math, err, "only on a GPU, and this run is for the CPU (%s)",
+                          why);
+}
+
 static nsamp_status allocate(nsamp_plan *p, nsamp_error *err) {
     nsamp_batch *b = &p->batch;
     b->tiles = (b->chains + b->lanes - 1) / b->lanes;
@@ -200,8 +207,11 @@ static void describe(nsamp_plan *p, const char *why, double memory) {
          : m->sum_moments    ? ", off-diagonal from the variance of the sum"
                              : ", diagonal");
     line(p, "backend     %s (%s)\n", p->backend->text, why);
-    line(p, "noise       Philox4x32-%u, layout %d, seed %lld\n", b->noise.rounds, NSAMP_NOISE_VERSION,
-         (long long)nsamp_job_int(p->job, NSAMP_KEY_run_seed));
+    line(p, "noise       Philox4x32-%u, layout %d, seed %lld%s\n", b->noise.rounds, NSAMP_NOISE_VERSION,
+         (long long)nsamp_job_int(p->job, NSAMP_KEY_run_seed),
+         nsamp_job_is(p->job, NSAMP_KEY_run_math, "fast")
+             ? "; run.math = fast: normals by hardware approximations, not the bits of other machines"
+             : "");
     line(p, "memory      %s\n", bytes_text(memory, t));
     if (p->records)
         line(p, "record      %llu draws of %llu chains: %s on disk, as much again while running\n",
@@ -218,6 +228,7 @@ static nsamp_status build(nsamp_plan *p, nsamp_error *err) {
     if (!status && *nsamp_job_text(p->job, NSAMP_KEY_output_file)) status = nsamp_output_check(p->job, err);
     if (!status) status = nsamp_model_create(p->job, &p->model, err);
     if (!status) status = choose_backend(p, &why, err);
+    if (!status) status = check_math(p, why, err);
     if (status) return status;
     p->accumulate_every = choose_interval(p->job, p->model, p->steps - p->burn_in);
     const double memory = memory_needed(p, p->batch.lanes, (int)sysconf(_SC_NPROCESSORS_ONLN));

@@ -1,0 +1,25 @@
+# kernels.mk: what the GPU's compiler made of the kernels, kept in bench/results/kernels-sm90.txt and held to the plan by
+# tests/test_kernel_report.c. Needs nvcc; the counts of instructions also cuobjdump, which comes with the CUDA Toolkit (from
+# PyPI: nvidia-cuda-cuobjdump and nvidia-cuda-nvdisasm). CUOBJDUMP=... where it is not in the path.
+CUOBJDUMP  ?= $(firstword $(call have_cmd,cuobjdump) $(wildcard $(CUDA_HOME)/bin/cuobjdump))
+SASS_OBJ    = $(filter %/cuda_langevin_equi.cu.o,$(CU_OBJ))
+HAVE_SM_90  = $(and $(CU_SRC),$(filter sm_90,$(CUDA_TARGETS)))
+
+# A failing cuobjdump leaves no file.
+$(BUILD)/sass.txt: $(SASS_OBJ) mk/sass.awk
+	$(Q)for o in $(SASS_OBJ); do PATH=$$PATH:$(dir $(CUOBJDUMP)) $(CUOBJDUMP) -sass -arch sm_90 $$o || exit 1; done >$@.all || { rm -f $@.all; exit 1; }
+	$(Q)c++filt <$@.all | awk -f mk/sass.awk >$@ && rm $@.all
+
+$(BUILD)/kernels-sm90.txt: $(BUILD)/kernels.txt $(if $(CUOBJDUMP),$(BUILD)/sass.txt) mk/occupancy.awk mk/occupancy.txt
+	$(Q)$(NVCC) --version | sed -n 's/.*release .*, V/nvcc /p' >$@
+	$(Q)awk -v arch=sm_90 -f mk/occupancy.awk mk/occupancy.txt $(BUILD)/kernels.txt >>$@
+	$(Q)$(if $(CUOBJDUMP),cat $(BUILD)/sass.txt,echo 'no cuobjdump here') >>$@
+
+## make kernels-report  writes bench/results/kernels-sm90.txt: registers, occupancy, instructions a step
+.PHONY: kernels-report
+kernels-report: $(BUILD)/kernels-sm90.txt
+	@{ echo '# Kernels as compiled for sm_90, by make kernels-report. Counts in machine code, not measurements.'; cat $<; } >bench/results/kernels-sm90.txt
+
+$(BUILD)/tests/test_kernel_report: tests/test_kernel_report.c $(if $(HAVE_SM_90),$(BUILD)/kernels-sm90.txt) $(BUILD)/libnsamp.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -Wmissing-prototypes,$(ALL_CFLAGS)) -DREPORT='"$(if $(HAVE_SM_90),$(BUILD)/kernels-sm90.txt)"' -MMD -MP -o $@ $< -lcmocka

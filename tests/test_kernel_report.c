@@ -1,0 +1,148 @@
+/* test_kernel_report.c: what nvcc made of the CUDA kernels (build/kernels-sm90.txt, mk/kernels.mk) against what is planned:
+ * nothing spilled, no stack, the occupancy of mk/occupancy.txt, instructions a normal as docs/gpu.md has them, and the rows
+ * that it quotes the same as in the report kept in bench/results where the compiler is the same. Where there is no nvcc, or no cuobjdump, the tests
+ * that need it are skipped. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { LINE = 256 };
+
+static FILE *report(void) {
+    if (!*REPORT) {
+        print_message("no nvcc here: the kernels were not compiled for sm_90\n");
+        skip();
+    }
+    FILE *file = fopen(REPORT, "r");
+    if (!file) fail_msg("%s is missing", REPORT);
+    return file;
+}
+
+/* Calls row for each line of the table whose first line begins with `head`; returns their number. */
+static int each_row(const char *head, void row(const char *line)) {
+    FILE *file = report();
+    char line[LINE];
+    int inside = 0, rows = 0;
+    while (fgets(line, sizeof line, file)) {
+        if (!strncmp(line, "kernel (", 8)) {
+            inside = strstr(line, head) != NULL;
+            continue;
+        }
+        if (!inside) continue;
+        row(line);
+        rows++;
+    }
+    fclose(file);
+    return rows;
+}
+
+/* ---- registers ----------------------------------------------------------------------------------------- */
+
+static void check_registers(const char *line) {
+    char name[LINE];
+    int registers, spills, stack, shared, threads, warps, planned;
+    assert_int_equal(sscanf(line, "%255s %d %d %d %d %d %d %d", name, &registers, &spills, &stack, &shared,
+                            &threads, &warps, &planned),
+                     8);
+    if (spills || stack) fail_msg("%s: %d bytes spilled, %d bytes of stack", name, spills, stack);
+    if (registers < 8 || registers > 255) fail_msg("%s: %d registers", name, registers);
+    if (planned < 0) fail_msg("%s: mk/occupancy.txt does not plan it", name);
+    const int a_warp = (registers + 7) / 8 * 8 * 32, blocks = 65536 / (a_warp * (threads / 32));
+    if (warps != (blocks * threads / 32 > 64 ? 64 / (threads / 32) * (threads / 32) : blocks * threads / 32))
+        fail_msg("%s: %d registers do not leave room for %d warps", name, registers, warps);
+    if (warps < planned) fail_msg("%s: %d warps a multiprocessor, %d planned", name, warps, planned);
+}
+
+static void test_registers_and_occupancy(void **state) {
+    (void)state;
+    assert_in_range(each_row("registers", check_registers), 60, 400);
+}
+
+/* ---- instructions -------------------------------------------------------------------------------------- */
+
+static int counted;
+
+/* equi_advance<G,NB,rounds,fast>: a thread makes 4 NB normals a step, and updates as many coordinates. */
+static void check_instructions(const char *line) {
+    char fast[8];
+    unsigned G, blocks, rounds;
+    int all, fp32, wide, lop3, mufu, mma, shared, memory;
+    if (sscanf(line, "equi_advance<%uu,%uu,%uu,%5[a-z]> %d %d %d %d %d %d %d %d", &G, &blocks, &rounds, fast,
+               &all, &fp32, &wide, &lop3, &mufu, &mma, &shared, &memory) != 12)
+        return;
+    const int is_fast = !strcmp(fast, "true"), normals = 4 * (int)blocks;
+    const double each = (double)all / normals;
+    counted++;
+    if (mma) fail_msg("%s: products in a kernel without any", line);
+    /* Special functions: log, sin, cos, root of each pair; exact: the root's first guess. */
+    if (mufu != normals * (is_fast ? 2 : 1) / (is_fast ? 1 : 2))
+        fail_msg("%s: %d special functions", line, mufu);
+    if (rounds != 10) return;
+    /* Of 20 wide products of ten rounds, four are the chain's or the block's. */
+    if (wide < 14 * (int)blocks || wide > 18 * (int)blocks) fail_msg("%s: %d wide products", line, wide);
+    if (memory) fail_msg("%s: %d loads and stores in a step", line, memory);
+    /* A sum over the threads of a chain takes up to 50 instructions a step more. */
+    const double most = (is_fast ? 21.0 : 36.0) + (G > 1 ? 50.0 / normals : 0);
+    if (each > most || each < (is_fast ? 16 : 30))
+        fail_msg("%s: %.1f instructions a normal, update included", line, each);
+}
+
+static void test_instructions_a_normal(void **state) {
+    (void)state;
+    counted = 0;
+    if (each_row("all", check_instructions) == 0) {
+        print_message("no cuobjdump here: instructions are not counted\n");
+        skip();
+    }
+    assert_in_range(counted, 80, 100);
+}
+
+/* ---- the kept report ----------------------------------------------------------------------------------- */
+
+static int kept_rows;
+
+/* The rows that docs/gpu.md quotes must stand in the kept report as they are now. */
+static void check_kept(const char *line) {
+    char row[LINE];
+    if (strncmp(line, "equi_advance<", 13)) return;
+    FILE *kept = fopen("bench/results/kernels-sm90.txt", "r");
+    if (!kept) fail_msg("bench/results/kernels-sm90.txt is missing; make kernels-report writes it");
+    int found = 0;
+    while (!found && fgets(row, sizeof row, kept))
+        found = !strcmp(row, line);
+    fclose(kept);
+    if (!found) fail_msg("not in bench/results/kernels-sm90.txt, which make kernels-report writes: %s", line);
+    kept_rows++;
+}
+
+static void test_kept_report_is_current(void **state) {
+    (void)state;
+    FILE *now = report(), *kept = fopen("bench/results/kernels-sm90.txt", "r");
+    char a[LINE] = "", b[LINE] = "";
+    assert_non_null(kept);
+    assert_true(fgets(b, sizeof b, kept) && fgets(b, sizeof b, kept) && fgets(a, sizeof a, now));
+    fclose(now);
+    fclose(kept);
+    if (strcmp(a, b)) {
+        print_message("the kept report is of another compiler: %s", b);
+        skip();
+    }
+    kept_rows = 0;
+    each_row("registers", check_kept);
+    each_row("all", check_kept);
+    assert_true(kept_rows >= 80);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_registers_and_occupancy),
+        cmocka_unit_test(test_instructions_a_normal),
+        cmocka_unit_test(test_kept_report_is_current),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
