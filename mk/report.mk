@@ -9,5 +9,6 @@ report:
 	@echo "oneDNN         $(if $(filter 1,$(DNNL)),$(DNNL_VERSION),left out: no oneapi/dnnl/dnnl.h (libdnnl-dev); products go to BLAS)"
 	@echo "BLAS           OpenBLAS $(call pkg_version,openblas), LAPACKE"
 	@echo "netCDF         $(call pkg_version,netcdf)"
+	@echo "JSON           jansson $(call pkg_version,jansson)"
 	@echo "CUDA           $(if $(filter 1,$(CUDA)),$(NVCC) $(shell $(NVCC) --version 2>/dev/null | sed -n 's/.*release \([0-9.]*\).*/\1/p') for $(CUDA_TARGETS),left out: $(if $(NVCC),CUDA=0,no nvcc found); runs on the CPU)"
 	@echo "MPI            left out: not part of this version"

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -16,7 +17,6 @@
 #include "bench/roofline.h"
 #include "bench/training.h"
 #include "error.h"
-#include "io/json.h"
 #include "job/settings.h"
 #include "program.h"
 #include "scratch.h"
@@ -91,7 +91,7 @@ static void test_wrong_has_no_rate(void **state) {
     nsamp_bench_write(f, &report);
     fclose(f);
     assert_has(out, "\"failed\": true");
-    assert_null(strstr(strstr(out, "\"rows\""), "\"rate\""));
+    assert_null(strstr(strstr(out, "\"rows\": ["), "\"rate\""));
     nsamp_error err = {0};
     assert_int_equal(nsamp_bench_plot(&report, scratch("none.png"), &err), NSAMP_EUSAGE);
     free(out);
@@ -173,7 +173,7 @@ static char *written(const nsamp_bench_report *r) {
 
 static void test_round_trip(void **state) {
     (void)state;
-    nsamp_bench_report first, second, third;
+    nsamp_bench_report first, second;
     nsamp_bench_row rows[3];
     nsamp_error err = {0};
     fill(&first, rows);
@@ -186,21 +186,17 @@ static void test_round_trip(void **state) {
     assert_true(second.ceilings.rate[NSAMP_CEILING_curand].median == 0);
     const nsamp_bench_row *row = &second.rows[0];
     assert_true(row->size == NSAMP_BENCH_SMALL && row->chains == 4096 && row->dim == 7 && row->tau == 12.25);
-    assert_true(fabs(row->rate.median / rows[0].rate.median - 1) < 1e-5 && row->binds == NSAMP_BOUND_fma);
+    assert_true(row->rate.median == rows[0].rate.median && row->binds == NSAMP_BOUND_fma);
     assert_true(row->counts.flop == 35 && row->counts.working_set == 1234 && row->reference == 1.5e-6);
     assert_true(isnan(second.rows[1].tau) && second.rows[1].reference < 0 &&
                 second.rows[1].bound[NSAMP_BOUND_noise] == 0);
     assert_true(second.rows[2].failed && second.rows[2].rate.median == 0);
     assert_string_equal(second.rows[2].error, "a \"reason\"");
-    /* What was read is written as the same bytes, and so on. */
-    assert_int_equal(nsamp_bench_save(scratch("b.json"), &second, &err), NSAMP_OK);
-    assert_int_equal(nsamp_bench_load(scratch("b.json"), &third, &err), NSAMP_OK);
-    char *a = written(&second), *b = written(&third);
+    char *a = written(&first), *b = written(&second);
     assert_string_equal(a, b);
     free(a);
     free(b);
     nsamp_bench_report_free(&second);
-    nsamp_bench_report_free(&third);
 }
 
 static void refused(const char *text, size_t size, const char *why) {
@@ -290,19 +286,20 @@ static void test_failed_law(void **state) {
 static void test_program(void **state) {
     (void)state;
     const char *file = scratch("t.json");
-    nsamp_json *j;
-    nsamp_error err = {0};
+    json_error_t why;
     const program_result *r =
         PROGRAM("bench", "training", "--quick", "--quiet", "--json", "-o", file, "run.threads=1");
     assert_int_equal(r->code, 0);
     assert_string_equal(r->err, "");
-    if (nsamp_json_parse("output", r->out, strlen(r->out), &j, &err)) fail_msg("%s", err.text);
-    assert_string_equal(nsamp_json_text(j, "overrides", ""), "run.threads=1");
-    assert_true(nsamp_json_number(nsamp_json_member(j, "machine"), "threads", 0) == 1);
-    const nsamp_json *row = nsamp_json_member(j, "rows")->child;
-    assert_string_equal(nsamp_json_text(row, "system", ""), "training");
-    assert_true(nsamp_json_number(row, "rate", 0) > 0 && !row->next);
-    nsamp_json_destroy(j);
+    json_t *root = json_loads(r->out, JSON_REJECT_DUPLICATES, &why);
+    if (!root) fail_msg("%s", why.text);
+    assert_string_equal(json_string_value(json_object_get(root, "overrides")), "run.threads=1");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(root, "machine"), "threads")), 1);
+    const json_t *rows = json_object_get(root, "rows"), *row = json_array_get(rows, 0);
+    assert_int_equal(json_array_size(rows), 1);
+    assert_string_equal(json_string_value(json_object_get(row, "system")), "training");
+    assert_true(json_number_value(json_object_get(row, "rate")) > 0);
+    json_decref(root);
     size_t size;
     char *out = strdup(r->out);
     unsigned char *kept = scratch_read(file, &size);

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include "bench/bench.h"
 
-void nsamp_bench_write(FILE *out, const nsamp_bench_report *report);
+/* False: out of memory, or an error of the stream. */
+bool nsamp_bench_write(FILE *out, const nsamp_bench_report *report);
 /* Whole or not at all; an existing file is replaced. NSAMP_EUSAGE, NSAMP_EIO. */
 nsamp_status nsamp_bench_save(const char *path, const nsamp_bench_report *report, nsamp_error *err);
 /* NSAMP_EIO: not such a file, or of another version. Free the report in every case. */

@@ -100,12 +100,14 @@ static nsamp_status bench(const cli_args *args, nsamp_error *err) {
     else
         status = from ? nsamp_bench_load(from, &report, err) : measure(args, &report, err);
     if (!status || report.count) {
+        bool written = true;
         if (cli_flag_value(&cli_verb_bench, args, "--json"))
-            nsamp_bench_write(stdout, &report);
+            written = nsamp_bench_write(stdout, &report);
         else if (cli_flag_value(&cli_verb_bench, args, "--markdown"))
             cli_bench_markdown(&report);
         else
             cli_bench_table(&report);
+        if (!written && !status) status = nsamp_fail(err, NSAMP_EIO, "standard output cannot be written");
     }
     nsamp_bench_report_free(&report);
     return status;

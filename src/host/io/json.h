@@ -1,46 +1,41 @@
-/* json.h: reads a JSON text (RFC 8259) into a tree. For small files of our own making, read back from anywhere: every error is one line with
- * its place. Not here: writing, which is printf's work. */
+/* json.h: what jansson leaves to its callers. Everything else is jansson itself. */
 #ifndef NSAMP_HOST_IO_JSON_H
 #define NSAMP_HOST_IO_JSON_H
 
+#include <jansson.h>
+#include <math.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdio.h>
-#include "nsamp.h"
 
-typedef enum nsamp_json_type {
-    NSAMP_JSON_NULL,
-    NSAMP_JSON_BOOL,
-    NSAMP_JSON_NUMBER,
-    NSAMP_JSON_TEXT,
-    NSAMP_JSON_ARRAY,
-    NSAMP_JSON_OBJECT
-} nsamp_json_type;
+/* null for what is not finite; whole numbers without a point. */
+static inline json_t *nsamp_json_number(double v) {
+    if (!isfinite(v)) return json_null();
+    return v == rint(v) && fabs(v) < 0x1p53 ? json_integer((json_int_t)v) : json_real(v);
+}
 
-typedef struct nsamp_json {
-    nsamp_json_type type;
-    char *key;                       /* of a member of an object; otherwise NULL */
-    char *text;                      /* TEXT, without escapes, UTF-8 */
-    double number;                   /* NUMBER; BOOL: 0 or 1 */
-    struct nsamp_json *child, *next; /* first member or element; the next one beside this */
-} nsamp_json;
+/* Bytes that are no UTF-8 (a path may have some) become '?'. */
+static inline json_t *nsamp_json_text(const char *text) {
+    json_t *whole = json_string(text), *plain = whole ? whole : json_string_nocheck(text);
+    if (whole || !plain) return plain;
+    char *at = (char *)json_string_value(plain);
+    for (; *at; at++)
+        if ((unsigned char)*at >= 0x80) *at = '?';
+    return plain;
+}
 
-/* Nested 32 deep at most. name: of the text, for messages. NSAMP_EIO: not JSON; NSAMP_ENOMEM. Caller destroys *json; NULL on failure. */
-nsamp_status nsamp_json_parse(const char *name, const char *text, size_t size, nsamp_json **json,
-                              nsamp_error *err);
-/* A plain file of at most 64 MiB. */
-nsamp_status nsamp_json_read(const char *path, nsamp_json **json, nsamp_error *err);
-void nsamp_json_destroy(nsamp_json *json);
+/* Writes root, in lines, in the order in which it was filled, with the 17 digits that bring a double back, and lets go of it. False: out of memory,
+ * or an error of the stream. */
+bool nsamp_json_write(FILE *out, json_t *root);
 
-/* The member of an object, or NULL; object may be NULL or no object. */
-const nsamp_json *nsamp_json_member(const nsamp_json *object, const char *key);
-/* Its number or text, or what is given in its place where there is none of this type. */
-double nsamp_json_number(const nsamp_json *object, const char *key, double otherwise);
-const char *nsamp_json_text(const nsamp_json *object, const char *key, const char *otherwise);
+/* The number or text of a member of an object; what is given in its place where there is none of this type. */
+static inline double nsamp_json_number_of(const json_t *object, const char *key, double otherwise) {
+    const json_t *v = json_object_get(object, key);
+    return json_is_number(v) ? json_number_value(v) : otherwise;
+}
 
-/* text in quotes, escaped. */
-void nsamp_json_put_text(FILE *out, const char *text);
-/* With so many significant digits; "null" for what is not finite. */
-void nsamp_json_put_number(FILE *out, double number, int digits);
+static inline const char *nsamp_json_text_of(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
 
 #endif

@@ -14,53 +14,45 @@ static const char *const groups[] = {"moments", "statistics", "draws", "distance
 
 /* ---- JSON ---- */
 
-static void json_array(FILE *out, const nsamp_result_array *a) {
-    if (a->rank == 0) {
-        nsamp_json_put_number(out, a->value[0], 17);
-        return;
-    }
-    const bool rows = a->rank == 2 && a->columns;
-    fputs(rows ? "[[" : "[", out);
-    for (size_t i = 0; i < a->count; i++) {
-        if (i) fputs(rows && i % a->columns == 0 ? "], [" : ", ", out);
-        nsamp_json_put_number(out, a->value[i], 17);
-    }
-    fputs(rows ? "]]" : "]", out);
+static json_t *json_row(const double *value, size_t count) {
+    json_t *row = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(row, nsamp_json_number(value[i]));
+    return row;
 }
 
-static void json_group(FILE *out, const nsamp_result *r, const char *group) {
-    bool first = true;
-    for (size_t k = 0; k < r->count; k++) {
-        if (strcmp(r->arrays[k].group, group) != 0) continue;
-        fprintf(out, first ? ",\n  \"%s\": {\n    " : ",\n    ", group);
-        first = false;
-        nsamp_json_put_text(out, r->arrays[k].name);
-        fputs(": ", out);
-        json_array(out, &r->arrays[k]);
-    }
-    if (!first) fputs("\n  }", out);
+/* A number, a list, or a list of rows. */
+static json_t *json_values(const nsamp_result_array *a) {
+    if (a->rank == 0) return nsamp_json_number(a->value[0]);
+    if (a->rank != 2 || !a->columns) return json_row(a->value, a->count);
+    json_t *rows = json_array();
+    for (size_t i = 0; i < a->count; i += a->columns)
+        json_array_append_new(rows, json_row(a->value + i, a->columns));
+    return rows;
 }
 
-static void write_json(FILE *out, const nsamp_result *r, const char *note) {
-    fputs("{\n  \"file\": ", out);
-    nsamp_json_put_text(out, r->path);
-    fputs(",\n  \"job\": {", out);
+static bool write_json(FILE *out, const nsamp_result *r, const char *note) {
+    json_t *root = json_object(), *job = json_object();
+    json_object_set_new(root, "file", nsamp_json_text(r->path));
+    json_object_set_new(root, "job", job);
     for (int k = 0; k < NSAMP_KEY_count; k++) {
-        fprintf(out, "%s\n    \"%s.%s\": ", k ? "," : "", nsamp_options[k].section, nsamp_options[k].key);
-        nsamp_json_put_text(out, nsamp_job_text(r->job, (nsamp_key)k));
+        char key[128];
+        snprintf(key, sizeof key, "%s.%s", nsamp_options[k].section, nsamp_options[k].key);
+        json_object_set_new(job, key, nsamp_json_text(nsamp_job_text(r->job, (nsamp_key)k)));
     }
-    fputs("\n  }", out);
-    if (*r->source) {
-        fputs(",\n  \"exact_source\": ", out);
-        nsamp_json_put_text(out, r->source);
+    if (*r->source) json_object_set_new(root, "exact_source", nsamp_json_text(r->source));
+    for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
+        json_t *group = json_object();
+        for (size_t k = 0; k < r->count; k++)
+            if (!strcmp(r->arrays[k].group, groups[g]))
+                json_object_set_new(group, r->arrays[k].name, json_values(&r->arrays[k]));
+        if (json_object_size(group))
+            json_object_set_new(root, groups[g], group);
+        else
+            json_decref(group);
     }
-    for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)
-        json_group(out, r, groups[g]);
-    if (*note) {
-        fputs(",\n  \"note\": ", out);
-        nsamp_json_put_text(out, note);
-    }
-    fputs("\n}\n", out);
+    if (*note) json_object_set_new(root, "note", nsamp_json_text(note));
+    return nsamp_json_write(out, root);
 }
 
 /* ---- table ---- */
@@ -248,7 +240,7 @@ static void draws_table(FILE *out, const nsamp_result *r, const char *note) {
     if (*note) fprintf(out, "  no distance to the target: %s\n", note);
 }
 
-static void write_table(FILE *out, const nsamp_result *r, const char *note) {
+static bool write_table(FILE *out, const nsamp_result *r, const char *note) {
     fprintf(out, "%s: %s on %s, dimension %zu\n", r->path, nsamp_job_text(r->job, NSAMP_KEY_system_name),
             nsamp_job_text(r->job, NSAMP_KEY_target_name), r->dim);
     fprintf(out, "%.0f chains, %.0f steps each, %.0f diverged", nsamp_result_number(r, "moments", "chains"),
@@ -263,6 +255,7 @@ static void write_table(FILE *out, const nsamp_result *r, const char *note) {
     moments_table(out, r);
     statistics_table(out, r);
     draws_table(out, r, note);
+    return !ferror(out);
 }
 
 nsamp_status nsamp_report(const char *path, bool json, char **text, nsamp_error *err) {
@@ -274,8 +267,7 @@ nsamp_status nsamp_report(const char *path, bool json, char **text, nsamp_error 
     if (status) return status;
     const nsamp_status compared = nsamp_compare(r, &why);
     FILE *out = compared == NSAMP_EINTERNAL ? NULL : open_memstream(text, &length);
-    if (out) (json ? write_json : write_table)(out, r, why.text);
-    const bool written = out && !ferror(out);
+    const bool written = out && (json ? write_json : write_table)(out, r, why.text);
     if (out) fclose(out);
     nsamp_result_close(r);
     if (written) return NSAMP_OK;
