@@ -1,5 +1,6 @@
 /* ceilings.h: the rates that bound every kernel on this machine, measured now, in this process. One function for each backend; a ceiling
- * that a backend has not got stays 0 and bounds nothing. */
+ * that a backend has not got stays 0 and bounds nothing. Another backend fills in the same struct, with `copy_memory` as its memory, and is called
+ * from measure_ceilings in bench.c; nothing else in the bench depends on where the rates come from. */
 #ifndef NSAMP_HOST_BENCH_CEILINGS_H
 #define NSAMP_HOST_BENCH_CEILINGS_H
 

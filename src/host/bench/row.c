@@ -19,7 +19,7 @@ static void fail(nsamp_bench_row *row, const nsamp_error *err) {
     snprintf(row->error, sizeof row->error, "%.500s", err->text);
 }
 
-/* Which copy serves a working set: the caches are a thread's own, or shared. */
+/* Which copy serves a working set: the first two caches are a core's own, the last is shared. */
 static nsamp_ceiling copy_for(const nsamp_bench_report *r, double working_set) {
     const double bytes[] = {r->machine.l1_bytes, r->machine.l2_bytes,
                             r->machine.l3_bytes / r->machine.threads};
@@ -29,10 +29,13 @@ static nsamp_ceiling copy_for(const nsamp_bench_report *r, double working_set) {
     return NSAMP_CEILING_copy_memory;
 }
 
+/* Fused kernels of a GPU keep the state in registers or shared memory from step to step: no copy bounds them. */
 static void set_against_ceilings(const nsamp_bench_report *r, nsamp_bench_row *row) {
+    const bool on_chip = strcmp(row->backend, "cpu") && !(row->counts.product > 0);
     const nsamp_ceiling copy = copy_for(r, row->counts.working_set);
     snprintf(row->copy, sizeof row->copy, "%s", nsamp_ceiling_names[copy].name);
-    nsamp_bounds_of(&row->counts, &r->ceilings, row->product, r->ceilings.rate[copy].median, row->bound);
+    nsamp_bounds_of(&row->counts, &r->ceilings, row->product, on_chip ? 0 : r->ceilings.rate[copy].median,
+                    row->bound);
     row->binds = nsamp_bound_that_binds(row->bound);
 }
 
@@ -86,15 +89,23 @@ static nsamp_status product_on(const nsamp_bench_report *r, size_t m, size_t n, 
     return status;
 }
 
-/* The same for the network of a plan, on 512 of its chains; 0: no products. */
+/* The same for the network of a plan, on 512 of its chains; 0: no products. Of another backend: what its ceilings say of the precision. */
 static nsamp_status product_of(const nsamp_bench_report *r, const nsamp_plan *p, double *product,
                                nsamp_error *err) {
     *product = 0;
-    if (!p->model->host_kernel || strcmp(p->backend->ops->name, "cpu")) return NSAMP_OK;
+    if (!p->model->host_kernel) return NSAMP_OK;
     const nsamp_network *net = ((const nsamp_rsn_extra *)p->model->extra)->net;
-    const bool bf16 = nsamp_job_is(p->job, NSAMP_KEY_run_precision, "bf16");
-    return product_on(r, net->m, net->n, p->batch.chains < 512 ? (size_t)p->batch.chains : 512,
-                      bf16 ? NSAMP_BF16 : NSAMP_FP32, product, err);
+    const bool bf16 = nsamp_job_is(p->job, NSAMP_KEY_run_precision, "bf16"),
+               tf32 = nsamp_job_is(p->job, NSAMP_KEY_run_precision, "tf32");
+    if (!strcmp(p->backend->ops->name, "cpu"))
+        return product_on(r, net->m, net->n, p->batch.chains < 512 ? (size_t)p->batch.chains : 512,
+                          bf16 ? NSAMP_BF16 : NSAMP_FP32, product, err);
+    *product = r->ceilings
+                   .rate[bf16   ? NSAMP_CEILING_product_bf16
+                         : tf32 ? NSAMP_CEILING_product_tf32
+                                : NSAMP_CEILING_product_fp32]
+                   .median;
+    return NSAMP_OK;
 }
 
 void nsamp_bench_time_plan(const nsamp_bench_report *r, nsamp_plan *p, nsamp_bench_row *row) {
