@@ -192,13 +192,13 @@ static void assert_change_refused(change_fn *change, const char *words) {
     assert_refused(model(), words);
 }
 
-static void change_number(int file, const char *name, size_t at, double value) {
+/* As a float: netCDF 4.9.3 does not convert a double infinity. */
+static void change_number(int file, const char *name, size_t at, float value) {
     int var;
     const size_t index[2] = {at, 0};
     assert_int_equal(nc_enddef(file), 0);
     assert_int_equal(nc_inq_varid(file, name, &var), 0);
-    const int rc = nc_put_var1_double(file, var, index, &value);
-    assert_true(!rc || rc == NC_ERANGE); /* it warns of infinity in a float, and writes it */
+    assert_int_equal(nc_put_var1_float(file, var, index, &value), 0);
 }
 
 static void rename_var(int file, const char *from, const char *to) {
