@@ -57,7 +57,7 @@ static void print_ceilings(const nsamp_bench_report *r) {
     }
 }
 
-static void print_row(const nsamp_bench_row *row) {
+static void print_row(const nsamp_bench_row *row, int threads) {
     char a[16], b[16], c[16], d[16], s[NSAMP_BOUND_count][16];
     if (row->error[0]) {
         printf("  %-34s %s: %s\n", row->title, row->failed ? "FAILED its check" : "not run", row->error);
@@ -72,7 +72,7 @@ static void print_row(const nsamp_bench_row *row) {
            n->flop + n->elementary, n->bytes);
     for (int k = 0; k < NSAMP_BOUND_count; k++)
         printf(" %7s", share_text(row, (nsamp_bound)k, s[k]));
-    if (!strcmp(row->system, "mh-spiking")) printf("  %.2f ns", 1e9 / row->rate.median);
+    if (!strcmp(row->system, "mh-spiking")) printf("  %.2f ns a core", 1e9 * threads / row->rate.median);
     printf("\n");
 }
 
@@ -89,7 +89,7 @@ void cli_bench_table(const nsamp_bench_report *r) {
     print_ceilings(r);
     for (size_t i = 0; i < r->count; i++) {
         if (!i || strcmp(r->rows[i].system, r->rows[i - 1].system)) print_head(r->rows[i].system);
-        print_row(&r->rows[i]);
+        print_row(&r->rows[i], r->machine.threads);
     }
     printf("\nsteps/s: chain-steps a second, median of %d runs; range%%: from the slowest to the fastest. "
            "ESS/s: effective samples a second, from "
@@ -104,10 +104,10 @@ void cli_bench_table(const nsamp_bench_report *r) {
 /* ---- Markdown ------------------------------------------------------------------------------------------ */
 
 static void markdown_share(const nsamp_bench_row *row) {
-    static const char *const names[NSAMP_BOUND_count] = {"noise rate", "F", "product rate", "copy rate"};
+    static const char *const names[NSAMP_BOUND_count] = {"the noise rate", "F", "the product rate",
+                                                         "the copy rate"};
     if (row->binds < NSAMP_BOUND_count)
-        printf("%.0f %% of the %s%s", 100 * row->rate.median / row->bound[row->binds],
-               row->binds == NSAMP_BOUND_fma ? "" : "", names[row->binds]);
+        printf("%.0f %% of %s", 100 * row->rate.median / row->bound[row->binds], names[row->binds]);
     else
         printf("-");
 }
