@@ -103,6 +103,7 @@ include mk/install.mk
 include mk/fuzz.mk
 include mk/headers.mk
 include mk/bench.mk
+include mk/peers.mk
 include mk/kernels.mk
 
 clean:

@@ -236,6 +236,8 @@ static void test_train(void **state) {
     assert_has(r->out, "1 outputs, 16 reservoir units, denoiser form, last noise level 0.1\n");
     assert_has(r->out, "\n    1 ");
     assert_has(r->out, "\n    2 ");
+    assert_has(r->out, " samples in ");
+    assert_has(r->out, " samples/s\n");
     assert_has(r->out, "\nwrote m.nc\n");
     assert_int_equal(IN_FOLDER("plot", "m.nc", "-q")->code, 0);
     assert_refused(IN_FOLDER("train", TINY), 2, "model.file = m.nc", "overwrite");

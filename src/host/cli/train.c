@@ -30,18 +30,34 @@ static nsamp_status print_model(const char *path, nsamp_error *err) {
     return NSAMP_OK;
 }
 
+/* Progress as shown, and the last of it for the closing line. */
+typedef struct watched {
+    cli_progress shown;
+    nsamp_progress last;
+} watched;
+
+static int watch(const nsamp_progress *now, void *user) {
+    watched *w = user;
+    w->last = *now;
+    return cli_progress_report(now, &w->shown);
+}
+
 static nsamp_status train(const cli_args *args, nsamp_error *err) {
     nsamp_job *job = NULL;
-    cli_progress progress;
+    watched w = {.last.seconds = 0};
     cli_stop_on_signals();
     nsamp_status status = cli_job_create(args, &job, err);
     if (!status) status = nsamp_job_require_plain(job, err);
-    if (!status) status = cli_progress_begin(&progress, job, "samples/s", "", args->quiet, err);
+    if (!status) status = cli_progress_begin(&w.shown, job, "samples/s", "", args->quiet, err);
     if (!status) {
-        status = nsamp_train(job, cli_progress_report, &progress, err);
-        cli_progress_end(&progress, status);
+        status = nsamp_train(job, watch, &w, err);
+        cli_progress_end(&w.shown, status);
     }
-    if (!status && !args->quiet) status = print_model(nsamp_job_text(job, NSAMP_KEY_model_file), err);
+    if (!status && !args->quiet) {
+        printf("%.0f samples in %.2f s: %.4g samples/s\n", w.last.rate * w.last.seconds, w.last.seconds,
+               w.last.rate);
+        status = print_model(nsamp_job_text(job, NSAMP_KEY_model_file), err);
+    }
     nsamp_job_destroy(job);
     return status;
 }

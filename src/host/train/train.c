@@ -24,6 +24,7 @@ typedef struct session {
     nsamp_progress_fn *progress;
     void *user;
     double begun, reported, saved, counted; /* times, s */
+    double learnt_s;                        /* from begun to the last batch, s */
     uint64_t first_batch;                   /* batches done before this session */
     double loss;                            /* running mean, data units; NaN: none yet */
     bool stop;
@@ -151,7 +152,7 @@ static double seconds_left(const session *c, double rate) {
 /* Calls back; a non-zero answer stops. */
 static void report(session *c, bool last, double score_error) {
     const nsamp_training *t = c->t;
-    const double seconds = nsamp_clock() - c->begun;
+    const double seconds = last ? c->learnt_s : nsamp_clock() - c->begun;
     const double rows = (double)(t->at.batch - c->first_batch) * (double)t->s.batch;
     const double rate = rows / fmax(seconds, 1e-9), left = last || rows == 0 ? 0 : seconds_left(c, rate);
     const size_t level = last ? t->s.levels - 1 : t->at.level;
@@ -295,6 +296,7 @@ nsamp_status nsamp_train(const nsamp_job *job, nsamp_progress_fn *progress, void
         c.begun = c.reported = c.saved = c.counted = nsamp_clock();
         report(&c, false, NAN);
         status = run_levels(&c, err);
+        c.learnt_s = nsamp_clock() - c.begun;
         if (!status) status = nsamp_train_score_error(&t, &score_error, err);
         if (!status) status = nsamp_training_write(&t, score_error, err);
         if (!status) {

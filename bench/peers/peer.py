@@ -1,0 +1,126 @@
+"""A library as the comparison sees it: a worker process, the best of its candidates for a row, its samples of the rate."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from dataclasses import dataclass, field
+
+from . import laws, worker
+from .rows import Row
+
+
+@dataclass
+class Entry:
+    """What a library did with a row."""
+
+    library: str
+    label: str = ""
+    failed: str = ""  # why there is no rate
+    scores: dict[str, float] = field(default_factory=dict)
+    startup: float = 0.0  # seconds: import, compilation, first call
+    steps: int = 0  # of a timed block
+    unit: float = 1.0  # units of work in a step of all chains
+    rates: list[float] = field(default_factory=list)
+    tried: dict[str, float] = field(default_factory=dict)  # rate of each candidate in its trial
+    dropped: list[str] = field(default_factory=list)  # candidates that failed, and why
+
+
+class Peer:
+    def __init__(self, library: str, threads: int):
+        self.library = library
+        context = multiprocessing.get_context("spawn")
+        self.connection, other = context.Pipe()
+        began = time.perf_counter()
+        self.process = context.Process(target=worker.serve, args=(other, library, threads), daemon=True)
+        self.process.start()
+        self.absent = ""
+        try:
+            self.version = self.answer()
+        except RuntimeError as error:
+            self.version, self.absent = library, str(error)
+        self.import_seconds = time.perf_counter() - began
+
+    def answer(self):
+        while not self.connection.poll(1):
+            if not self.process.is_alive():
+                raise RuntimeError("the process ended")
+        state, value = self.connection.recv()
+        if state == "failed":
+            raise RuntimeError(value)
+        return value
+
+    def ask(self, *command):
+        self.connection.send(command)
+        return self.answer()
+
+    def stop(self) -> None:
+        if self.process.is_alive():
+            self.connection.send(None)
+            self.process.join(5)
+        if self.process.is_alive():
+            self.process.kill()
+
+    def try_candidate(self, row: Row, problem: dict, label: str, seconds: float) -> Entry:
+        """Builds one candidate, holds it to the law, then measures it for a moment (seconds 0: law only)."""
+        entry = Entry(self.library, label, unit=row.chains * row.scale)
+        try:
+            began = time.perf_counter()
+            self.ask("build", label, row.work, problem)
+            self.ask("advance", label, row.check_steps)
+            first = time.perf_counter() - began
+            result = self.ask("result", label)
+            entry.scores = row.scores(problem, result)
+            if row.efficiency:
+                entry.unit = row.efficiency(result)
+            worst = max(entry.scores, key=lambda name: abs(entry.scores[name]))
+            if not abs(entry.scores[worst]) < laws.LIMIT:
+                entry.failed = f"law: z = {entry.scores[worst]:.1f} of {worst}"
+            elif seconds:
+                self.calibrate(row, entry, seconds)
+                entry.startup = self.import_seconds + max(0.0, first - row.check_steps * entry.unit / entry.rates[0])
+        except RuntimeError as error:
+            entry.failed = str(error)
+        return entry
+
+    def calibrate(self, row: Row, entry: Entry, seconds: float) -> None:
+        """Warms up and finds how many steps take so many seconds."""
+        entry.steps, took = row.granule, self.ask("advance", entry.label, row.granule)
+        while took < seconds:
+            grown = int(entry.steps * min(8.0, 1.2 * seconds / max(took, 1e-9)))
+            entry.steps = max(entry.steps + row.granule, grown // row.granule * row.granule)
+            took = self.ask("advance", entry.label, entry.steps)
+        entry.rates = [entry.steps * entry.unit / took]
+
+    def best(self, row: Row, problem: dict, seconds: float) -> Entry:
+        """The fastest candidate that keeps the law; a failed entry where none does."""
+        best, failures, tried = None, [], {}
+        for label in self.ask("list", row.work, problem) if self.process.is_alive() else []:
+            entry = self.try_candidate(row, problem, label, seconds)
+            if entry.failed:
+                failures.append(f"{label}: {entry.failed}")
+                loser = entry
+            else:
+                tried[label] = entry.rates[0] if entry.rates else 0.0
+                if best is None or tried[label] > tried[best.label]:
+                    best, loser = entry, best
+                else:
+                    loser = entry
+            if loser is not None and self.process.is_alive():
+                self.ask("drop", loser.label)
+        if best is None:
+            return Entry(self.library, failed="; ".join(failures))
+        best.tried, best.rates, best.dropped = tried, [], failures
+        return best
+
+    def sample(self, entry: Entry) -> None:
+        try:
+            took = self.ask("advance", entry.label, entry.steps)
+            entry.rates.append(entry.steps * entry.unit / took)
+        except RuntimeError as error:
+            entry.failed, entry.rates = str(error), []
+
+    def forget(self) -> None:
+        """Frees what the worker holds."""
+        if self.process.is_alive():
+            self.ask("drop")
