@@ -9,6 +9,13 @@ $(BUILD)/tests/api_example: include/nsamp.h $(BUILD)/libnsamp.a
 	$(Q)$(CC) -std=c11 $(WARN) $(SANFLAGS) -fopenmp -Iinclude -o $@ $@.c $(BUILD)/libnsamp.a $(LIBS) $(CUDA_LIBS)
 TEST_EXTRA += $(BUILD)/tests/api_example
 
+# The Slurm scripts of jobs/, run without Slurm.
+$(BUILD)/tests/test_slurm: tests/slurm/run.sh $(BUILD)/nsamp $(wildcard jobs/slurm-*.sh)
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec "%s" "%s"\n' '$(abspath tests/slurm/run.sh)' '$(abspath $(BUILD)/nsamp)' >$@
+	@chmod +x $@
+TEST_EXTRA += $(BUILD)/tests/test_slurm
+
 ## make check      install what is missing, build, run all tests; the last line says how many passed
 check:
 	@mk/setup.sh

@@ -36,6 +36,7 @@ install: all
 	install -m 644 $(BUILD)/nsamp.1 $(DESTDIR)$(MANDIR)/nsamp.1
 	install -m 644 $(BUILD)/nsamp.bash $(DESTDIR)$(COMPDIR)/nsamp
 	install -m 644 $(wildcard data/mnist/*) $(DESTDIR)$(SHARE)/nsamp/mnist
+	install -m 755 $(wildcard jobs/slurm-*.sh) $(DESTDIR)$(SHARE)/nsamp/jobs
 	$(if $(wildcard jobs/*.ini),install -m 644 $(wildcard jobs/*.ini jobs/*.txt) $(DESTDIR)$(SHARE)/nsamp/jobs)
 
 uninstall:
