@@ -112,35 +112,41 @@ static void markdown_share(const nsamp_bench_row *row) {
         printf("-");
 }
 
+static void markdown_ceilings(const nsamp_rate *c) {
+    const double fma = c[NSAMP_CEILING_fma].median, noise = c[NSAMP_CEILING_noise].median,
+                 fp32 = c[NSAMP_CEILING_product_fp32].median, bf16 = c[NSAMP_CEILING_product_bf16].median;
+    char share[32] = "";
+    if (fma > 0) {
+        printf("| F, float32 multiply-adds | %.1f GFLOP | | a ceiling |\n", fma * 1e-9);
+        snprintf(share, sizeof share, " = F/%.0f", fma / noise);
+    }
+    if (noise > 0) printf("| normals, bit-exact | %.3g%s | | a ceiling |\n", noise, share);
+    if (fp32 > 0)
+        printf("| products, m 300, n 20,000 | fp32 %.1f, bf16 %.1f GFLOP | | ceilings |\n", fp32 * 1e-9,
+               bf16 * 1e-9);
+}
+
+static void markdown_row(const nsamp_bench_row *row, int threads) {
+    char a[16], b[16], e[16];
+    printf("| %s, %s | %s %ss", row->system, row->title, rate_text(row->rate.median, a), row->unit);
+    if (!strcmp(row->system, "langevin"))
+        printf(", %s dimensions", rate_text(row->rate.median * (double)row->dim, b));
+    if (!strcmp(row->system, "mh-spiking"))
+        printf(", %.2f ns a proposal a core", 1e9 * threads / row->rate.median);
+    printf(" | %s | ", row->tau > 0 ? rate_text(row->rate.median / row->tau, e) : "");
+    markdown_share(row);
+    printf(" |\n");
+}
+
 void cli_bench_markdown(const nsamp_bench_report *r) {
     const nsamp_machine *m = &r->machine;
-    const nsamp_rate *c = r->ceilings.rate;
-    printf("`nsamp bench`%s%s%s, %.10s, %s, %d thread%s, %s kernels by %s, products by %s:\n\n",
-           *r->overrides ? " `" : "", r->overrides, *r->overrides ? "`" : "", m->date,
-           *m->backend == 'c' && !strncmp(m->backend, "cpu", 3) ? m->cpu : m->backend, m->threads,
-           m->threads == 1 ? "" : "s", m->isa, m->kernel_compiler, m->products);
+    const char *mark = *r->overrides ? "`" : "";
+    printf("`nsamp bench`%s%s%s%s, %.10s, %s, %d thread%s, %s kernels by %s, products by %s:\n\n",
+           *mark ? " " : "", mark, r->overrides, mark, m->date,
+           strncmp(m->backend, "cpu", 3) ? m->backend : m->cpu, m->threads, m->threads == 1 ? "" : "s",
+           m->isa, m->kernel_compiler, m->products);
     printf("| work | a second | effective samples a second | what binds |\n|---|---|---|---|\n");
-    if (c[NSAMP_CEILING_fma].median > 0)
-        printf("| F, float32 multiply-adds | %.1f GFLOP | | the ceiling |\n",
-               c[NSAMP_CEILING_fma].median * 1e-9);
-    if (c[NSAMP_CEILING_noise].median > 0)
-        printf("| normals, bit-exact | %.3g = F/%.0f | | the ceiling |\n", c[NSAMP_CEILING_noise].median,
-               c[NSAMP_CEILING_fma].median / c[NSAMP_CEILING_noise].median);
-    if (c[NSAMP_CEILING_product_fp32].median > 0)
-        printf("| products, m 300, n 20,000 | fp32 %.1f, bf16 %.1f GFLOP | | the ceilings |\n",
-               c[NSAMP_CEILING_product_fp32].median * 1e-9, c[NSAMP_CEILING_product_bf16].median * 1e-9);
-    for (size_t i = 0; i < r->count; i++) {
-        const nsamp_bench_row *row = &r->rows[i];
-        char a[16], b[16], e[16];
-        if (row->error[0]) continue;
-        printf("| %s, %s | %s %ss", row->system, row->title, rate_text(row->rate.median, a), row->unit);
-        if (!strcmp(row->system, "langevin"))
-            printf(", %s dimensions", rate_text(row->rate.median * (double)row->dim, b));
-        if (!strcmp(row->system, "mh-spiking"))
-            printf(", %.2f ns a proposal a core", 1e9 * m->threads / row->rate.median);
-        printf(" | %s | ",
-               isfinite(row->tau) && row->tau > 0 ? rate_text(row->rate.median / row->tau, e) : "");
-        markdown_share(row);
-        printf(" |\n");
-    }
+    markdown_ceilings(r->ceilings.rate);
+    for (size_t i = 0; i < r->count; i++)
+        if (!r->rows[i].error[0]) markdown_row(&r->rows[i], m->threads);
 }

@@ -55,7 +55,7 @@ static nsamp_status completion(const cli_args *args, nsamp_error *err) {
            "return\n    fi\n"
            "    case \"$verb:$cur\" in\n        *:-*) COMPREPLY=($(compgen -W \"$flags\" -- \"$cur\"));;\n"
            "        list:*) COMPREPLY=($(compgen -W 'systems targets keys' -- \"$cur\"));;\n"
-           "        check:*|help:*) COMPREPLY=($(compgen -W '");
+           "        check:*|bench:*|help:*) COMPREPLY=($(compgen -W '");
     for (const cli_topic *t = cli_topics; t->name; t++)
         printf("%s ", t->name);
     print_verbs();
