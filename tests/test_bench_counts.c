@@ -119,10 +119,10 @@ static void mh_step(size_t p) {
         v[d] = fma_of(0.99, v[d], 0.001);
         dot = fma_of(0.2, v[d], dot);
     }
-    const double x = -fma_of(1, dot, 0.5), u = inner(0.5, 2);
-    const bool accept = inner(log(u), NSAMP_FLOP_LOG) < x;
+    const double u = inner(0.5, 2);
+    const bool accept = add(dot, 0.5) < inner(log(u), NSAMP_FLOP_LOG + 1);
     for (size_t d = 0; d < p; d++)
-        v[d] = fma_of(accept, 0.2, v[d]);
+        v[d] = add(v[d], accept ? 0.2 : 0);
 }
 
 /* The model of a job and its counts for tiles of `lanes`. */

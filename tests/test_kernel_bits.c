@@ -47,6 +47,7 @@ static const char *const jobs[] = {
     "system.name=mh-spiking target.dim=10 target.rho=0.75 target.mean=1 system.neurons=100 system.leak=no",
     "system.name=mh-spiking target.dim=4 target.rho=0.5 system.neurons=16 system.geometry=naive "
     "system.scale=0.3",
+    "system.name=mh-spiking target.dim=37 target.rho=0.5 target.mean=1 system.neurons=60 system.scale=0.1",
     "system.name=rsn system.model=builtin:linear target.dim=3 train.hidden=64 system.dt=0.3",
     "system.name=rsn system.model=builtin:linear target.dim=2 train.hidden=40 system.dt=0.3 "
     "system.level=reservoir",

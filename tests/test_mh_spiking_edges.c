@@ -55,6 +55,45 @@ static void test_bits(void **state) {
     free(whole), free(part);
 }
 
+/* Dimensions around the ends of a block of 16, few and many neurons, and steps across the place where the upper bits of the
+ * noise's counter change: the scalar text and the vectors agree, counts too. */
+static void test_blocks(void **state) {
+    (void)state;
+    enum { CHAINS = 70, STEPS = 61 };
+    static const struct {
+        size_t dim, neurons;
+        uint64_t step0;
+    } rows[] = {{1, 2, 0},   {2, 10, 3},  {8, 30, 0},  {15, 40, 0x1ffffffe5}, {16, 40, 12}, {17, 700, 20},
+                {31, 64, 5}, {32, 64, 0}, {33, 66, 1}, {64, 2000, 7},         {100, 50, 0}};
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        nsamp_mh_network net = network(r % 2, r % 3, 0.25);
+        net.dim = rows[r].dim;
+        net.neurons = rows[r].neurons;
+        net.scale = 1.0 / (double)net.dim;
+        net.burn_in = rows[r].step0 + 9;
+        nsamp_model model = make(&net);
+        const size_t numbers = CHAINS * model.state_len;
+        float *expected = malloc(numbers * sizeof(float)), *got = malloc(numbers * sizeof(float));
+        uint64_t spikes = 0;
+        for (int k = 0; k < 3; k++) {
+            static const char *const isas[] = {"base", "v3", "v4"};
+            const nsamp_cpu_kernel *table = tiles_table(isas[k]);
+            if (!table) continue;
+            tiles t = tiles_create(&model, &table[model.kernel], 4, 77, CHAINS);
+            tiles_advance(&t, rows[r].step0, STEPS);
+            tiles_states(&t, k ? got : expected);
+            tiles_destroy(&t);
+            if (k && memcmp(expected, got, numbers * sizeof(float)))
+                fail_msg("%s: dimension %zu, %zu neurons differ", isas[k], net.dim, net.neurons);
+        }
+        for (size_t i = 0; i < numbers; i++)
+            if (i % model.state_len >= net.dim) spikes += nsamp_bits_of(expected[i]);
+        assert_true(spikes > CHAINS && spikes <= CHAINS * (STEPS - 9));
+        free_model(&model);
+        free(expected), free(got);
+    }
+}
+
 /* A counter stops at its end, and its neuron's statistics are then not known. */
 static void test_full_counter(void **state) {
     (void)state;
@@ -107,7 +146,7 @@ static void test_refusals(void **state) {
     refuse(net, "float32");
     net = good;
     net.dim = 1u << 30;
-    refuse(net, "2^31");
+    refuse(net, "2^30");
     net = good;
     net.dim = 2;
     net.cov = indefinite;
@@ -125,7 +164,7 @@ static void test_refusals(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bits), cmocka_unit_test(test_full_counter),
-                                       cmocka_unit_test(test_refusals)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bits), cmocka_unit_test(test_blocks),
+                                       cmocka_unit_test(test_full_counter), cmocka_unit_test(test_refusals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

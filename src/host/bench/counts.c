@@ -49,14 +49,14 @@ static nsamp_counts rsn(const nsamp_job *job, const nsamp_model *model, double L
                           .working_set = weights};
 }
 
-/* y = keep v + shift, the dot product, the update: a multiply-add each for each of p; a logarithm, a uniform, a comparison. Bytes: v in and
- * out, the row of Gamma, a counter. */
+/* y = keep v + shift and the dot product, a multiply-add each for each of p; the update, an addition each; the energy, one. A
+ * logarithm, a uniform, a multiplication. Bytes: v in and out, the row of the table, a counter. */
 static nsamp_counts mh(const nsamp_job *job, const nsamp_model *model) {
     const double p = (double)model->dim;
     const bool counting = nsamp_job_bool(job, NSAMP_KEY_system_spike_counts);
     return (nsamp_counts){.words = 2,
-                          .flop = 6 * p + 2,
-                          .elementary = NSAMP_FLOP_LOG + 2,
+                          .flop = 5 * p + 1,
+                          .elementary = NSAMP_FLOP_LOG + 3,
                           .bytes = 12 * p + (counting ? 8 : 0)};
 }
 

@@ -93,10 +93,11 @@ static nsamp_status check_network(const nsamp_mh_network *net, nsamp_error *err)
         return nsamp_fail(err, NSAMP_EUSAGE,
                           "system.neurons = %zu: must be even and at least 2, for Gamma = [A, -A]",
                           net->neurons);
-    if ((double)net->neurons / 2 * (double)net->dim > 2147483647.0)
-        return nsamp_fail(err, NSAMP_EUSAGE,
-                          "system.neurons = %zu: half of it times target.dim = %zu must be below 2^31",
-                          net->neurons, net->dim);
+    if (((double)net->neurons + 1) * (double)NSAMP_MH_STRIDE(net->dim) > 0x1p30)
+        return nsamp_fail(
+            err, NSAMP_EUSAGE,
+            "system.neurons = %zu: with target.dim = %zu the table of proposals would exceed 2^30 numbers",
+            net->neurons, net->dim);
     if (net->leak && !(net->dt_ms < net->tau_ms))
         return nsamp_fail(err, NSAMP_EUSAGE, "system.dt_ms = %g: must be below system.tau_ms = %g",
                           net->dt_ms, net->tau_ms);
@@ -110,21 +111,21 @@ static nsamp_status check_network(const nsamp_mh_network *net, nsamp_error *err)
 
 static nsamp_status make_params(const nsamp_mh_network *net, const nsamp_roots *roots, nsamp_model *model,
                                 nsamp_error *err) {
-    const size_t p = net->dim, half = net->neurons / 2, word = sizeof(float);
+    const size_t p = net->dim, P = NSAMP_MH_STRIDE(p), half = net->neurons / 2, word = sizeof(float);
     nsamp_mh_spiking_params head = {.dim = (uint32_t)p,
+                                    .stride = (uint32_t)P,
                                     .neurons = (uint32_t)net->neurons,
                                     .counts = net->counts,
                                     .equi = net->cov == NULL};
     const double eta = net->leak ? net->dt_ms / net->tau_ms : 0.0;
-    head.keep = (float)(1.0 - eta);
-    head.gain = (float)net->gain;
+    head.cool = (float)(-1.0 / net->gain);
     head.root_a = (float)roots->a;
     head.root_b = (float)roots->b;
     head.burn_in = net->burn_in;
-    head.weight_offset = (sizeof head + 63) / 64 * 64;
-    head.energy_offset = head.weight_offset + half * p * word;
-    head.shift_offset = head.energy_offset + half * word;
-    head.mean_offset = head.shift_offset + p * word;
+    head.row_offset = (sizeof head + 63) / 64 * 64;
+    head.keep_offset = head.row_offset + (net->neurons + 1) * P * word;
+    head.shift_offset = head.keep_offset + P * word;
+    head.mean_offset = head.shift_offset + P * word;
     head.root_offset = head.mean_offset + p * word;
     const size_t bytes = head.root_offset + (net->cov ? p * p * word : 0);
     double *column = malloc(2 * p * sizeof(double));
@@ -137,7 +138,7 @@ static nsamp_status make_params(const nsamp_mh_network *net, const nsamp_roots *
     memset(model->params, 0, model->params_bytes);
     memcpy(model->params, &head, sizeof head);
     char *base = model->params;
-    float *weight = (float *)(base + head.weight_offset), *energy = (float *)(base + head.energy_offset);
+    float *rows = (float *)(base + head.row_offset), *keep = (float *)(base + head.keep_offset);
     float *shift = (float *)(base + head.shift_offset), *mean = (float *)(base + head.mean_offset);
     float *root = (float *)(base + head.root_offset);
     const nsamp_mh_extra *extra = model->extra;
@@ -147,14 +148,18 @@ static nsamp_status make_params(const nsamp_mh_network *net, const nsamp_roots *
         draw_column(net, j, column);
         if (!net->natural)
             apply_root(p, roots->inverse_a, roots->inverse_b, roots->inverse, column, column + p);
+        float *const row = rows + (1 + j) * P, *const opposite = row + half * P;
         for (size_t i = 0; i < p; i++) {
-            weight[j * p + i] = (float)column[net->natural ? i : p + i];
-            square += (double)weight[j * p + i] * weight[j * p + i];
+            row[i] = (float)column[net->natural ? i : p + i];
+            opposite[i] = -row[i];
+            square += (double)row[i] * row[i];
         }
-        energy[j] = (float)(net->gain * square / 2.0);
-        largest = fmax(largest, isfinite(square) ? net->gain * square : INFINITY);
+        row[p] = opposite[p] = (float)(square / 2.0);
+        largest = fmax(largest, isfinite(square) ? fmax(net->gain, 1.0) * square : INFINITY);
     }
+    shift[p] = 1.0f;
     for (size_t i = 0; i < p; i++) {
+        keep[i] = (float)(1.0 - eta);
         shift[i] = (float)(-eta * extra->inverse_mean[i]);
         mean[i] = net->mean ? (float)net->mean[i] : 0.0f;
         for (size_t k = 0; net->cov && k < p; k++)
@@ -245,7 +250,7 @@ nsamp_status nsamp_mh_model(const nsamp_mh_network *net, nsamp_model *model, nsa
     model->state_len = p + (net->counts ? net->neurons : 0);
     model->scratch_bytes = NSAMP_MH_SPIKING_SCRATCH(64, p);
     model->draws = 2;
-    model->flops = 6.0 * (double)p;
+    model->flops = 5.0 * (double)p;
     model->sum_moments = !net->cov;
     model->start = start;
     model->statistics = net->counts ? nsamp_mh_statistics : NULL;

@@ -11,18 +11,19 @@
 #include "kernels/systems/mh_spiking.h"
 #include "stats/spikes.h"
 
-static const float *weights(const nsamp_model *model) {
+/* w_j [p] of neuron j < n/2; that of neuron j + n/2 is its opposite. */
+static const float *weights(const nsamp_model *model, size_t j) {
     const nsamp_mh_spiking_params *params = model->params;
-    return nsamp_mh_table(params, params->weight_offset);
+    return nsamp_mh_table(params, params->row_offset) + (1 + j) * params->stride;
 }
 
 void nsamp_mh_acceptance(const nsamp_model *model, double *acceptance) {
     const nsamp_mh_network *net = &((const nsamp_mh_extra *)model->extra)->net;
-    const float *w = weights(model);
     for (size_t j = 0; j < net->neurons / 2; j++) {
+        const float *const w = weights(model, j);
         double square = 0.0;
         for (size_t i = 0; i < net->dim; i++)
-            square += (double)w[j * net->dim + i] * w[j * net->dim + i];
+            square += (double)w[i] * w[i];
         acceptance[j] = erfc(sqrt(net->gain * square / 8.0));
     }
 }
@@ -32,13 +33,14 @@ static void leak_equations(const nsamp_model *model, const double *acceptance, d
                            double *b) {
     const nsamp_mh_extra *extra = model->extra;
     const size_t p = extra->net.dim, half = extra->net.neurons / 2;
-    const float *w = weights(model);
     memset(a, 0, p * p * sizeof(double));
-    for (size_t j = 0; j < half; j++)
+    for (size_t j = 0; j < half; j++) {
+        const float *const w = weights(model, j);
+        const double strength = extra->net.gain / 2.0 * acceptance[j] / (double)half;
         for (size_t i = 0; i < p; i++)
             for (size_t k = 0; k < p; k++)
-                a[i * p + k] +=
-                    extra->net.gain / 2.0 * acceptance[j] / (double)half * w[j * p + i] * w[j * p + k];
+                a[i * p + k] += strength * w[i] * w[k];
+    }
     for (size_t i = 0; i < p; i++) {
         b[i] = 0.0;
         for (size_t k = 0; k < p; k++)

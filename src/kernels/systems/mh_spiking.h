@@ -8,8 +8,10 @@
  *          z to y = (1 - eta) z and proposes y + Gamma_j, and V_j - Omega_jj/2 = log p(y + Gamma_j)/p(y).
  * Scheme   in whitened coordinates v = Sigma^(-1/2)(z - mu), with w_j = Sigma^(-1/2) Gamma_j:
  *            y = (1 - eta) v - eta Sigma^(-1/2) mu
- *            accept iff log U < -g [w_j . y + |w_j|^2/2];  v = y + w_j if accepted, else y
- *          One table then serves proposal and update, and half of it: w_(j + n/2) = -w_j.
+ *            accept iff w_j . y + |w_j|^2/2 < -log(U) / g;  v = y + w_j if accepted, else y
+ *          A neuron's row of the table is w_j followed by |w_j|^2/2, which meets a 1 after y, and zeros up to a
+ *          multiple of 16. Element d of the row is added to sum d mod 16, in the order of d; the sixteen sums are added in
+ *          the tree of blocks.h.
  * Law      without leak Metropolis-Hastings for N(mu, Sigma/g), exactly; acceptance of neuron j in the
  *          stationary state 2 Phi(-sqrt(g) |w_j|/2); lag-1 covariance Sigma/g - J/2,
  *          J = (1/n) sum_j acceptance_j Gamma_j Gamma_j^T. With leak approximate: host,
@@ -25,84 +27,84 @@
 #define NSAMP_KERNELS_SYSTEMS_MH_SPIKING_H
 
 #include "kernels/kernel.h"
-#include "kernels/noise_row.h"
 
 typedef struct nsamp_mh_spiking_params {
     uint32_t dim;     /* p */
-    uint32_t neurons; /* n, even; n/2 p < 2^31 */
+    uint32_t stride;  /* P: p + 1 rounded up to a multiple of 16 */
+    uint32_t neurons; /* n, even; (n + 1) P <= 2^30 */
     uint32_t counts;  /* 1: the state holds spike counts */
     uint32_t equi;    /* 1: Sigma^(1/2) = root_a I + root_b 1 1^T; 0: the table at root_offset */
-    float keep;       /* 1 - eta */
-    float gain;       /* g */
+    float cool;       /* -1/g */
     float root_a, root_b;
     uint64_t burn_in; /* steps before spikes are counted */
     /* Bytes from this struct to arrays of floats: */
-    uint64_t weight_offset; /* w_j [n/2][p] */
-    uint64_t energy_offset; /* g |w_j|^2/2 [n/2] */
-    uint64_t shift_offset;  /* -eta Sigma^(-1/2) mu [p] */
-    uint64_t mean_offset;   /* mu [p] */
-    uint64_t root_offset;   /* Sigma^(1/2) [p][p] */
+    uint64_t row_offset;   /* [1 + n][P]: zeros, no spike; then w_j [p], |w_j|^2/2, zeros, of neuron j */
+    uint64_t keep_offset;  /* [P]: 1 - eta [p], zeros */
+    uint64_t shift_offset; /* [P]: -eta Sigma^(-1/2) mu [p], 1, zeros */
+    uint64_t mean_offset;  /* mu [p] */
+    uint64_t root_offset;  /* Sigma^(1/2) [p][p] */
 } nsamp_mh_spiking_params;
 
-/* Scratch of a tile of L lanes: four words, neuron, row, dot product, and the proposed row [p]. */
-#define NSAMP_MH_SPIKING_SCRATCH(L, dim) (sizeof(float) * (size_t)(L) * (7 + (size_t)(dim)))
+enum { NSAMP_MH_BLOCK = 16 };
+
+/* P of dimension p. */
+#define NSAMP_MH_STRIDE(dim) (((size_t)(dim) / NSAMP_MH_BLOCK + 1) * NSAMP_MH_BLOCK)
+/* Scratch of a tile of L lanes: v with a chain's numbers together, on a CPU with vectors; one number a lane elsewhere. */
+#define NSAMP_MH_SPIKING_SCRATCH(L, dim) (sizeof(float) * (size_t)(L)*NSAMP_MH_STRIDE(dim))
 
 NSAMP_HD const float *nsamp_mh_table(const nsamp_mh_spiking_params *p, uint64_t offset) {
     return (const float *)((const char *)p + offset);
 }
 
-/* The words [4][L] of steps 2 pair and 2 pair + 1. */
-NSAMP_HD void nsamp_mh_words(nsamp_noise_key key, uint32_t chain0, uint64_t pair, const uint32_t L,
-                             uint32_t *words) {
-    nsamp_row row;
-    nsamp_row_begin(&row, key, NSAMP_PURPOSE_STEP, chain0, pair, L);
-    nsamp_row_words(&row, key, 0, L, words);
+/* One spike more, or none: a counter stops at its end. */
+NSAMP_HD void nsamp_mh_count(uint32_t *count, uint32_t spike) {
+    *count += spike & (uint32_t)(*count != 0xffffffffu);
 }
 
-/* One step of the tile from its two words [2][L]; work: 3 L numbers, then the row [p][L]. Row indices are
- * signed 32-bit numbers and the loops have one lane an iteration, so that table look-ups become gathers. */
-NSAMP_HD void nsamp_mh_step(const nsamp_mh_spiking_params *p, float *v, const uint32_t L,
-                            const uint32_t *words, uint32_t *work, uint32_t counting) {
-    const float *const weight = nsamp_mh_table(p, p->weight_offset);
-    const float *const energy = nsamp_mh_table(p, p->energy_offset);
-    const float *const shift = nsamp_mh_table(p, p->shift_offset);
-    const uint32_t dim = p->dim, n = p->neurons, half = n / 2;
-    const float keep = p->keep, gain = p->gain;
-    int32_t *const neuron = (int32_t *)work, *const row = neuron + L;
-    float *const dot = (float *)(work + 2 * L), *const proposal = dot + L;
-    NSAMP_FOR_LANES(l, L) {
-        uint32_t j = (uint32_t)(((uint64_t)words[l] * n) >> 32);
-        neuron[l] = (int32_t)j;
-        row[l] = (int32_t)((j - half * (uint32_t)(j >= half)) * dim);
-        dot[l] = 0.0f;
-    }
-    for (uint32_t d = 0; d < dim; d++) {
-        const float s = shift[d];
-        NSAMP_FOR_LANES(l, L) {
-            float w = weight[row[l] + (int32_t)d];
-            float y = nsamp_fma(keep, v[d * L + l], s);
-            dot[l] = nsamp_fma(w, y, dot[l]);
-            v[d * L + l] = y;
-            proposal[d * L + l] = w;
+/* Decays the chain at v (stride L) to y, and returns row . y + |w|^2/2. */
+NSAMP_HD float nsamp_mh_decay(const nsamp_mh_spiking_params *p, float *v, const uint32_t L,
+                              const float *row) {
+    const float *const keep = nsamp_mh_table(p, p->keep_offset), *const shift =
+                                                                     nsamp_mh_table(p, p->shift_offset);
+    float sum[NSAMP_MH_BLOCK] = {0};
+    for (uint32_t block = 0; block < p->stride; block += NSAMP_MH_BLOCK)
+        NSAMP_UNROLL for (uint32_t k = 0; k < NSAMP_MH_BLOCK; k++) {
+            const uint32_t d = block + k;
+            if (d < p->dim) {
+                const float y = nsamp_fma(keep[d], v[d * L], shift[d]);
+                v[d * L] = y;
+                sum[k] = nsamp_fma(row[d], y, sum[k]);
+            } else {
+                sum[k] += row[d]; /* |w|^2/2 at p, zero beyond */
+            }
         }
-    }
-    float *const spike = dot; /* +1 or -1, the sign of the proposed column, or 0 */
-    NSAMP_FOR_LANES(l, L) {
-        uint32_t j = (uint32_t)neuron[l], second = (uint32_t)(j >= half);
-        float signed_gain = nsamp_float_of(nsamp_bits_of(gain) ^ (second << 31));
-        float x = -nsamp_fma(signed_gain, dot[l], energy[(int32_t)(j - half * second)]);
-        uint32_t accept = 0u - (uint32_t)(nsamp_log(nsamp_uniform(words[L + l])) < x);
-        row[l] = (int32_t)accept;
-        spike[l] = nsamp_float_of((second << 31 | 0x3f800000u) & accept);
-    }
-    for (uint32_t d = 0; d < dim; d++)
-        NSAMP_FOR_LANES(l, L) v[d * L + l] = nsamp_fma(spike[l], proposal[d * L + l], v[d * L + l]);
-    if (counting) {
-        uint32_t *const count = (uint32_t *)(v + (size_t)dim * L);
-        NSAMP_FOR_LANES(l, L) {
-            uint32_t *const c = &count[neuron[l] * (int32_t)L + (int32_t)l], old = *c;
-            *c = old + ((uint32_t)row[l] & (uint32_t)(old != 0xffffffffu));
-        }
+    NSAMP_UNROLL for (uint32_t k = 0; k < 8; k++) sum[k] += sum[k + 8];
+    NSAMP_UNROLL for (uint32_t k = 0; k < 4; k++) sum[k] += sum[k + 4];
+    return (sum[0] + sum[2]) + (sum[1] + sum[3]);
+}
+
+/* One step of one chain from its two words; v and count: its columns, of stride L. count: NULL when not counting. */
+NSAMP_HD void nsamp_mh_step(const nsamp_mh_spiking_params *p, float *v, uint32_t *count, const uint32_t L,
+                            uint32_t w0, uint32_t w1) {
+    const uint32_t j = (uint32_t)(((uint64_t)w0 * p->neurons) >> 32);
+    const float *const row = nsamp_mh_table(p, p->row_offset) + (size_t)(j + 1) * p->stride;
+    const float bar = nsamp_log(nsamp_uniform(w1)) * p->cool;
+    const uint32_t spike = (uint32_t)(nsamp_mh_decay(p, v, L, row) < bar);
+    for (uint32_t d = 0; d < p->dim; d++)
+        v[d * L] += nsamp_select(0u - spike, row[d], 0.0f);
+    if (count) nsamp_mh_count(&count[(size_t)j * L], spike);
+}
+
+/* nsteps steps of one chain at column v of the state. */
+NSAMP_HD void nsamp_mh_advance_chain(const nsamp_mh_spiking_params *p, nsamp_noise_key key, uint32_t chain,
+                                     float *v, const uint32_t L, uint64_t step0, uint32_t nsteps) {
+    uint32_t *const count = (uint32_t *)v + (size_t)p->dim * L;
+    nsamp_words w = nsamp_draw_words(key, NSAMP_PURPOSE_STEP, chain, step0 / 2, 0);
+    for (uint32_t n = 0; n < nsteps; n++) {
+        const uint64_t step = step0 + n;
+        if (n && step % 2 == 0) w = nsamp_draw_words(key, NSAMP_PURPOSE_STEP, chain, step / 2, 0);
+        nsamp_mh_step(p, v, p->counts && step >= p->burn_in ? count : NULL, L, step % 2 ? w.w[2] : w.w[0],
+                      step % 2 ? w.w[3] : w.w[1]);
     }
 }
 
@@ -115,16 +117,21 @@ NSAMP_HD void nsamp_mh_flag(const nsamp_mh_spiking_params *p, const nsamp_tile *
     NSAMP_FOR_LANES(l, L) t->bad[l] += (uint32_t)(!(all[l] - all[l] == 0.0f) & (t->bad[l] == 0));
 }
 
+/* The same step for a whole tile, where the CPU has vectors. */
+#ifdef NSAMP_VECTOR
+#include "kernels/systems/mh_spiking_blocks.h"
+#endif
+
 NSAMP_HD void nsamp_mh_spiking_advance(const void *params, const nsamp_tile *tile, const uint32_t L,
                                        uint64_t step0, uint32_t nsteps) {
     const nsamp_mh_spiking_params *p = (const nsamp_mh_spiking_params *)params;
-    uint32_t *const words = (uint32_t *)tile->scratch, *const work = words + 4 * L;
-    nsamp_mh_flag(p, tile, L, (float *)work);
-    for (uint32_t n = 0; n < nsteps; n++) {
-        const uint64_t step = step0 + n;
-        if (n == 0 || step % 2 == 0) nsamp_mh_words(tile->noise, tile->chain0, step / 2, L, words);
-        nsamp_mh_step(p, tile->state, L, words + 2 * (step % 2) * L, work, p->counts && step >= p->burn_in);
-    }
+    nsamp_mh_flag(p, tile, L, (float *)tile->scratch);
+#ifdef NSAMP_VECTOR
+    nsamp_mh_advance_tile(p, tile, L, step0, nsteps);
+#else
+    NSAMP_FOR_LANES(l, L)
+    nsamp_mh_advance_chain(p, tile->noise, tile->chain0 + l, tile->state + l, L, step0, nsteps);
+#endif
 }
 
 /* z = mu + Sigma^(1/2) v. */
