@@ -63,6 +63,8 @@ typedef int nsamp_bench_progress(const char *what, size_t index, size_t count, v
 nsamp_status nsamp_bench_run(const nsamp_bench_options *options, nsamp_bench_progress *progress, void *user,
                              nsamp_bench_report *report, nsamp_error *err);
 void nsamp_bench_report_free(nsamp_bench_report *report);
+/* What binds a row, for people: a name of nsamp_bound_names, "words" where it is their rate, "nothing". */
+const char *nsamp_bound_text(const nsamp_bench_row *row);
 
 /* Times one plan, or one training, into row, whose system, title, size and job are set (row.c). A failure is the row's: row->error. */
 void nsamp_bench_time(const nsamp_bench_report *report, const nsamp_job *job, nsamp_bench_row *row);

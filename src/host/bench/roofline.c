@@ -77,7 +77,7 @@ static void name_case(point *p) {
                         row->title);
     if (row->binds < NSAMP_BOUND_count && used > 0 && (size_t)used < sizeof p->name)
         snprintf(p->name + used, sizeof p->name - (size_t)used, "   %.0f %% of %s",
-                 100 * row->rate.median / row->bound[row->binds], nsamp_bound_names[row->binds]);
+                 100 * row->rate.median / row->bound[row->binds], nsamp_bound_text(row));
 }
 
 static void add_cases(picture *p) {
@@ -177,7 +177,7 @@ static void draw_slopes(const picture *p) {
                 "linecolor '#888888'%s\n",
                 x_low, g * x_low, x_high, g * x_high, k ? " dashtype 4" : "");
         if (g < last / 1.3 || !isfinite(last)) { /* two that coincide get one name */
-            const double x = x_low * pow(x_high / x_low, 0.06);
+            const double x = x_low * pow(x_high / x_low, 0.12);
             fprintf(p->f.script,
                     "set label '%s %.0f GB/s' at first %.8g, first %.8g left rotate by %.2f offset character "
                     "%.2f, character %.2f font ',14' textcolor '#666666'\n",
@@ -218,6 +218,21 @@ static void draw_points(const picture *p) {
     fputc('\n', s);
 }
 
+/* Marks at 1, 2 and 5 times the powers of ten. */
+static void draw_tics(FILE *s, const char *axis, double low, double high) {
+    static const double digits[] = {1, 2, 5};
+    const char *between = "";
+    fprintf(s, "set %s (", axis);
+    for (int k = (int)floor(log10(low)); k <= (int)ceil(log10(high)); k++)
+        for (int d = 0; d < 3; d++) {
+            const double at = digits[d] * pow(10, k);
+            if (at < low || at > high) continue;
+            fprintf(s, "%s%.6g", between, at);
+            between = ", ";
+        }
+    fprintf(s, ")\n");
+}
+
 static void draw(const picture *p) {
     char title[512];
     const nsamp_machine *m = &p->report->machine;
@@ -226,11 +241,14 @@ static void draw(const picture *p) {
     nsamp_figure_panel((nsamp_figure *)&p->f, LEFT, RIGHT, BOTTOM, TOP);
     fprintf(s, "set logscale xy\nset xrange [%.8g:%.8g]\nset yrange [%.8g:%.8g]\nset format '%%g'\n", p->x0,
             p->x1, p->y0, p->y1);
+    draw_tics(s, "xtics", p->x0, p->x1);
+    draw_tics(s, "ytics", p->y0, p->y1);
     fprintf(s, "set xlabel 'arithmetic intensity, FLOP a byte'\nset ylabel 'arithmetic, GFLOP/s (noise and "
                "elementary functions included)'\n");
-    snprintf(title, sizeof title, "nsamp bench: %s, %d thread%s, %s kernels, %.10s%s%.*s",
-             cpu ? m->cpu : m->backend, m->threads, m->threads == 1 ? "" : "s", m->isa, m->date,
-             *p->report->overrides ? ", " : "", 120, p->report->overrides);
+    snprintf(title, sizeof title, "nsamp bench: %s, %d thread%s, %s%s kernels, %.10s%s%.*s",
+             cpu ? m->cpu : m->backend, m->threads, m->threads == 1 ? "" : "s",
+             *m->isa == 'v' ? "x86-64-" : "", m->isa, m->date, *p->report->overrides ? ", " : "", 120,
+             p->report->overrides);
     fprintf(s, "set label 1 ");
     nsamp_figure_quote(s, title);
     fprintf(s, " at screen %.4f, screen 0.965 left font ',19'\n", LEFT);

@@ -14,6 +14,11 @@
 static const double LONG_ENOUGH = 20;
 enum { LARGE_SHAPE = 1000000 };
 
+const char *nsamp_bound_text(const nsamp_bench_row *row) {
+    if (row->binds == NSAMP_BOUND_count) return "nothing";
+    return row->binds == NSAMP_BOUND_noise && row->counts.words > 0 ? "words" : nsamp_bound_names[row->binds];
+}
+
 static void fail(nsamp_bench_row *row, const nsamp_error *err) {
     row->failed = err->status == NSAMP_ECHECK || err->status == NSAMP_EDIVERGED;
     snprintf(row->error, sizeof row->error, "%.500s", err->text);

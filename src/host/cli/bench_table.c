@@ -96,18 +96,21 @@ void cli_bench_table(const nsamp_bench_report *r) {
            "the\nsmallest ESS of the timed run; ' from the exact autocorrelation time of the recursion, "
            "where the run is shorter than 20 of "
            "them.\nFLOP and bytes are those of one step (docs/performance.md). Shares of each ceiling in per "
-           "cent; * binds. %zu laws passed "
+           "cent; * binds; noise%% of mh-spiking is of the words alone. %zu laws passed "
            "before.\n",
            r->watch.runs, r->laws);
 }
 
 /* ---- Markdown ------------------------------------------------------------------------------------------ */
 
+/* "82 % of the noise rate", "60 % of F". */
 static void markdown_share(const nsamp_bench_row *row) {
-    static const char *const names[NSAMP_BOUND_count] = {"the noise rate", "F", "the product rate",
-                                                         "the copy rate"};
+    const bool rate = row->binds != NSAMP_BOUND_fma;
     if (row->binds < NSAMP_BOUND_count)
-        printf("%.0f %% of %s", 100 * row->rate.median / row->bound[row->binds], names[row->binds]);
+        printf("%.0f %% of %s%s%s", 100 * row->rate.median / row->bound[row->binds], rate ? "the " : "",
+               row->counts.words > 0 && row->binds == NSAMP_BOUND_noise ? "word"
+                                                                        : nsamp_bound_names[row->binds],
+               rate ? " rate" : "");
     else
         printf("-");
 }
