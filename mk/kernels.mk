@@ -13,7 +13,7 @@ $(BUILD)/sass.txt: $(SASS_OBJ) mk/sass.awk
 $(BUILD)/kernels-sm90.txt: $(BUILD)/kernels.txt $(if $(CUOBJDUMP),$(BUILD)/sass.txt) mk/occupancy.awk mk/occupancy.txt
 	$(Q)$(NVCC) --version | sed -n 's/.*release .*, V/nvcc /p' >$@
 	$(Q)awk -v arch=sm_90 -f mk/occupancy.awk mk/occupancy.txt $(BUILD)/kernels.txt >>$@
-	$(Q)$(if $(CUOBJDUMP),cat $(BUILD)/sass.txt,echo 'no cuobjdump here') >>$@
+	$(Q)$(if $(CUOBJDUMP),cat $(BUILD)/sass.txt,echo 'kernel (sm_90): no cuobjdump here, instructions not counted') >>$@
 
 ## make kernels-report  writes bench/results/kernels-sm90.txt: registers, occupancy, instructions a step
 .PHONY: kernels-report
