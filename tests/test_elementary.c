@@ -145,12 +145,14 @@ static void test_tanh(void **state) {
                                tanh,
                                -50.0f,
                                50.0f,
-                               3.03,
-                               3.028,
-                               {-9.01f, 0.17f, 0.0f, 0.52f, 0x1.f4418ap-5f, 10.0f}});
+                               6.93,
+                               6.92,
+                               {-9.1f, 0.17f, 0.0f, 0.52f, 0x1.141746p+3f, 10.0f}});
     assert_true(nsamp_tanh(INFINITY) == 1.0f && nsamp_tanh(-INFINITY) == -1.0f && isnan(nsamp_tanh(NAN)));
     assert_int_equal(nsamp_bits_of(nsamp_tanh(-0.0f)), 0x80000000u);
-    assert_true(nsamp_tanh(0x1.fffffep127f) == 1.0f);
+    assert_true(nsamp_tanh(0x1.fffffep127f) == 1.0f && nsamp_tanh(9.1f) == 1.0f);
+    for (uint32_t i = nsamp_bits_of(8.0f); i < nsamp_bits_of(9.1f); i++)
+        assert_true(nsamp_tanh(nsamp_float_of(i)) <= 1.0f + 0x1p-23f);
     for (uint32_t i = 0; i < 0x7f800000u; i += 65537)
         assert_true(nsamp_tanh(-nsamp_float_of(i)) == -nsamp_tanh(nsamp_float_of(i)));
 }

@@ -59,21 +59,23 @@ NSAMP_HD float nsamp_exp(float x) {
     return (1.0f + m) * nsamp_power_of_two(half) * nsamp_power_of_two(k - half);
 }
 
-/* Hyperbolic tangent of any float; exactly odd; a NaN stays one. Error at most 3.03 ulp. */
+/* Hyperbolic tangent of any float; exactly odd; at most 1 + 2^-23, and 1 from 9.1 on; a NaN stays one. Error at most
+ * 6.93 ulp, 4.2e-7, and 3.9 ulp for |x| < 1. A ratio of two polynomials of degree 4 in x^2: twelve operations and a
+ * division. */
 NSAMP_HD float nsamp_tanh(float x) {
-    uint32_t sign = nsamp_bits_of(x) & 0x80000000u;
-    float a = 2.0f * nsamp_float_of(nsamp_bits_of(x) ^ sign); /* 2 |x|; tanh rounds to 1 from 18.03 on */
-    int32_t k;
-    a = a > 20.0f ? 20.0f : a;
-    float m = nsamp_exp_reduce(a, &k), scale = nsamp_power_of_two(k);
-    float n = nsamp_fma(scale, m, scale - 1.0f); /* exp(a) - 1 without cancellation */
-    /* n / (n + 2): reciprocal to 12 % from the bits, then two steps that cube the error */
-    float d = n + 2.0f, y = nsamp_float_of(0x7ef311c3u - nsamp_bits_of(d));
-    float e = nsamp_fma(-d, y, 1.0f);
-    y = nsamp_fma(y, nsamp_fma(e, e, e), y);
-    e = nsamp_fma(-d, y, 1.0f);
-    y = nsamp_fma(y, nsamp_fma(e, e, e), y);
-    return nsamp_float_of(nsamp_bits_of(n * y) | sign);
+    x = x > 9.1f ? 9.1f : x;
+    x = x < -9.1f ? -9.1f : x;
+    const float z = x * x;
+    float p = 0x1.cd1790p-27f, q = 0x1.a3026cp-21f;
+    p = nsamp_fma(p, z, 0x1.5aa2c8p-16f);
+    p = nsamp_fma(p, z, 0x1.ca9e7ep-9f);
+    p = nsamp_fma(p, z, 0x1.121a8cp-3f);
+    p = nsamp_fma(p, z, 1.0f);
+    q = nsamp_fma(q, z, 0x1.5916b0p-12f);
+    q = nsamp_fma(q, z, 0x1.a82f3cp-6f);
+    q = nsamp_fma(q, z, 0x1.de628cp-2f);
+    q = nsamp_fma(q, z, 1.0f);
+    return nsamp_div(x * p, q);
 }
 
 /* log(1 + exp(x)) of any float: max(x, 0) + log1p(exp(-|x|)), accurate in both tails; a NaN stays one. Error

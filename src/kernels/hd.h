@@ -70,13 +70,16 @@ NSAMP_HD float nsamp_select(uint32_t mask, float a, float b) {
 /* A loop over the lanes of a tile. On the CPU one iteration is one SIMD lane. On a GPU a thread has one lane:
  * the pointers of its nsamp_tile are already moved to it, so l is 0, L only the stride, and an array of one
  * number a lane a register. Where a tile is taken G lanes at a time, NSAMP_GROUP(G, L) is the number at a time: for a
- * GPU thread the whole tile, so that it goes round once. */
+ * GPU thread the whole tile, so that it goes round once. NSAMP_FOR_EACH is a loop over n (a constant) numbers side by side,
+ * all of them those of this thread. */
 #ifdef __CUDACC__
 #define NSAMP_FOR_LANES(l, L) for (uint32_t l = 0; l < 1; l++)
+#define NSAMP_FOR_EACH(i, n)  NSAMP_UNROLL for (uint32_t i = 0; i < (n); i++)
 #define NSAMP_GROUP(G, L)     (L)
 #else
 #define NSAMP_PRAGMA(text)    _Pragma(#text)
 #define NSAMP_FOR_LANES(l, L) NSAMP_PRAGMA(omp simd) for (uint32_t l = 0; l < (L); l++)
+#define NSAMP_FOR_EACH(i, n)  NSAMP_FOR_LANES(i, n)
 #define NSAMP_GROUP(G, L)     (G)
 #endif
 

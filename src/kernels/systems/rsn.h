@@ -25,12 +25,22 @@
 
 #include "kernels/kernel.h"
 #include "kernels/noise_row.h"
+#include "kernels/vector.h"
 
 enum { NSAMP_RSN_RELU = 1, NSAMP_RSN_TANH = 2, NSAMP_RSN_SOFTPLUS = 3 };
 
 /* Units come in blocks of eight, the last filled up with units of zero weight. A block holds b [8], W2 [m][8],
  * W1 [m][8], and at the reservoir level a S [m][8]. */
 enum { NSAMP_RSN_BLOCK = 8 };
+
+/* Blocking of sums. With vectors of a CPU: rows of sums and vectors of lanes kept in registers at once, and blocks of
+ * units that go through the first-level cache together; on a GPU a thread has one lane and one block. No order of
+ * additions depends on it. */
+enum {
+    NSAMP_RSN_ROWS = 4,
+    NSAMP_RSN_VECTORS = NSAMP_GROUP(NSAMP_WIDTH == 16 ? 4 : 2, 1),
+    NSAMP_RSN_PANEL = NSAMP_GROUP(8, 1)
+};
 
 typedef struct nsamp_rsn_params {
     uint32_t dim;           /* m */
@@ -60,136 +70,178 @@ NSAMP_HD float nsamp_rsn_phi(const uint32_t activation, float a) {
     return activation == NSAMP_RSN_RELU ? (a > 0.0f ? a : 0.0f) : nsamp_softplus(a);
 }
 
-/* y = W1 phi(W2 x + b) for G lanes and m = M: x and y stay in registers for the whole pass. */
-NSAMP_HD void nsamp_rsn_fixed(const nsamp_rsn_params *p, const uint32_t M, const uint32_t G,
-                              const uint32_t phi, const float *x, float *y, const uint32_t L) {
-    enum { B = NSAMP_RSN_BLOCK };
-    float xr[256], yr[256];
+/* y = W1 phi(W2 x + b) for V vectors and m = M at most 4: x and y stay in registers for the whole pass, and so do the
+ * hidden units of a relu. M and V are constants in each call; a compiler sees that only after it has unrolled, hence loops
+ * of four. */
+NSAMP_HD void nsamp_rsn_few(const nsamp_rsn_params *p, const uint32_t M, const uint32_t V, const uint32_t phi,
+                            const float *x, float *y, const uint32_t L) {
+    enum { B = NSAMP_RSN_BLOCK, F = 4, W = NSAMP_WIDTH };
+    nsamp_floats xr[F][F], yr[F][F];
     const float *block = nsamp_rsn_blocks(p);
     const uint32_t len = nsamp_rsn_block_len(p), blocks = p->units / B;
-    for (uint32_t k = 0; k < M; k++)
-        NSAMP_FOR_LANES(l, G) {
-            xr[k * G + l] = x[k * L + l];
-            yr[k * G + l] = 0.0f;
-        }
-    for (uint32_t j = 0; j < blocks; j++, block += len)
-        for (uint32_t i = 0; i < B; i++)
-            NSAMP_FOR_LANES(l, G) {
-                float a = block[i];
-                for (uint32_t k = 0; k < M; k++)
-                    a = nsamp_fma(block[B * (1 + k) + i], xr[k * G + l], a);
-                a = nsamp_rsn_phi(phi, a);
-                for (uint32_t k = 0; k < M; k++)
-                    yr[k * G + l] = nsamp_fma(block[B * (1 + M + k) + i], a, yr[k * G + l]);
-            }
-    for (uint32_t k = 0; k < M; k++)
-        NSAMP_FOR_LANES(l, G) y[k * L + l] = yr[k * G + l];
-}
-
-/* a = phi(W2 x + b) of one block of units, G lanes, any m. */
-NSAMP_HD void nsamp_rsn_hidden(const float *block, const uint32_t m, const uint32_t G, const uint32_t phi,
-                               const float *x, float *a, const uint32_t L) {
-    enum { B = NSAMP_RSN_BLOCK };
-    NSAMP_UNROLL for (uint32_t i = 0; i < B; i++) NSAMP_FOR_LANES(l, G) a[i * G + l] = block[i];
-    for (uint32_t k = 0; k < m; k++) {
-        const float *w = block + B * (1 + k), *xk = x + k * L;
-        NSAMP_UNROLL for (uint32_t i = 0; i < B; i++) NSAMP_FOR_LANES(l, G) a[i * G + l] =
-            nsamp_fma(w[i], xk[l], a[i * G + l]);
+    float u[B * F * W] __attribute__((aligned(64))), a[B * F * W] __attribute__((aligned(64)));
+    NSAMP_UNROLL for (uint32_t k = 0; k < F; k++)
+        NSAMP_UNROLL for (uint32_t v = 0; v < F; v++) if (k < M && v < V) {
+        xr[k][v] = nsamp_floats_load(x + k * L + v * W);
+        yr[k][v] = nsamp_floats_all(0.0f);
     }
-    NSAMP_UNROLL for (uint32_t i = 0; i < B; i++) NSAMP_FOR_LANES(l, G) a[i * G + l] =
-        nsamp_rsn_phi(phi, a[i * G + l]);
-}
-
-/* y += W1 a of one block, from w1 = W1 [m][8]. */
-NSAMP_HD void nsamp_rsn_readout(const float *w1, const uint32_t m, const uint32_t G, const float *a, float *y,
-                                const uint32_t L) {
-    enum { B = NSAMP_RSN_BLOCK };
-    for (uint32_t k = 0; k < m; k++) {
-        const float *w = w1 + B * k;
-        float *const yk = y + k * L;
-        NSAMP_FOR_LANES(l, G) {
-            float t = yk[l];
-            NSAMP_UNROLL for (uint32_t i = 0; i < B; i++) t = nsamp_fma(w[i], a[i * G + l], t);
-            yk[l] = t;
-        }
-    }
-}
-
-/* As nsamp_rsn_fixed for any m: x and y in memory, eight units at a time in registers. */
-NSAMP_HD void nsamp_rsn_any(const nsamp_rsn_params *p, const uint32_t G, const uint32_t phi, const float *x,
-                            float *y, const uint32_t L) {
-    const uint32_t m = p->dim, len = nsamp_rsn_block_len(p), blocks = p->units / NSAMP_RSN_BLOCK;
-    const float *block = nsamp_rsn_blocks(p);
-    float a[NSAMP_RSN_BLOCK * 32];
-    for (uint32_t k = 0; k < m; k++)
-        NSAMP_FOR_LANES(l, G) y[k * L + l] = 0.0f;
     for (uint32_t j = 0; j < blocks; j++, block += len) {
-        nsamp_rsn_hidden(block, m, G, phi, x, a, L);
-        nsamp_rsn_readout(block + NSAMP_RSN_BLOCK * (1 + m), m, G, a, y, L);
+        for (uint32_t i = 0; i < B; i++)
+            NSAMP_UNROLL for (uint32_t v = 0; v < F; v++) if (v < V) {
+                nsamp_floats t = nsamp_floats_all(block[i]);
+                NSAMP_UNROLL for (uint32_t k = 0; k < F; k++) if (k < M) t =
+                    nsamp_floats_fma(nsamp_floats_all(block[B * (1 + k) + i]), xr[k][v], t);
+                if (phi == NSAMP_RSN_RELU) {
+                    t = nsamp_floats_relu(t);
+                    NSAMP_UNROLL for (uint32_t k = 0; k < F; k++) if (k < M) yr[k][v] =
+                        nsamp_floats_fma(nsamp_floats_all(block[B * (1 + M + k) + i]), t, yr[k][v]);
+                } else {
+                    nsamp_floats_store(u + (i * V + v) * W, t);
+                }
+            }
+        if (phi == NSAMP_RSN_RELU) continue;
+        NSAMP_FOR_EACH(l, B * V * W) a[l] = nsamp_rsn_phi(phi, u[l]);
+        for (uint32_t i = 0; i < B; i++)
+            NSAMP_UNROLL for (uint32_t v = 0; v < F; v++) if (v < V) {
+                const nsamp_floats t = nsamp_floats_load(a + (i * V + v) * W);
+                NSAMP_UNROLL for (uint32_t k = 0; k < F; k++) if (k < M) yr[k][v] =
+                    nsamp_floats_fma(nsamp_floats_all(block[B * (1 + M + k) + i]), t, yr[k][v]);
+            }
+    }
+    NSAMP_UNROLL for (uint32_t k = 0; k < F; k++)
+        NSAMP_UNROLL for (uint32_t v = 0; v < F; v++) if (k < M && v < V)
+            nsamp_floats_store(y + k * L + v * W, yr[k][v]);
+}
+
+/* t [R][V] += sum over i < n of w_i z_i: weight r of w_i at w[i ws + r wr], the V vectors of z_i at z + i zs. */
+NSAMP_HD void nsamp_rsn_tile(const uint32_t R, const float *w, size_t ws, const uint32_t wr, const float *z,
+                             size_t zs, const uint32_t n, nsamp_floats *t) {
+    enum { V = NSAMP_RSN_VECTORS };
+    for (uint32_t i = 0; i < n; i++, w += ws, z += zs) {
+        nsamp_floats v[V];
+        NSAMP_UNROLL for (uint32_t c = 0; c < V; c++) v[c] = nsamp_floats_load(z + c * NSAMP_WIDTH);
+        NSAMP_UNROLL for (uint32_t r = 0; r < NSAMP_RSN_ROWS; r++) {
+            if (r >= R) continue;
+            const nsamp_floats all = nsamp_floats_all(w[r * wr]);
+            NSAMP_UNROLL for (uint32_t c = 0; c < V; c++) t[r * V + c] =
+                nsamp_floats_fma(all, v[c], t[r * V + c]);
+        }
     }
 }
 
-/* r <- r + h (phi(W2 x + b) - r) + S a xi, y = W1 r. */
-NSAMP_HD void nsamp_rsn_recurrent(const nsamp_rsn_params *p, const uint32_t G, const uint32_t phi,
-                                  const float *x, const float *xi, float *r, float *y, const uint32_t L) {
-    enum { B = NSAMP_RSN_BLOCK };
+/* a = phi(W2 x + b) of one block of units, any m -> a [8][G]. */
+NSAMP_HD void nsamp_rsn_hidden(const float *block, const uint32_t m, const uint32_t phi, const float *x,
+                               float *a, const uint32_t L) {
+    enum { B = NSAMP_RSN_BLOCK, R = NSAMP_RSN_ROWS, V = NSAMP_RSN_VECTORS, G = V * NSAMP_WIDTH };
+    float u[B * G] __attribute__((aligned(64)));
+    NSAMP_UNROLL for (uint32_t i = 0; i < B; i += R) {
+        nsamp_floats t[R * V];
+        NSAMP_UNROLL for (uint32_t r = 0; r < R * V; r++) t[r] = nsamp_floats_all(block[i + r / V]);
+        nsamp_rsn_tile(R, block + B + i, B, 1, x, L, m, t);
+        NSAMP_UNROLL for (uint32_t r = 0; r < R * V; r++) {
+            if (phi == NSAMP_RSN_RELU)
+                nsamp_floats_store(a + i * G + r * NSAMP_WIDTH, nsamp_floats_relu(t[r]));
+            else
+                nsamp_floats_store(u + i * G + r * NSAMP_WIDTH, t[r]);
+        }
+    }
+    if (phi == NSAMP_RSN_RELU) return;
+    NSAMP_FOR_EACH(l, B * G) a[l] = nsamp_rsn_phi(phi, u[l]);
+}
+
+/* r <- r + h (a - r) + S a xi of one block of units; a <- r. */
+NSAMP_HD void nsamp_rsn_relax(const float *block, const uint32_t m, float h, const float *xi, float *a,
+                              float *r, const uint32_t L) {
+    enum { B = NSAMP_RSN_BLOCK, R = NSAMP_RSN_ROWS, V = NSAMP_RSN_VECTORS, G = V * NSAMP_WIDTH };
+    const float *s = block + B * (1 + 2 * m);
+    NSAMP_UNROLL for (uint32_t i = 0; i < B; i++) NSAMP_FOR_LANES(l, G) {
+        const float old = r[i * L + l];
+        a[i * G + l] = nsamp_fma(h, a[i * G + l] - old, old);
+    }
+    for (uint32_t i = 0; i < B; i += R) {
+        nsamp_floats t[R * V];
+        NSAMP_UNROLL for (uint32_t k = 0; k < R * V; k++) t[k] =
+            nsamp_floats_load(a + i * G + k * NSAMP_WIDTH);
+        nsamp_rsn_tile(R, s + i, B, 1, xi, L, m, t);
+        NSAMP_UNROLL for (uint32_t k = 0; k < R * V; k++)
+            nsamp_floats_store(a + i * G + k * NSAMP_WIDTH, t[k]);
+    }
+    NSAMP_UNROLL for (uint32_t i = 0; i < B; i++) NSAMP_FOR_LANES(l, G) r[i * L + l] = a[i * G + l];
+}
+
+/* R (at most NSAMP_RSN_ROWS, a constant) rows of y += W1 a over the units of `blocks` blocks, from w1 = W1 [m][8] of the
+ * first and a [8 blocks][G]. */
+NSAMP_HD void nsamp_rsn_rows(const uint32_t R, const float *w1, uint32_t len, const uint32_t blocks,
+                             const float *a, float *y, const uint32_t L) {
+    enum { B = NSAMP_RSN_BLOCK, V = NSAMP_RSN_VECTORS, W = NSAMP_WIDTH, G = V * W };
+    nsamp_floats t[NSAMP_RSN_ROWS * V];
+    NSAMP_UNROLL for (uint32_t r = 0; r < NSAMP_RSN_ROWS * V; r++) if (r < R * V) t[r] =
+        nsamp_floats_load(y + r / V * L + r % V * W);
+    for (uint32_t j = 0; j < blocks; j++)
+        NSAMP_UNROLL for (uint32_t i = 0; i < B; i++)
+            nsamp_rsn_tile(R, w1 + j * len + i, 0, B, a + (j * B + i) * G, 0, 1, t);
+    NSAMP_UNROLL for (uint32_t r = 0; r < NSAMP_RSN_ROWS * V; r++) if (r < R * V)
+        nsamp_floats_store(y + r / V * L + r % V * W, t[r]);
+}
+
+/* y += W1 a, all rows. */
+NSAMP_HD void nsamp_rsn_readout(const float *w1, uint32_t len, uint32_t blocks, const uint32_t m,
+                                const float *a, float *y, const uint32_t L) {
+    enum { B = NSAMP_RSN_BLOCK, R = NSAMP_RSN_ROWS };
+    uint32_t k = 0;
+    for (; k + R <= m; k += R)
+        nsamp_rsn_rows(R, w1 + B * k, len, blocks, a, y + k * L, L);
+    if (m - k >= 2) {
+        nsamp_rsn_rows(2, w1 + B * k, len, blocks, a, y + k * L, L);
+        k += 2;
+    }
+    if (k < m) nsamp_rsn_rows(1, w1 + B * k, len, blocks, a, y + k * L, L);
+}
+
+/* One pass for any m and both levels: x and y in memory; a panel of units at a time goes through the first-level cache, so
+ * that a row of y is fetched once a panel. r NULL: y = W1 phi(W2 x + b); else the step of r, and y = W1 r. */
+NSAMP_HD void nsamp_rsn_any(const nsamp_rsn_params *p, const uint32_t phi, const float *x, const float *xi,
+                            float *r, float *y, const uint32_t L) {
+    enum { B = NSAMP_RSN_BLOCK, PANEL = NSAMP_RSN_PANEL, G = NSAMP_RSN_VECTORS * NSAMP_WIDTH };
     const uint32_t m = p->dim, len = nsamp_rsn_block_len(p), blocks = p->units / B;
-    const float *block = nsamp_rsn_blocks(p), h = p->h;
-    float a[B * 32];
+    const float *block = nsamp_rsn_blocks(p);
+    float a[PANEL * B * G] __attribute__((aligned(64)));
     for (uint32_t k = 0; k < m; k++)
         NSAMP_FOR_LANES(l, G) y[k * L + l] = 0.0f;
-    for (uint32_t j = 0; j < blocks; j++, block += len, r += (size_t)B * L) {
-        nsamp_rsn_hidden(block, m, G, phi, x, a, L);
-        NSAMP_UNROLL for (uint32_t i = 0; i < B; i++) NSAMP_FOR_LANES(l, G) {
-            float old = r[i * L + l];
-            a[i * G + l] = nsamp_fma(h, a[i * G + l] - old, old);
+    for (uint32_t j = 0; j < blocks; j += PANEL) {
+        uint32_t count = PANEL;
+        if (PANEL > 1 && blocks - j < PANEL) count = blocks - j;
+        const float *w1 = block + B * (1 + m);
+        for (uint32_t c = 0; c < count; c++, block += len) {
+            nsamp_rsn_hidden(block, m, phi, x, a + c * B * G, L);
+            if (r) nsamp_rsn_relax(block, m, p->h, xi, a + c * B * G, r + (size_t)(j + c) * B * L, L);
         }
-        for (uint32_t k = 0; k < m; k++) {
-            const float *s = block + B * (1 + 2 * m + k), *xik = xi + k * L;
-            NSAMP_UNROLL for (uint32_t i = 0; i < B; i++) NSAMP_FOR_LANES(l, G) a[i * G + l] =
-                nsamp_fma(s[i], xik[l], a[i * G + l]);
-        }
-        NSAMP_UNROLL for (uint32_t i = 0; i < B; i++) NSAMP_FOR_LANES(l, G) r[i * L + l] = a[i * G + l];
-        nsamp_rsn_readout(block + B * (1 + m), m, G, a, y, L);
+        nsamp_rsn_readout(w1, len, count, m, a, y, L);
     }
 }
 
-/* One pass for all lanes of the tile, in groups whose x and y (or hidden units) fit the registers. phi is a
- * constant in each call. */
+/* One pass for all lanes of the tile, in groups whose x and y, or whose sums, fit the registers. phi is a constant in each
+ * call. */
 NSAMP_HD void nsamp_rsn_pass(const nsamp_rsn_params *p, const uint32_t phi, const float *x, const float *xi,
                              float *r, float *y, const uint32_t L) {
-    const uint32_t narrow = NSAMP_GROUP(32, L), wide = NSAMP_GROUP(64, L);
-    if (p->reservoir && r) {
-        for (uint32_t g = 0; g < L; g += narrow)
-            nsamp_rsn_recurrent(p, narrow, phi, x + g, xi + g, r + g, y + g, L);
-        return;
-    }
-    switch (p->reservoir ? 0 : p->dim) {
-    case 1:
-        for (uint32_t g = 0; g < L; g += wide)
-            nsamp_rsn_fixed(p, 1, wide, phi, x + g, y + g, L);
-        break;
-    case 2:
-        for (uint32_t g = 0; g < L; g += wide)
-            nsamp_rsn_fixed(p, 2, wide, phi, x + g, y + g, L);
-        break;
-    case 3:
-        for (uint32_t g = 0; g < L; g += narrow)
-            nsamp_rsn_fixed(p, 3, narrow, phi, x + g, y + g, L);
-        break;
-    case 4:
-        for (uint32_t g = 0; g < L; g += narrow)
-            nsamp_rsn_fixed(p, 4, narrow, phi, x + g, y + g, L);
-        break;
-    case 8:
-        for (uint32_t g = 0; g < L; g += narrow)
-            nsamp_rsn_fixed(p, 8, narrow, phi, x + g, y + g, L);
-        break;
-    default:
-        for (uint32_t g = 0; g < L; g += narrow)
-            nsamp_rsn_any(p, narrow, phi, x + g, y + g, L);
-        break;
-    }
+    enum { W = NSAMP_WIDTH, V = NSAMP_RSN_VECTORS, ONE = NSAMP_GROUP(4, 1), FOUR = NSAMP_GROUP(2, 1) };
+    const uint32_t m = p->reservoir ? 0 : p->dim;
+    uint32_t g = 0;
+    if (m == 1)
+        for (; g < L; g += NSAMP_GROUP(ONE * W, L))
+            nsamp_rsn_few(p, 1, ONE, phi, x + g, y + g, L);
+    else if (m == 2)
+        for (; g < L; g += NSAMP_GROUP(V * W, L))
+            nsamp_rsn_few(p, 2, V, phi, x + g, y + g, L);
+    else if (m == 3)
+        for (; g < L; g += NSAMP_GROUP(V * W, L))
+            nsamp_rsn_few(p, 3, V, phi, x + g, y + g, L);
+    else if (m == 4)
+        for (; g < L; g += NSAMP_GROUP(FOUR * W, L))
+            nsamp_rsn_few(p, 4, FOUR, phi, x + g, y + g, L);
+    else
+        for (; g < L; g += NSAMP_GROUP(V * W, L))
+            nsamp_rsn_any(p, phi, x + g, r ? xi + g : NULL, r ? r + g : NULL, y + g, L);
 }
 
 /* r NULL: y = W1 phi(W2 x + b); otherwise the step of the reservoir, and y = W1 r. */
