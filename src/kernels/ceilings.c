@@ -3,6 +3,7 @@
 #include "kernels/ceilings.h"
 
 #include "kernels/noise_row.h"
+#include "kernels/vector.h"
 
 enum { L = 64, CHAINS_OF_FMA = 12 };
 
@@ -17,22 +18,26 @@ const char *NSAMP_PASTE(nsamp_ceiling_compiler_, NSAMP_ISA)(void) {
 #endif
 }
 
-/* Independent accumulators hide the latency of an FMA; the factor comes from outside, so nothing can be computed beforehand. */
+/* Independent accumulators hide the latency of an FMA, as many vectors as fit the registers; the factor comes from outside, so
+ * nothing can be computed beforehand. */
 void NSAMP_PASTE(nsamp_ceiling_fma_, NSAMP_ISA)(float factor, uint64_t rounds, float *out) {
-    float a[CHAINS_OF_FMA][16];
-    for (int i = 0; i < CHAINS_OF_FMA; i++)
-        for (int l = 0; l < 16; l++)
-            a[i][l] = (float)(i + l);
-    for (uint64_t r = 0; r < rounds; r++)
-        for (int i = 0; i < CHAINS_OF_FMA; i++) {
-            NSAMP_PRAGMA(omp simd)
-            for (int l = 0; l < 16; l++)
-                a[i][l] = nsamp_fma(a[i][l], factor, factor);
-        }
-    for (int l = 0; l < 16; l++) {
-        out[l] = 0.0f;
+    enum { W = NSAMP_WIDTH > 1 ? NSAMP_WIDTH : 4 };
+    for (int part = 0; part < 16; part += W) {
+        float a[CHAINS_OF_FMA][W];
         for (int i = 0; i < CHAINS_OF_FMA; i++)
-            out[l] += a[i][l];
+            for (int l = 0; l < W; l++)
+                a[i][l] = (float)(i + part + l);
+        for (uint64_t r = 0; r < rounds; r++)
+            for (int i = 0; i < CHAINS_OF_FMA; i++) {
+                NSAMP_PRAGMA(omp simd)
+                for (int l = 0; l < W; l++)
+                    a[i][l] = nsamp_fma(a[i][l], factor, factor);
+            }
+        for (int l = 0; l < W; l++) {
+            out[part + l] = 0.0f;
+            for (int i = 0; i < CHAINS_OF_FMA; i++)
+                out[part + l] += a[i][l];
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 #define NSAMP_FLOP_NORMAL   20.5
 #define NSAMP_FLOP_EXP      21.0
 #define NSAMP_FLOP_LOG      20.0
-#define NSAMP_FLOP_TANH     36.0
+#define NSAMP_FLOP_TANH     19.0
 #define NSAMP_FLOP_SOFTPLUS 39.0
 
 typedef struct nsamp_counts {
