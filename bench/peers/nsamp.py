@@ -62,11 +62,11 @@ class Nsamp:
 
     def begin(self, row: Row, seconds: float) -> Turn:
         """Warms up; finds the seconds of the first step and the steps that take about so many seconds."""
-        first = sorted(self.seconds(row, 1) for _ in range(3))[1]
+        first = min(self.seconds(row, 1) for _ in range(3))
         steps, took = 8, 0.0
         while took < seconds / 2:
             steps = max(steps + 1, int(steps * min(16.0, 1.1 * seconds / max(took, 1e-9))))
-            took = self.seconds(row, steps) - first
+            took = min(self.seconds(row, steps) for _ in range(2)) - first  # the quicker of two: a neighbour must not shorten the runs
         return Turn(1 + max(1, int(steps * seconds / took)), first)
 
     def sample(self, row: Row, turn: Turn) -> tuple[float, float]:

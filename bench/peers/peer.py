@@ -10,6 +10,9 @@ from . import laws, worker
 from .rows import Row
 
 
+COMMAND_SECONDS = 300  # a peer that takes longer for one command is given up
+
+
 @dataclass
 class Entry:
     """What a library did with a row."""
@@ -42,9 +45,13 @@ class Peer:
         self.import_seconds = time.perf_counter() - began
 
     def answer(self):
+        deadline = time.perf_counter() + COMMAND_SECONDS
         while not self.connection.poll(1):
             if not self.process.is_alive():
                 raise RuntimeError("the process ended")
+            if time.perf_counter() > deadline:
+                self.process.kill()
+                raise RuntimeError(f"no answer in {COMMAND_SECONDS} s")
         state, value = self.connection.recv()
         if state == "failed":
             raise RuntimeError(value)
@@ -94,8 +101,10 @@ class Peer:
 
     def best(self, row: Row, problem: dict, seconds: float) -> Entry:
         """The fastest candidate that keeps the law; a failed entry where none does."""
+        if not self.process.is_alive():
+            return Entry(self.library, failed="its process ended in an earlier row")
         best, failures, tried = None, [], {}
-        for label in self.ask("list", row.work, problem) if self.process.is_alive() else []:
+        for label in self.ask("list", row.work, problem):
             entry = self.try_candidate(row, problem, label, seconds)
             if entry.failed:
                 failures.append(f"{label}: {entry.failed}")
