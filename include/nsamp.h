@@ -103,6 +103,7 @@ typedef struct nsamp_progress {
     /* Training only: epochs of this level done and in all (0: seconds decide); the last loss of the data kept from
      * training (NaN: none yet); at the end, E_p |grad log p - s|^2 where the target's score is known, otherwise NaN. */
     double epoch, epochs, held_out, score_error;
+    const char *where; /* training: what computes it, one line, as long as the call lasts; otherwise NULL */
 } nsamp_progress;
 
 /* Called from the thread that runs the plan, a few times a second at most. Non-zero asks for a stop with a

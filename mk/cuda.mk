@@ -26,12 +26,12 @@ $(BUILD)/kernels.txt: $(CU_OBJ)
 	@cat $@
 
 # --- the shim ----------------------------------------------------------------------------------------------------
-# plan.c is compiled again so that it knows the CUDA backend whether or not there is an nvcc.
+# What chooses a backend is compiled again so that it knows CUDA whether or not there is an nvcc.
 CXX       := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 SHIM_CXX   = $(CXX) -std=c++17 -O2 -g -Wall -Wextra -Werror -Wno-unknown-pragmas -ffp-contract=off -fPIC -Itests/shim -Iinclude -Isrc -Isrc/host
 SHIM_CU   := $(filter-out src/kernels/cuda_draws.cu,$(sort $(wildcard src/kernels/*.cu)))
-SHIM_OBJ  := $(SHIM_CU:src/kernels/%.cu=%.o) $(patsubst tests/shim/%.cpp,%.o,$(filter-out tests/shim/test_%,$(wildcard tests/shim/*.cpp))) plan.o
-SHIM_TESTS := test_cuda_shim.c test_cuda_product.cpp test_cuda_fast.cpp
+SHIM_OBJ  := $(SHIM_CU:src/kernels/%.cu=%.o) $(patsubst tests/shim/%.cpp,%.o,$(filter-out tests/shim/test_%,$(wildcard tests/shim/*.cpp))) host/engine/plan.o host/train/choose.o
+SHIM_TESTS := test_cuda_shim.c test_cuda_product.cpp test_cuda_fast.cpp test_cuda_train.c
 SHIM_SAN  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SHIM_DEFS  = $(filter-out -DNSAMP_HAVE_CUDA,$(DEFS)) -DNSAMP_HAVE_CUDA
 
@@ -46,7 +46,7 @@ $(1)/%.o: tests/shim/%.cpp
 $(1)/test_%.o: tests/shim/test_%.c
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(filter-out -Wmissing-prototypes $$(DEFS),$$(ALL_CFLAGS)) $$(SHIM_DEFS) $(2) -Itests -Itests/shim -MMD -MP -c $$< -o $$@
-$(1)/plan.o: src/host/engine/plan.c
+$(1)/host/%.o: src/host/%.c
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(filter-out $$(DEFS),$$(ALL_CFLAGS)) $$(SHIM_DEFS) $(2) -MMD -MP -c $$< -o $$@
 .PRECIOUS: $(1)/%.o
@@ -72,16 +72,26 @@ MUTANT_tree    := cuda_langevin_equi s/2 \* stride/stride/;s/first + stride/firs
 MUTANT_step    := cuda_langevin_equi s/step0 + n, b)/step0 + n + 1, b)/
 MUTANT_total   := cuda_moments s/total \* total/total/
 MUTANT_lane    := cuda_lane s/(uint32_t)(index \* L) + lane/(uint32_t)(index * L) + (lane ^ 1)/
-MUTANTS        := barrier parity turn shuffle tree step total lane
+MUTANT_draw    := cuda_train s/head.first + head.now/head.first/
+MUTANT_named   := cuda_train s/head.named\[given\]/head.named[row]/
+MUTANT_widen   := cuda_train s/t.widen\[row\]/t.widen[0]/
+MUTANT_slope   := cuda_train s/row \* t.row_n + first + unit/row * t.row_n + 0 * first + unit/
+MUTANT_bias    := cuda_train s/part ? t.m : t.m + 1/t.m/
+MUTANT_clean   := cuda_train s/clean ? t.batch + row : row/row/
+MUTANT_largest := cuda_train s/now > largest.v\[k\]/true/
+MUTANT_finish  := cuda_train s/t.head->now++;//
+MUTANT_chunk   := cuda_train_step s/t->g + (size_t)units \* t->row_m/t->g/
+MUTANTS        := barrier parity turn shuffle tree step total lane draw named widen slope bias clean largest finish chunk
 MUTANT_BIN     := $(MUTANTS:%=$(BUILD)/shim/mutant_%)
 mutant_file     = $(firstword $(MUTANT_$(1)))
+mutant_test     = $(if $(filter cuda_train%,$(mutant_file)),test_cuda_train,test_cuda_shim)
 
 define mutant_rules
-$(BUILD)/shim/mutant_$(1): src/kernels/$(call mutant_file,$(1)).cu $(BUILD)/tests/test_cuda_shim
+$(BUILD)/shim/mutant_$(1): src/kernels/$(call mutant_file,$(1)).cu $(BUILD)/tests/$(call mutant_test,$(1))
 	$$(Q)sed '$(wordlist 2,99,$(MUTANT_$(1)))' $$< >$$@.cu
 	$$(Q)if cmp -s $$< $$@.cu; then echo "mutant $(1): $$< no longer holds the text that it changes"; exit 1; fi
 	$$(Q)$$(SHIM_CXX) -O0 $$(SANFLAGS) -x c++ -c $$@.cu -o $$@.o
-	$$(Q)$$(CC) $$(SANFLAGS) -fopenmp -o $$@ $(BUILD)/shim/test_cuda_shim.o $$@.o \
+	$$(Q)$$(CC) $$(SANFLAGS) -fopenmp -o $$@ $(BUILD)/shim/$(call mutant_test,$(1)).o $$@.o \
 	  $$(filter-out %/$(call mutant_file,$(1)).o,$$(SHIM_OBJ:%=$(BUILD)/shim/%)) $$(BUILD)/libnsamp.a -lcmocka $$(LIBS) -lstdc++
 endef
 $(foreach m,$(MUTANTS),$(eval $(call mutant_rules,$(m))))

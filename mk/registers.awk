@@ -6,6 +6,7 @@ function tidy(s) {
     sub(/\(nsamp_cuda.*/, "", s)
     sub(/\((unsigned|bool|float|double|const|int|uint).*/, "", s)
     gsub(/\(unsigned int\)|system_/, "", s)
+    gsub(/unsigned short/, "bf16", s)
     gsub(/([0-9])u/, "&", s)
     gsub(/, /, ",", s)
     return s

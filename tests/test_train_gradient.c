@@ -8,93 +8,13 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "train/learner.h"
-
-typedef struct {
-    size_t m, n, batch;
-    nsamp_activation activation;
-    bool denoiser, control_variate;
-    double sigma, weight, decay;
-} problem;
-
-static uint64_t random_state;
-static double uniform(void) { /* in [-1, 1) */
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (double)(random_state >> 11) * 0x1p-52 - 1;
-}
-
-/* ---- the reference ---- */
-
-static double reference_phi(nsamp_activation a, double z) {
-    switch (a) {
-    case NSAMP_RELU:
-        return z > 0 ? z : 0;
-    case NSAMP_TANH:
-        return tanh(z);
-    case NSAMP_SOFTPLUS:
-        return z > 0 ? z + log1p(exp(-z)) : log1p(exp(z));
-    default:
-        return z;
-    }
-}
-
-/* w: W2 [n][m], W1 transposed [n][m], b [n]. The score s(x) of the form -> s [m]. */
-static void reference_score(const problem *p, const double *w, const double *x, double *s) {
-    const double *w2 = w, *w1 = w + p->n * p->m, *b = w + 2 * p->n * p->m;
-    for (size_t k = 0; k < p->m; k++)
-        s[k] = -x[k];
-    for (size_t j = 0; j < p->n; j++) {
-        double z = b[j];
-        for (size_t k = 0; k < p->m; k++)
-            z += w2[j * p->m + k] * x[k];
-        double h = reference_phi(p->activation, z);
-        for (size_t k = 0; k < p->m; k++)
-            s[k] += w1[j * p->m + k] * h;
-    }
-    if (p->denoiser)
-        for (size_t k = 0; k < p->m; k++)
-            s[k] /= p->sigma * p->sigma;
-}
-
-static double reference_loss(const problem *p, const double *w, const float *x0, const float *eps) {
-    double sum = 0, x[8], s[8], s0[8];
-    assert_true(p->m <= 8);
-    for (size_t r = 0; r < p->batch; r++) {
-        const float *e = eps + r * p->m;
-        for (size_t k = 0; k < p->m; k++)
-            x[k] = x0[r * p->m + k] + p->sigma * e[k];
-        reference_score(p, w, x, s);
-        for (size_t k = 0; k < p->m; k++) {
-            double q = s[k] + e[k] / p->sigma;
-            sum += q * q / 2;
-        }
-        if (!p->control_variate) continue;
-        for (size_t k = 0; k < p->m; k++)
-            x[k] = x0[r * p->m + k];
-        reference_score(p, w, x, s0);
-        for (size_t k = 0; k < p->m; k++)
-            sum -= s0[k] * e[k] / p->sigma + (e[k] * (double)e[k] - 1) / (2 * p->sigma * p->sigma);
-    }
-    return sum / (double)p->batch;
-}
-
-static double reference_gradient(const problem *p, double *w, size_t i, const float *x0, const float *eps) {
-    const double kept = w[i], h = 1e-5;
-    w[i] = kept + h;
-    const double up = reference_loss(p, w, x0, eps);
-    w[i] = kept - h;
-    const double down = reference_loss(p, w, x0, eps);
-    w[i] = kept;
-    return p->weight * (up - down) / (2 * h) + p->decay * kept;
-}
+#include "train_reference.h"
 
 /* ---- the learner under test ---- */
 
 static nsamp_learner *learner_of(const problem *p, bool amsgrad, int threads) {
     const nsamp_learner_shape shape = {
-        p->m, p->n, p->batch, p->activation, p->denoiser, p->control_variate, amsgrad, threads};
+        p->m, p->n, p->batch, p->activation, p->denoiser, p->control_variate, amsgrad, threads, NSAMP_FP32};
     nsamp_learner *l;
     assert_int_equal(nsamp_cpu_learner_create(&shape, nsamp_train_kernels_base(), &l, NULL), NSAMP_OK);
     float *w = l->ops->get(l);
@@ -102,20 +22,6 @@ static nsamp_learner *learner_of(const problem *p, bool amsgrad, int threads) {
         w[i] = (float)(0.7 * uniform());
     l->ops->put(l);
     return l;
-}
-
-static float *rows_of(const problem *p) {
-    float *x = malloc(p->batch * p->m * sizeof *x);
-    for (size_t i = 0; i < p->batch * p->m; i++)
-        x[i] = (float)(1.5 * uniform());
-    return x;
-}
-
-static double *as_double(const float *x, size_t count) {
-    double *d = malloc(count * sizeof *d);
-    for (size_t i = 0; i < count; i++)
-        d[i] = x[i];
-    return d;
 }
 
 /* With beta1 = 0 the first moment after a step is the gradient, decay included. */
@@ -263,8 +169,8 @@ static void instruction_sets_agree_to_the_bit(void **state) {
             problem p = {3, 700, 50, (nsamp_activation)activation, cv == 0, cv, 0.6, 1.0, 0.01};
             float *first = NULL;
             for (size_t i = 0; i < count; i++) {
-                const nsamp_learner_shape shape = {p.m,        p.n, p.batch, p.activation,
-                                                   p.denoiser, cv,  true,    (int)i + 1};
+                const nsamp_learner_shape shape = {p.m, p.n,  p.batch,    p.activation, p.denoiser,
+                                                   cv,  true, (int)i + 1, NSAMP_FP32};
                 nsamp_learner *l;
                 assert_int_equal(nsamp_cpu_learner_create(&shape, sets[i], &l, NULL), NSAMP_OK);
                 random_state = 31;

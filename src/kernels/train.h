@@ -1,7 +1,7 @@
 /* train.h: the elementwise part of training a reservoir-sampler network: activation and its slope, the
- * residual of score matching, Adam; and the table of loops over them that the CPU compiles for each
- * instruction set. The products between these are the host's (matmul.h); what the numbers mean is in
- * src/host/train/step.h. */
+ * residual of score matching, Adam: one text for the CPU and the GPU (cuda_train.cu); and the table of loops over them that
+ * the CPU compiles for each instruction set. The products between these are a library's; what the numbers mean is in
+ * src/host/train/learner.h. */
 #ifndef NSAMP_KERNELS_TRAIN_H
 #define NSAMP_KERNELS_TRAIN_H
 
@@ -46,7 +46,7 @@ NSAMP_HD float nsamp_adam_weight(const nsamp_adam *a, float w, float m, float se
     return nsamp_fma(-a->rate, nsamp_div(m, nsamp_fma(nsamp_sqrt(seen), a->unbias, a->epsilon)), w);
 }
 
-/* What the residual of one noise level needs; see step.h. */
+/* What the residual of one noise level needs; see learner.h. */
 typedef struct nsamp_residual {
     float noise;    /* coefficient of eps in the residual f - x + noise eps: 1 / sigma, or sigma (denoiser) */
     float gradient; /* d objective / d f is gradient times the residual */
@@ -56,6 +56,21 @@ typedef struct nsamp_residual {
     double inverse_variance; /* 1 / sigma^2 */
     int control_variate;
 } nsamp_residual;
+
+/* One coordinate of a noisy row: adds its part to the loss of the row, returns d objective / d f. */
+NSAMP_HD float nsamp_residual_noisy(const nsamp_residual *p, float f, float x, float eps, double *loss) {
+    const float q = nsamp_fma(p->noise, eps, f - x);
+    *loss += p->square * (double)q * (double)q;
+    if (p->control_variate)
+        *loss += 0.5 * p->inverse_variance * (1.0 - (double)eps * (double)eps);
+    return p->gradient * q;
+}
+
+/* The same of the row x0 behind it, for the control variate. */
+NSAMP_HD float nsamp_residual_clean(const nsamp_residual *p, float f, float x0, float eps, double *loss) {
+    *loss += p->cross * (double)(f - x0) * (double)eps;
+    return p->clean * eps;
+}
 
 typedef struct nsamp_train_kernels {
     /* Standard normals of rows row0 .. row0 + rows - 1 -> z [rows][m]: draws of chain `row` at step `step`.

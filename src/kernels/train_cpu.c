@@ -78,16 +78,8 @@ static void residual(const nsamp_residual *p, int clean, size_t rows, size_t m, 
             float value = f[i];
             for (size_t k = 1; k < parts; k++)
                 value += f[k * stride + i];
-            if (clean) {
-                sum += p->cross * (double)(value - x[i]) * (double)eps[i];
-                e[i] = p->clean * eps[i];
-            } else {
-                float q = nsamp_fma(p->noise, eps[i], value - x[i]);
-                sum += p->square * (double)q * (double)q;
-                if (p->control_variate)
-                    sum += 0.5 * p->inverse_variance * (1.0 - (double)eps[i] * (double)eps[i]);
-                e[i] = p->gradient * q;
-            }
+            e[i] = clean ? nsamp_residual_clean(p, value, x[i], eps[i], &sum)
+                         : nsamp_residual_noisy(p, value, x[i], eps[i], &sum);
         }
         loss[r] = sum;
     }

@@ -201,6 +201,15 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     nsamp_shim_enqueue(stream, [=]() { memcpy(to, from, bytes); });
     return cudaSuccess;
 }
+cudaError_t cudaMemcpy2DAsync(void *to, size_t to_row, const void *from, size_t from_row, size_t width,
+                              size_t rows, cudaMemcpyKind, cudaStream_t stream) {
+    if (width > to_row || width > from_row) return cudaErrorInvalidValue;
+    nsamp_shim_enqueue(stream, [=]() {
+        for (size_t r = 0; r < rows; r++)
+            memcpy((char *)to + r * to_row, (const char *)from + r * from_row, width);
+    });
+    return cudaSuccess;
+}
 cudaError_t cudaMemsetAsync(void *at, int value, size_t bytes, cudaStream_t stream) {
     nsamp_shim_enqueue(stream, [=]() { memset(at, value, bytes); });
     return cudaSuccess;

@@ -30,15 +30,17 @@ static nsamp_status print_model(const char *path, nsamp_error *err) {
     return NSAMP_OK;
 }
 
-/* Progress as shown, and the last of it for the closing line. */
+/* Progress as shown, and the last of it for the closing lines. */
 typedef struct watched {
     cli_progress shown;
     nsamp_progress last;
+    char where[256]; /* a copy: last.where ends with the training */
 } watched;
 
 static int watch(const nsamp_progress *now, void *user) {
     watched *w = user;
     w->last = *now;
+    if (now->where) snprintf(w->where, sizeof w->where, "%s", now->where);
     return cli_progress_report(now, &w->shown);
 }
 
@@ -56,6 +58,7 @@ static nsamp_status train(const cli_args *args, nsamp_error *err) {
     if (!status && !args->quiet) {
         printf("%.0f samples in %.2f s: %.4g samples/s\n", w.last.rate * w.last.seconds, w.last.seconds,
                w.last.rate);
+        printf("computed on: %s\n", w.where);
         status = print_model(nsamp_job_text(job, NSAMP_KEY_model_file), err);
     }
     nsamp_job_destroy(job);

@@ -26,6 +26,8 @@ static void list_sections(nsamp_training *t, nsamp_section list[SECTIONS]) {
 nsamp_status nsamp_training_save(nsamp_training *t, nsamp_error *err) {
     nsamp_section list[SECTIONS];
     list_sections(t, list);
+    const nsamp_status status = t->learner->ops->check(t->learner, err); /* that the numbers have come */
+    if (status) return status;
     return nsamp_checkpoint_save(t->checkpoint_path, t->digest, t->at.batch, list,
                                  SECTIONS, err);
 }
@@ -85,6 +87,8 @@ nsamp_status nsamp_training_write(nsamp_training *t, double score_error, nsamp_e
     const nsamp_learner_shape *shape = &t->learner->shape;
     const size_t m = shape->m, n = shape->n;
     const float *w2 = t->learner->ops->get(t->learner), *w1 = w2 + n * m, *b = w1 + n * m;
+    nsamp_status status = t->learner->ops->check(t->learner, err);
+    if (status) return status;
     nsamp_network *net = nsamp_network_create(m, n);
     if (net) {
         net->activation = shape->activation;
@@ -100,7 +104,6 @@ nsamp_status nsamp_training_write(nsamp_training *t, double score_error, nsamp_e
         net->job_text = job_text(t->job);
         if (t->source->images) net->pca = nsamp_pca_copy(t->source->images->pca);
     }
-    nsamp_status status;
     if (!net || !net->job_text || (t->source->images && !net->pca) || !copy_curve(t, net))
         status = nsamp_fail(err, NSAMP_ENOMEM, "no memory to write the model");
     else

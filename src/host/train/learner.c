@@ -35,6 +35,15 @@ const nsamp_train_kernels *nsamp_train_kernels_of(const char *isa) {
     return nsamp_train_kernels_base();
 }
 
+void nsamp_batch_noise(const nsamp_train_kernels *kernels, int threads, nsamp_noise_key key, uint64_t batch,
+                       size_t rows, size_t m, float *eps) {
+    enum { ROWS = 16 };
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (size_t r = 0; r < rows; r += ROWS)
+        kernels->normals(key, NSAMP_PURPOSE_TRAIN, (uint32_t)r, rows - r < ROWS ? rows - r : ROWS, batch, m,
+                         eps + r * m);
+}
+
 void nsamp_learner_destroy(nsamp_learner *l) {
     if (l) l->ops->destroy(l);
 }

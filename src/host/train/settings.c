@@ -56,6 +56,9 @@ nsamp_status nsamp_train_settings_read(const nsamp_job *job, nsamp_train_setting
     if (status) return status;
     const char *activation = nsamp_job_text(job, NSAMP_KEY_train_activation);
     s->activation = activation[0] == 'r' ? NSAMP_RELU : activation[0] == 't' ? NSAMP_TANH : NSAMP_SOFTPLUS;
+    s->precision = nsamp_job_is(job, NSAMP_KEY_train_precision, "bf16")   ? NSAMP_BF16
+                   : nsamp_job_is(job, NSAMP_KEY_train_precision, "tf32") ? NSAMP_TF32
+                                                                          : NSAMP_FP32;
     s->hidden = (size_t)nsamp_job_int(job, NSAMP_KEY_train_hidden);
     s->batch = (size_t)nsamp_job_int(job, NSAMP_KEY_train_batch);
     s->denoiser = nsamp_job_is(job, NSAMP_KEY_train_form, "denoiser");

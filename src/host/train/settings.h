@@ -8,6 +8,7 @@
 typedef struct nsamp_train_settings {
     size_t hidden, batch;
     nsamp_activation activation;
+    nsamp_precision precision; /* of the products */
     bool denoiser, control_variate, amsgrad, sigma2, cosine, wiener, restart, torch_init;
     size_t levels;
     const double *sigmas;           /* [levels], owned by the job; data units */

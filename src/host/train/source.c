@@ -40,13 +40,20 @@ static void shuffle(nsamp_source *s, uint64_t epoch) {
     s->shuffled = epoch;
 }
 
+static uint32_t number_of(nsamp_source *s, uint64_t row) {
+    const uint64_t epoch = row / s->per_epoch;
+    if (epoch != s->shuffled) shuffle(s, epoch);
+    return s->order[row % s->per_epoch];
+}
+
+void nsamp_source_numbers(nsamp_source *s, uint64_t first, size_t rows, uint32_t *number) {
+    for (size_t r = 0; r < rows; r++)
+        number[r] = number_of(s, first + r);
+}
+
 static void data_rows(nsamp_source *s, uint64_t first, size_t rows, float *x) {
-    for (size_t r = 0; r < rows; r++) {
-        uint64_t epoch = (first + r) / s->per_epoch;
-        if (epoch != s->shuffled) shuffle(s, epoch);
-        size_t image = s->order[(first + r) % s->per_epoch];
-        memcpy(x + r * s->m, s->images->x + image * s->m, s->m * sizeof *x);
-    }
+    for (size_t r = 0; r < rows; r++)
+        memcpy(x + r * s->m, s->images->x + number_of(s, first + r) * s->m, s->m * sizeof *x);
 }
 
 void nsamp_source_rows(nsamp_source *s, uint64_t first, size_t rows, float *x) {

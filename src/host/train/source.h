@@ -29,6 +29,8 @@ nsamp_status nsamp_source_create(const nsamp_job *job, const nsamp_train_setting
                                  nsamp_error *err);
 /* Rows first .. first + rows - 1 of the training -> x [rows][m]. */
 void nsamp_source_rows(nsamp_source *source, uint64_t first, size_t rows, float *x);
+/* The same rows by their numbers in the data set, images->x [per_epoch][m]; not for targets. */
+void nsamp_source_numbers(nsamp_source *source, uint64_t first, size_t rows, uint32_t *number);
 void nsamp_source_destroy(nsamp_source *source);
 
 #endif

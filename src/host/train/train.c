@@ -1,4 +1,4 @@
-/* train.c: nsamp_train: the loop over noise levels and batches, the learning rate, the loss curve, progress
+/* train.c: nsamp_train: the loop over noise levels and blocks of batches, the learning rate, the loss curve, progress
  * and stops. Denoising score matching as in Chen, Jiang, Rao and Shea-Brown (NeurIPS 2023), section on
  * training, and the denoiser form (learner.h). Not here: the numbers of a step (learner.h), data (source.h),
  * files (keep.c). */
@@ -17,6 +17,8 @@
 static const uint64_t HELD_OUT_BATCH = UINT64_C(1)
                                        << 47; /* the noise of the held-out rows, beyond any batch */
 static const double REPORT_EVERY_S = 0.25;
+static const double BLOCK_S = 0.2; /* about so long a block runs before the training looks up */
+static const size_t BLOCK_NUMBERS = (size_t)1 << 24; /* of x0, at most */
 
 /* One call of nsamp_train: what is not part of the training's state. */
 typedef struct session {
@@ -27,6 +29,7 @@ typedef struct session {
     double learnt_s;                        /* from begun to the last batch, s */
     uint64_t first_batch;                   /* batches done before this session */
     double loss;                            /* running mean, data units; NaN: none yet */
+    double batch_s;                         /* seconds a batch in the last block; 0: none yet */
     bool stop;
 } session;
 
@@ -40,42 +43,31 @@ nsamp_level nsamp_level_of(const nsamp_training *t, size_t level) {
     return (nsamp_level){sigma, t->s.sigma2 ? sigma * sigma : 1.0};
 }
 
-void nsamp_train_noise(const nsamp_training *t, uint64_t batch, size_t rows, float *eps) {
-    enum { ROWS = 16 };
-    const size_t m = t->source->m;
-#pragma omp parallel for schedule(static) num_threads(t->s.threads)
-    for (size_t r = 0; r < rows; r += ROWS)
-        t->kernels->normals(t->source->key, NSAMP_PURPOSE_TRAIN, (uint32_t)r,
-                            rows - r < ROWS ? rows - r : ROWS, batch, m, eps + r * m);
-}
-
 /* The first rows of a batch get wider noise (train.wide_share). Around the data such rows are far too rare, in many
  * dimensions, to move the posterior mean that D learns; where the noise of sigma alone never comes, they are all it learns
  * from, and they teach it to pull back. */
-static void widen(const nsamp_training *t, float *eps) {
-    const size_t m = t->source->m, wide = (size_t)(t->s.wide_share * (double)t->s.batch + 0.5);
-    for (size_t r = 0; r < wide; r++) {
-        const float by = (float)pow(t->s.wide_factor, (double)(r + 1) / (double)wide);
-        for (size_t k = 0; k < m; k++)
-            eps[r * m + k] *= by;
-    }
+static void set_widen(const nsamp_train_settings *s, float *widen) {
+    const size_t wide = (size_t)(s->wide_share * (double)s->batch + 0.5);
+    for (size_t r = 0; r < s->batch; r++)
+        widen[r] = r < wide ? (float)pow(s->wide_factor, (double)(r + 1) / (double)wide) : 1.0f;
 }
 
-/* ---- one batch ---- */
+/* ---- a block of batches ---- */
 
-/* Fraction of the level that is done. */
-static double level_done(const nsamp_training *t) {
+/* Fraction of the level that is done `ahead` batches from now. */
+static double level_done(const nsamp_training *t, uint64_t ahead) {
     const uint64_t batches = nsamp_level_batches(t, t->at.level);
-    if (batches) return fmin(1.0, (double)t->at.level_batch / (double)batches);
+    if (batches) return fmin(1.0, (double)(t->at.level_batch + ahead) / (double)batches);
     return fmin(1.0, t->at.level_seconds / nsamp_level_seconds(&t->s, t->at.level));
 }
 
-static nsamp_adam adam_now(const nsamp_training *t) {
+static nsamp_adam adam_of(const nsamp_training *t, uint64_t ahead) {
     const nsamp_train_settings *s = &t->s;
-    const double step = (double)t->at.adam_steps + 1, batch = (double)t->at.level_batch + 1;
+    const double step = (double)(t->at.adam_steps + ahead) + 1,
+                 batch = (double)(t->at.level_batch + ahead) + 1;
     double lr = s->lr;
     if (batch < (double)s->warmup) lr *= batch / (double)s->warmup;
-    if (s->cosine) lr *= 0.5 * (1 + cos(acos(-1.0) * level_done(t)));
+    if (s->cosine) lr *= 0.5 * (1 + cos(acos(-1.0) * level_done(t, ahead)));
     return (nsamp_adam){
         .rate = (float)(lr / (1 - pow(s->beta1, step))),
         .unbias = (float)(1 / sqrt(1 - pow(s->beta2, step))),
@@ -86,15 +78,38 @@ static nsamp_adam adam_now(const nsamp_training *t) {
     };
 }
 
-static nsamp_status run_batch(session *c, nsamp_error *err) {
+/* Points of the curve in this level: so many that the held-out rows are at most half as many as the rows
+ * trained on. */
+static double level_points(const nsamp_training *t) {
+    const double rows = (double)nsamp_level_batches(t, t->at.level) * (double)t->s.batch;
+    const double points =
+        rows > 0 ? floor(rows / (2.0 * (double)t->source->held_out + 1)) : NSAMP_SECONDS_POINTS;
+    return fmin(fmax(points, 1), NSAMP_CURVE_POINTS);
+}
+
+/* Points that are due `ahead` batches from now. */
+static uint64_t points_due(const nsamp_training *t, uint64_t ahead) {
+    return (uint64_t)floor(level_done(t, ahead) * level_points(t));
+}
+
+/* Batches of the next block: up to the next point of the curve, the end of the level, train.max_batches, and about
+ * BLOCK_S. What is computed does not depend on where blocks end. */
+static size_t block_steps(const session *c) {
+    const nsamp_training *t = c->t;
+    const uint64_t batches = nsamp_level_batches(t, t->at.level);
+    double most = c->batch_s > 0 ? fmax(1, BLOCK_S / c->batch_s) : 1;
+    most = fmin(most, (double)t->block_steps);
+    if (batches) most = fmin(most, (double)(batches - t->at.level_batch));
+    if (t->s.max_batches) most = fmin(most, (double)(t->s.max_batches - (t->at.batch - c->first_batch)));
+    size_t steps = 1;
+    while (steps < (size_t)most && points_due(t, steps) <= t->at.level_points)
+        steps++;
+    return steps;
+}
+
+/* One batch is done: its loss, in data units. */
+static nsamp_status count_batch(session *c, double loss, nsamp_error *err) {
     nsamp_training *t = c->t;
-    const nsamp_level level = nsamp_level_of(t, t->at.level);
-    const nsamp_adam adam = adam_now(t);
-    nsamp_source_rows(t->source, t->at.batch * t->s.batch, t->s.batch, t->x0);
-    nsamp_train_noise(t, t->at.batch, t->s.batch, t->eps);
-    widen(t, t->eps);
-    const double loss =
-        t->learner->ops->step(t->learner, &level, &adam, t->x0, t->eps) * t->source->scale * t->source->scale;
     if (!isfinite(loss))
         return nsamp_fail(
             err, NSAMP_EDIVERGED,
@@ -110,20 +125,41 @@ static nsamp_status run_batch(session *c, nsamp_error *err) {
     return NSAMP_OK;
 }
 
-/* Points of the curve in this level: so many that the held-out rows are at most half as many as the rows
- * trained on. */
-static double level_points(const nsamp_training *t) {
-    const double rows = (double)nsamp_level_batches(t, t->at.level) * (double)t->s.batch;
-    const double points =
-        rows > 0 ? floor(rows / (2.0 * (double)t->source->held_out + 1)) : NSAMP_SECONDS_POINTS;
-    return fmin(fmax(points, 1), NSAMP_CURVE_POINTS);
+static nsamp_status run_block(session *c, nsamp_error *err) {
+    nsamp_training *t = c->t;
+    nsamp_adam adam[NSAMP_BLOCK_STEPS];
+    double losses[NSAMP_BLOCK_STEPS];
+    const size_t steps = block_steps(c), rows = steps * t->s.batch;
+    const uint64_t first = t->at.batch * t->s.batch;
+    for (size_t i = 0; i < steps; i++)
+        adam[i] = adam_of(t, i);
+    if (t->kept)
+        nsamp_source_numbers(t->source, first, rows, t->named);
+    else
+        nsamp_source_rows(t->source, first, rows, t->x0);
+    const nsamp_train_block block = {.level = nsamp_level_of(t, t->at.level),
+                                     .steps = steps,
+                                     .first = t->at.batch,
+                                     .key = t->source->key,
+                                     .adam = adam,
+                                     .widen = t->widen,
+                                     .named = t->kept ? t->named : NULL,
+                                     .x0 = t->kept ? NULL : t->x0};
+    nsamp_status status = t->learner->ops->block(t->learner, &block, losses, err);
+    for (size_t i = 0; i < steps && !status; i++)
+        status = count_batch(c, losses[i] * t->source->scale * t->source->scale, err);
+    const double now = nsamp_clock();
+    t->at.level_seconds += now - c->counted;
+    c->batch_s = (now - c->counted) / (double)steps;
+    c->counted = now;
+    return status;
 }
 
 /* A point of the curve when another part of the level is done. */
 static void take_point(nsamp_training *t) {
-    const double points = level_points(t), done = floor(level_done(t) * points);
-    if (done <= (double)t->at.level_points) return;
-    t->at.level_points = (uint64_t)done;
+    const uint64_t due = points_due(t, 0);
+    if (due <= t->at.level_points) return;
+    t->at.level_points = due;
     t->at.held_out = nsamp_train_held_out(t);
     t->curve_batch[t->at.points] = (double)t->at.batch;
     t->curve_train[t->at.points] = t->at.loss_sum / (double)t->at.summed;
@@ -141,7 +177,7 @@ static double seconds_left(const session *c, double rate) {
     const nsamp_training *t = c->t;
     double left = 0;
     for (size_t level = t->at.level; level < t->s.levels; level++) {
-        const double done = level == t->at.level ? level_done(t) : 0;
+        const double done = level == t->at.level ? level_done(t, 0) : 0;
         const uint64_t batches = nsamp_level_batches(t, level);
         left += (1 - done) *
                 (batches ? (double)batches * (double)t->s.batch / rate : nsamp_level_seconds(&t->s, level));
@@ -168,7 +204,8 @@ static void report(session *c, bool last, double score_error) {
                             (double)t->at.level_batch * (double)t->s.batch / (double)t->source->per_epoch,
                         .epochs = nsamp_level_epochs(&t->s, level),
                         .held_out = t->at.held_out,
-                        .score_error = score_error};
+                        .score_error = score_error,
+                        .where = t->learner->text};
     p.total = p.done + (last ? 0 : (uint64_t)(left * rate));
     c->reported = nsamp_clock();
     if (c->progress && c->progress(&p, c->user)) c->stop = true;
@@ -198,14 +235,13 @@ static void next_level(nsamp_training *t) {
 static nsamp_status run_levels(session *c, nsamp_error *err) {
     nsamp_training *t = c->t;
     while (t->at.level < t->s.levels) {
-        nsamp_status status = run_batch(c, err);
+        nsamp_status status = run_block(c, err);
         if (status) return status;
-        const double now = nsamp_clock();
-        t->at.level_seconds += now - c->counted;
-        c->counted = now;
         take_point(t);
-        if (level_done(t) >= 1) next_level(t);
-        if (t->at.level == t->s.levels) break;
+        if (level_done(t, 0) >= 1) next_level(t);
+        status = t->learner->ops->check(t->learner, err);
+        if (status || t->at.level == t->s.levels) return status;
+        const double now = nsamp_clock();
         if (now - c->reported >= REPORT_EVERY_S) report(c, false, NAN);
         const bool stop = time_to_stop(c);
         if (stop || (t->s.checkpoint_every_s > 0 && now - c->saved >= t->s.checkpoint_every_s)) {
@@ -227,9 +263,12 @@ static nsamp_status run_levels(session *c, nsamp_error *err) {
 static nsamp_status allocate(nsamp_training *t, nsamp_error *err) {
     const size_t row = t->source->m * sizeof(float);
     const char *model = nsamp_job_text(t->job, NSAMP_KEY_model_file);
+    const size_t batch_numbers = t->s.batch * t->source->m, fit = BLOCK_NUMBERS / batch_numbers;
     t->curve_capacity = t->s.levels * NSAMP_CURVE_POINTS;
-    t->x0 = malloc(t->s.batch * row);
-    t->eps = malloc(t->s.batch * row);
+    t->block_steps = t->kept || fit > NSAMP_BLOCK_STEPS ? NSAMP_BLOCK_STEPS : fit ? fit : 1;
+    t->x0 = malloc((t->kept ? 1 : t->block_steps) * t->s.batch * row);
+    t->named = malloc(t->block_steps * t->s.batch * sizeof *t->named);
+    t->widen = malloc(t->s.batch * sizeof *t->widen);
     t->eps_held_out = malloc((t->source->held_out + 1) * row);
     t->row_loss = malloc(t->s.batch * sizeof *t->row_loss);
     t->curve_batch = calloc(t->curve_capacity, sizeof(double));
@@ -237,10 +276,11 @@ static nsamp_status allocate(nsamp_training *t, nsamp_error *err) {
     t->curve_held_out = calloc(t->curve_capacity, sizeof(double));
     t->curve_level = calloc(t->curve_capacity, sizeof(int32_t));
     t->checkpoint_path = malloc(strlen(model) + sizeof ".ckpt");
-    if (!t->x0 || !t->eps || !t->eps_held_out || !t->row_loss || !t->curve_batch || !t->curve_train ||
-        !t->curve_held_out || !t->curve_level || !t->checkpoint_path)
+    if (!t->x0 || !t->named || !t->widen || !t->eps_held_out || !t->row_loss || !t->curve_batch ||
+        !t->curve_train || !t->curve_held_out || !t->curve_level || !t->checkpoint_path)
         return nsamp_fail(err, NSAMP_ENOMEM, "no memory to train in batches of %zu", t->s.batch);
     sprintf(t->checkpoint_path, "%s.ckpt", model);
+    set_widen(&t->s, t->widen);
     t->digest = nsamp_job_training_digest(t->job);
     return NSAMP_OK;
 }
@@ -252,7 +292,6 @@ static nsamp_status set_up(nsamp_training *t, nsamp_error *err) {
     if (!status)
         status = nsamp_newfile_check_key(t->job, NSAMP_KEY_model_file, NSAMP_KEY_model_overwrite, err);
     if (!status) status = nsamp_source_create(t->job, &t->s, &t->source, err);
-    if (!status) status = allocate(t, err);
     if (status) return status;
     t->kernels = nsamp_train_kernels_of(isa);
     const nsamp_learner_shape shape = {.m = t->source->m,
@@ -262,22 +301,30 @@ static nsamp_status set_up(nsamp_training *t, nsamp_error *err) {
                                        .denoiser = t->s.denoiser,
                                        .control_variate = t->s.control_variate,
                                        .amsgrad = t->s.amsgrad,
-                                       .threads = t->s.threads};
-    status = nsamp_cpu_learner_create(&shape, t->kernels, &t->learner, err);
+                                       .threads = t->s.threads,
+                                       .precision = t->s.precision};
+    status = nsamp_learner_choose(t->job, &shape, t->kernels, &t->learner, err);
+    if (status) return status;
+    if (t->source->images)
+        t->kept = t->learner->ops->keep(t->learner, t->source->per_epoch, t->source->images->x);
+    status = allocate(t, err);
     if (status) return status;
     nsamp_start_weights(&shape, &t->s, t->source->var, nsamp_level_of(t, t->s.levels - 1).sigma,
                         t->learner->ops->get(t->learner));
     t->learner->ops->put(t->learner);
-    nsamp_train_noise(t, HELD_OUT_BATCH, t->source->held_out, t->eps_held_out);
+    nsamp_batch_noise(t->kernels, t->s.threads, t->source->key, HELD_OUT_BATCH, t->source->held_out,
+                      t->source->m, t->eps_held_out);
     t->at.held_out = NAN;
-    return t->s.resume ? nsamp_training_resume(t, err) : NSAMP_OK;
+    if (t->s.resume) status = nsamp_training_resume(t, err);
+    return status ? status : t->learner->ops->check(t->learner, err);
 }
 
 static void tear_down(nsamp_training *t) {
     nsamp_learner_destroy(t->learner);
     nsamp_source_destroy(t->source);
     free(t->x0);
-    free(t->eps);
+    free(t->named);
+    free(t->widen);
     free(t->eps_held_out);
     free(t->row_loss);
     free(t->curve_batch);

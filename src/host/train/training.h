@@ -32,7 +32,11 @@ typedef struct nsamp_training {
     nsamp_learner *learner;
     const nsamp_train_kernels *kernels;
     nsamp_train_counters at;
-    float *x0, *eps;     /* [batch][m] */
+    bool kept;           /* the learner keeps the data set: blocks name its rows */
+    size_t block_steps;  /* most steps of a block */
+    float *x0;           /* [block_steps or, where kept, 1][batch][m] */
+    uint32_t *named;     /* [block_steps][batch] */
+    float *widen;        /* [batch]: factor of the noise of each row */
     double *row_loss;    /* [batch] */
     float *eps_held_out; /* [held_out][m] */
     size_t curve_capacity;
@@ -46,8 +50,6 @@ typedef struct nsamp_training {
 uint64_t nsamp_level_batches(const nsamp_training *t, size_t level);
 /* The noise level in the units of x, and the weight of its loss. */
 nsamp_level nsamp_level_of(const nsamp_training *t, size_t level);
-/* Standard normals: row r of batch number `batch` draws as chain r at step `batch` of NSAMP_PURPOSE_TRAIN. */
-void nsamp_train_noise(const nsamp_training *t, uint64_t batch, size_t rows, float *eps);
 
 /* Mean loss of the held-out rows, data units; NaN where there are none. */
 double nsamp_train_held_out(nsamp_training *t);
