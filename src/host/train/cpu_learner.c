@@ -11,7 +11,7 @@
 #include "train/learner.h"
 
 enum {
-    CHUNK = 512,
+    CHUNK = 128,
     GROUPS = 32,
     ROWS = 32
 }; /* units a chunk; most groups; rows of x a task of the residual */
