@@ -5,11 +5,11 @@
  *
  *     nsamp_row row;
  *     float z[4 * L];
- *     nsamp_row_begin(&row, key, NSAMP_PURPOSE_STEP, chain0, step, L);     once a step
+ *     nsamp_row_begin(&row, key, NSAMP_PURPOSE_STEP, chain0, step, L);     first step; then nsamp_row_next
  *     nsamp_row_normals(&row, key, block, L, z);                           draw k of lane l is z[k * L + l]
  *
  * What it is for: neither gcc nor clang finds the 32 x 32 -> 64 bit multiply and the cheap packing of its
- * halves in plain C well enough (docs/noise.md has the numbers), so the integer part is written here with
+ * halves in plain C well enough (bench/LOG.md has the numbers), so the integer part is written here with
  * vectors of 64-bit numbers, one chain each, for AVX-512 and AVX2; elsewhere, and for a GPU thread, it is a
  * plain loop. The floating-point part is the scalar text of noise.h under `omp simd`. */
 #ifndef NSAMP_KERNELS_NOISE_ROW_H
@@ -132,22 +132,21 @@ NSAMP_HD void nsamp_row_words(const nsamp_row *row, nsamp_noise_key key, uint32_
 #else
 
 typedef struct nsamp_row {
-    uint64_t step;
-    uint32_t purpose, chain0;
+    uint32_t step, c3, chain0;
 } nsamp_row;
 
 NSAMP_HD void nsamp_row_begin(nsamp_row *row, nsamp_noise_key key, uint32_t purpose, uint32_t chain0,
                               uint64_t step, const uint32_t L) {
     (void)key, (void)L;
-    row->step = step;
-    row->purpose = purpose;
+    row->step = (uint32_t)step;
+    row->c3 = nsamp_counter3(purpose, step);
     row->chain0 = chain0;
 }
 
 NSAMP_HD void nsamp_row_words(const nsamp_row *row, nsamp_noise_key key, uint32_t block, const uint32_t L,
                               uint32_t *w) {
     NSAMP_FOR_LANES(l, L) {
-        nsamp_words r = nsamp_draw_words(key, row->purpose, row->chain0 + l, row->step, block);
+        nsamp_words r = nsamp_philox(row->chain0 + l, row->step, block, row->c3, key);
         w[l] = r.w[0];
         w[L + l] = r.w[1];
         w[2 * L + l] = r.w[2];
@@ -157,13 +156,27 @@ NSAMP_HD void nsamp_row_words(const nsamp_row *row, nsamp_noise_key key, uint32_
 
 #endif
 
-/* Normals of block b: draw k of lane l -> z[k * L + l]. */
-NSAMP_HD void nsamp_row_normals(const nsamp_row *row, nsamp_noise_key key, uint32_t block, const uint32_t L,
-                                float *z) {
+/* Turns a row begun at step - 1 to step, at less cost than beginning it. */
+NSAMP_HD void nsamp_row_next(nsamp_row *row, nsamp_noise_key key, uint32_t purpose, uint32_t chain0,
+                             uint64_t step, const uint32_t L) {
+    row->step = (uint32_t)step;
+    if (row->step == 0) nsamp_row_begin(row, key, purpose, chain0, step, L); /* the upper bits changed */
+}
+
+/* Normals of block b: draw k of lane l -> z[k * L + l], k < draws; draws is a constant, 2 or 4. */
+NSAMP_HD void nsamp_row_some_normals(const nsamp_row *row, nsamp_noise_key key, uint32_t block,
+                                     const uint32_t L, float *z, const uint32_t draws) {
     uint32_t w[4 * NSAMP_ROW_LANES] __attribute__((aligned(64)));
     nsamp_row_words(row, key, block, L, w);
     NSAMP_FOR_LANES(l, L) nsamp_normal_pair(w[l], w[L + l], &z[l], &z[L + l]);
+    if (draws == 2) return;
     NSAMP_FOR_LANES(l, L) nsamp_normal_pair(w[2 * L + l], w[3 * L + l], &z[2 * L + l], &z[3 * L + l]);
+}
+
+/* All four. */
+NSAMP_HD void nsamp_row_normals(const nsamp_row *row, nsamp_noise_key key, uint32_t block, const uint32_t L,
+                                float *z) {
+    nsamp_row_some_normals(row, key, block, L, z, 4);
 }
 
 #endif

@@ -75,8 +75,9 @@ NSAMP_HD void nsamp_langevin_equi_advance(const void *params, const nsamp_tile *
     float *const u = t->state, *const s = u + (size_t)D * L, *const part = (float *)t->scratch;
     float z[4 * NSAMP_ROW_LANES], g[NSAMP_ROW_LANES];
     nsamp_row row;
+    nsamp_row_begin(&row, t->noise, NSAMP_PURPOSE_STEP, t->chain0, step0, L);
     for (uint32_t n = 0; n < nsteps; n++) {
-        nsamp_row_begin(&row, t->noise, NSAMP_PURPOSE_STEP, t->chain0, step0 + n, L);
+        if (n > 0) nsamp_row_next(&row, t->noise, NSAMP_PURPOSE_STEP, t->chain0, step0 + n, L);
         NSAMP_FOR_LANES(l, L) g[l] = p->c2 * s[l];
         for (uint32_t b = 0; b < partials; b++)
             NSAMP_FOR_LANES(l, L) part[b * L + l] = 0.0f;
@@ -84,7 +85,10 @@ NSAMP_HD void nsamp_langevin_equi_advance(const void *params, const nsamp_tile *
             float *const ub = u + (size_t)b * 4 * L, *const pb = part + (size_t)(b % NSAMP_EQUI_PARTIALS) * L;
             const uint32_t left = b < blocks ? 4 : D % 4;
             if (left == 0) break;
-            nsamp_row_normals(&row, t->noise, b, L, z);
+            if (left > 2)
+                nsamp_row_normals(&row, t->noise, b, L, z);
+            else
+                nsamp_row_some_normals(&row, t->noise, b, L, z, 2);
             if (left == 4) nsamp_equi_block(p, ub, g, z, pb, L, 4);
             if (left == 3) nsamp_equi_block(p, ub, g, z, pb, L, 3);
             if (left == 2) nsamp_equi_block(p, ub, g, z, pb, L, 2);
