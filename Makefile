@@ -49,9 +49,10 @@ LIBS    := $(pkg_libs) $(if $(filter 1,$(DNNL)),-ldnnl) -llapacke -lopenblas -lm
 HOST_SRC := $(sort $(shell find src/host -name '*.c' -not -path 'src/host/cli/*'))
 CLI_SRC  := $(sort $(wildcard src/host/cli/*.c))
 CU_SRC   := $(if $(filter 1,$(CUDA)),$(sort $(wildcard src/kernels/*.cu)))
+KERN_SRC := cpu moments_cpu train_cpu ceilings # compiled for each instruction set
 HOST_OBJ := $(HOST_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
-KERN_OBJ := $(foreach source,cpu train_cpu ceilings,$(ISAS:%=$(BUILD)/src/kernels/$(source)_%.o))
+KERN_OBJ := $(foreach source,$(KERN_SRC),$(ISAS:%=$(BUILD)/src/kernels/$(source)_%.o))
 CU_OBJ   := $(CU_SRC:%.cu=$(BUILD)/%.cu.o)
 LIB_OBJ  := $(HOST_OBJ) $(KERN_OBJ) $(CU_OBJ)
 TEST_SRC := $(sort $(wildcard tests/test_*.c))
@@ -66,17 +67,12 @@ $(BUILD)/src/host/%.o: src/host/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/src/kernels/cpu_%.o: src/kernels/cpu.c
-	@mkdir -p $(@D)
-	$(Q)$(KCC) $(KFLAGS) $(KFLAGS_$*) -DNSAMP_ISA=$* -MMD -MP -c $< -o $@
-
-$(BUILD)/src/kernels/ceilings_%.o: src/kernels/ceilings.c
-	@mkdir -p $(@D)
-	$(Q)$(KCC) $(KFLAGS) $(KFLAGS_$*) -DNSAMP_ISA=$* -MMD -MP -c $< -o $@
-
-$(BUILD)/src/kernels/train_cpu_%.o: src/kernels/train_cpu.c
-	@mkdir -p $(@D)
-	$(Q)$(KCC) $(KFLAGS) $(KFLAGS_$*) -DNSAMP_ISA=$* -MMD -MP -c $< -o $@
+define kernel_rule
+$(BUILD)/src/kernels/$(1)_%.o: src/kernels/$(1).c
+	@mkdir -p $$(@D)
+	$$(Q)$$(KCC) $$(KFLAGS) $$(KFLAGS_$$*) -DNSAMP_ISA=$$* -MMD -MP -c $$< -o $$@
+endef
+$(foreach source,$(KERN_SRC),$(eval $(call kernel_rule,$(source))))
 
 $(BUILD)/libnsamp.a: $(LIB_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^

@@ -64,8 +64,8 @@ static void feed(nsamp_moments *m, const run *r, uint64_t unit, uint64_t step0, 
 
 static nsamp_moments *accumulate(const run *r, const float *data) {
     const uint64_t steps = (r->burn_in / r->every + r->n) * r->every;
-    const nsamp_moments_spec spec = {r->C,        r->lanes, r->D,       r->row_sum,
-                                     r->full_cov, r->every, r->burn_in, steps};
+    const nsamp_moments_spec spec = {r->C,     r->lanes,   r->D,  r->row_sum, r->full_cov,
+                                     r->every, r->burn_in, steps, NULL};
     nsamp_moments *m;
     nsamp_error err;
     assert_int_equal(nsamp_moments_create(&spec, &m, &err), NSAMP_OK);
@@ -360,7 +360,7 @@ static void moves_between_lanes(void **state) {
     nsamp_moments *part[2];
     for (int k = 0; k < 2; k++) {
         r.lanes = k ? 64 : 16;
-        const nsamp_moments_spec spec = {r.C, r.lanes, r.D, true, true, r.every, r.burn_in, steps};
+        const nsamp_moments_spec spec = {r.C, r.lanes, r.D, true, true, r.every, r.burn_in, steps, NULL};
         nsamp_error err;
         assert_int_equal(nsamp_moments_create(&spec, &part[k], &err), NSAMP_OK);
         if (k) {
@@ -472,7 +472,7 @@ static void edges(void **state) {
     nsamp_error err;
     nsamp_moments *m;
     nsamp_summary s = {0};
-    nsamp_moments_spec spec = {1, 16, 1, true, true, 10, 0, 25};
+    nsamp_moments_spec spec = {1, 16, 1, true, true, 10, 0, 25, NULL};
     uint64_t bad[1] = {UINT64_MAX};
     assert_int_equal(nsamp_moments_create(&spec, &m, &err), NSAMP_OK);
     assert_int_equal(nsamp_moments_next(m, 0), 10);
@@ -496,7 +496,7 @@ static void edges(void **state) {
     spec.chains = 0;
     assert_int_equal(nsamp_moments_create(&spec, &m, &err), NSAMP_EINTERNAL);
     assert_null(m);
-    spec = (nsamp_moments_spec){1ull << 32, 16, 100000000, true, false, 1, 0, 10};
+    spec = (nsamp_moments_spec){1ull << 32, 16, 100000000, true, false, 1, 0, 10, NULL};
     assert_int_equal(nsamp_moments_create(&spec, &m, &err), NSAMP_ENOMEM);
     spec.dim = 1ull << 40;
     assert_true(nsamp_moments_bytes(&spec) == UINT64_MAX);

@@ -17,6 +17,10 @@ static bool supports(const char *isa) {
     return !strcmp(isa, "base");
 }
 
+const char *nsamp_isa_best(void) {
+    return supports("v4") ? "v4" : supports("v3") ? "v3" : "base";
+}
+
 nsamp_status nsamp_isa_find(const nsamp_job *job, const char **isa, nsamp_error *err) {
     static const char *const order[] = {"v4", "v3", "base"};
     const char *wanted = nsamp_job_text(job, NSAMP_KEY_run_isa);

@@ -8,4 +8,7 @@
  * NSAMP_EUSAGE where it has not got that. */
 nsamp_status nsamp_isa_find(const nsamp_job *job, const char **isa, nsamp_error *err);
 
+/* The best that this processor has. */
+const char *nsamp_isa_best(void);
+
 #endif

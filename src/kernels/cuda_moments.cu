@@ -2,7 +2,7 @@
  * sum grows in the same order there and here, in double.
  *
  * Kernels of their own that follow the steps on the stream, and not a part of the step's kernel: a sample is
- * due once in many steps (the plan keeps accumulating under a tenth of a run), sums need 40 bytes a
+ * due once in many steps (the plan keeps accumulating to a small share of a run), sums need 40 bytes a
  * coordinate where the step needs 4, and so every system's kernel is spared the registers. The state is in
  * global memory between launches in any case. */
 #include "kernels/cuda_kernels.h"

@@ -88,45 +88,68 @@ NSAMP_HD void nsamp_row_begin(nsamp_row *row, nsamp_noise_key key, uint32_t purp
     }
 }
 
-/* Words of block b: word k of lane l -> w[k * L + l]. */
-NSAMP_HD void nsamp_row_words(const nsamp_row *row, nsamp_noise_key key, uint32_t block, const uint32_t L,
-                              uint32_t *w) {
-    const nsamp_u64v m0 = nsamp_v_all(NSAMP_PHILOX_M0), m1 = nsamp_v_all(NSAMP_PHILOX_M1);
+/* nsamp_row_rounds_N_R: rounds 3 to R of N vectors from i on, taken together. N is 8 where L allows: with fewer the ports wait for
+ * the chain of rounds of each. A macro, since clang unrolls a loop only where it sees the bound before it inlines. x0, x2, x3:
+ * what the block made of rounds 1 and 2. words: a constant, 2 or 4. */
+#define NSAMP_ROW_ROUNDS(N, R)                                                                               \
+    NSAMP_HD void nsamp_row_rounds_##N##_##R(const nsamp_row *row, nsamp_noise_key key, uint32_t x0,         \
+                                             uint32_t x2, uint32_t x3, uint32_t i, const uint32_t L,         \
+                                             uint32_t *w, const uint32_t words) {                            \
+        const nsamp_u64v m0 = nsamp_v_all(NSAMP_PHILOX_M0), m1 = nsamp_v_all(NSAMP_PHILOX_M1);               \
+        const uint32_t k0 = key.k0 + (R - 1) * NSAMP_PHILOX_W0, k1 = key.k1 + (R - 1) * NSAMP_PHILOX_W1;     \
+        const uint32_t stride = L / NSAMP_V32;                                                               \
+        nsamp_u64v c[N][4], q0[N], q1[N];                                                                    \
+        NSAMP_UNROLL for (uint32_t h = 0; h < N; h++) {                                                      \
+            c[h][0] = row->high[i + h] ^ x0;                                                                 \
+            c[h][1] = row->low[i + h];                                                                       \
+            c[h][2] = row->first[i + h] ^ x2;                                                                \
+            c[h][3] = nsamp_v_all(x3);                                                                       \
+        }                                                                                                    \
+        NSAMP_UNROLL for (uint32_t r = 2; r < R - 1; r++) NSAMP_UNROLL for (uint32_t h = 0; h < N; h++) {    \
+            q0[h] = nsamp_v_mul(c[h][0], m0);                                                                \
+            q1[h] = nsamp_v_mul(c[h][2], m1);                                                                \
+            c[h][0] = (q1[h] >> 32) ^ c[h][1] ^ (key.k0 + r * NSAMP_PHILOX_W0);                              \
+            c[h][2] = (q0[h] >> 32) ^ c[h][3] ^ (key.k1 + r * NSAMP_PHILOX_W1);                              \
+            c[h][1] = q1[h];                                                                                 \
+            c[h][3] = q0[h];                                                                                 \
+        }                                                                                                    \
+        NSAMP_UNROLL for (uint32_t h = 0; h < N; h++) {                                                      \
+            q0[h] = nsamp_v_mul(c[h][0], m0);                                                                \
+            q1[h] = nsamp_v_mul(c[h][2], m1);                                                                \
+        }                                                                                                    \
+        NSAMP_UNROLL for (uint32_t h = 0; h < N; h += 2) {                                                   \
+            nsamp_u32v *const out = (nsamp_u32v *)(void *)w + (i + h) / 2;                                   \
+            out[0] = nsamp_v_high(q1[h], q1[h + 1]) ^ nsamp_v_low(c[h][1], c[h + 1][1]) ^ k0;                \
+            out[stride] = nsamp_v_low(q1[h], q1[h + 1]);                                                     \
+            if (words == 2) continue;                                                                        \
+            out[2 * stride] = nsamp_v_high(q0[h], q0[h + 1]) ^ nsamp_v_low(c[h][3], c[h + 1][3]) ^ k1;       \
+            out[3 * stride] = nsamp_v_low(q0[h], q0[h + 1]);                                                 \
+        }                                                                                                    \
+    }
+NSAMP_ROW_ROUNDS(2, 7)
+NSAMP_ROW_ROUNDS(2, 10)
+NSAMP_ROW_ROUNDS(8, 7)
+NSAMP_ROW_ROUNDS(8, 10)
+#undef NSAMP_ROW_ROUNDS
+
+/* Words of block b: word k of lane l -> w[k * L + l], k < words; words is a constant, 2 or 4. */
+NSAMP_HD void nsamp_row_some_words(const nsamp_row *row, nsamp_noise_key key, uint32_t block,
+                                   const uint32_t L, uint32_t *w, const uint32_t words) {
     /* rounds 1 and 2, the part that the block decides: scalar */
     const uint64_t p1 = (uint64_t)block * NSAMP_PHILOX_M1;
     const uint64_t p0 = ((p1 >> 32) ^ row->step ^ key.k0) * NSAMP_PHILOX_M0;
-    const uint32_t k0 = key.k0 + NSAMP_PHILOX_W0, k1 = key.k1 + NSAMP_PHILOX_W1, last = key.rounds - 1;
+    const uint32_t k0 = key.k0 + NSAMP_PHILOX_W0, k1 = key.k1 + NSAMP_PHILOX_W1;
     const uint32_t x0 = (uint32_t)p1 ^ k0, x2 = (uint32_t)(p0 >> 32) ^ k1, x3 = (uint32_t)p0;
-    for (uint32_t i = 0; i < L / NSAMP_V64; i += 2) {
-        nsamp_u64v c[2][4];
-        for (uint32_t h = 0; h < 2; h++) {
-            c[h][0] = row->high[i + h] ^ x0;
-            c[h][1] = row->low[i + h];
-            c[h][2] = row->first[i + h] ^ x2;
-            c[h][3] = nsamp_v_all(x3);
-        }
-        for (uint32_t r = 2; r < last; r++)
-            for (uint32_t h = 0; h < 2; h++) {
-                nsamp_u64v q0 = nsamp_v_mul(c[h][0], m0), q1 = nsamp_v_mul(c[h][2], m1);
-                c[h][0] = (q1 >> 32) ^ c[h][1] ^ (key.k0 + r * NSAMP_PHILOX_W0);
-                c[h][2] = (q0 >> 32) ^ c[h][3] ^ (key.k1 + r * NSAMP_PHILOX_W1);
-                c[h][1] = q1;
-                c[h][3] = q0;
-            }
-        nsamp_u64v q0[2], q1[2];
-        for (uint32_t h = 0; h < 2; h++) {
-            q0[h] = nsamp_v_mul(c[h][0], m0);
-            q1[h] = nsamp_v_mul(c[h][2], m1);
-        }
-        nsamp_u32v *const out = (nsamp_u32v *)(void *)w + i / 2;
-        const uint32_t stride = L / NSAMP_V32;
-        out[0] =
-            nsamp_v_high(q1[0], q1[1]) ^ nsamp_v_low(c[0][1], c[1][1]) ^ (key.k0 + last * NSAMP_PHILOX_W0);
-        out[stride] = nsamp_v_low(q1[0], q1[1]);
-        out[2 * stride] =
-            nsamp_v_high(q0[0], q0[1]) ^ nsamp_v_low(c[0][3], c[1][3]) ^ (key.k1 + last * NSAMP_PHILOX_W1);
-        out[3 * stride] = nsamp_v_low(q0[0], q0[1]);
-    }
+    const uint32_t vectors = L / NSAMP_V64, together = vectors % 8 ? 2 : 8;
+    for (uint32_t i = 0; i < vectors; i += together)
+        if (together == 8 && key.rounds == 10)
+            nsamp_row_rounds_8_10(row, key, x0, x2, x3, i, L, w, words);
+        else if (together == 8)
+            nsamp_row_rounds_8_7(row, key, x0, x2, x3, i, L, w, words);
+        else if (key.rounds == 10)
+            nsamp_row_rounds_2_10(row, key, x0, x2, x3, i, L, w, words);
+        else
+            nsamp_row_rounds_2_7(row, key, x0, x2, x3, i, L, w, words);
 }
 
 #else
@@ -143,14 +166,12 @@ NSAMP_HD void nsamp_row_begin(nsamp_row *row, nsamp_noise_key key, uint32_t purp
     row->chain0 = chain0;
 }
 
-NSAMP_HD void nsamp_row_words(const nsamp_row *row, nsamp_noise_key key, uint32_t block, const uint32_t L,
-                              uint32_t *w) {
+NSAMP_HD void nsamp_row_some_words(const nsamp_row *row, nsamp_noise_key key, uint32_t block,
+                                   const uint32_t L, uint32_t *w, const uint32_t words) {
     NSAMP_FOR_LANES(l, L) {
         nsamp_words r = nsamp_philox(row->chain0 + l, row->step, block, row->c3, key);
-        w[l] = r.w[0];
-        w[L + l] = r.w[1];
-        w[2 * L + l] = r.w[2];
-        w[3 * L + l] = r.w[3];
+        for (uint32_t k = 0; k < words; k++)
+            w[k * L + l] = r.w[k];
     }
 }
 
@@ -163,17 +184,58 @@ NSAMP_HD void nsamp_row_next(nsamp_row *row, nsamp_noise_key key, uint32_t purpo
     if (row->step == 0) nsamp_row_begin(row, key, purpose, chain0, step, L); /* the upper bits changed */
 }
 
+/* All four words. */
+NSAMP_HD void nsamp_row_words(const nsamp_row *row, nsamp_noise_key key, uint32_t block, const uint32_t L,
+                              uint32_t *w) {
+    nsamp_row_some_words(row, key, block, L, w, 4);
+}
+
 /* Normals of block b: draw k of lane l -> z[k * L + l], k < draws; draws is a constant, 2 or 4. */
-NSAMP_HD void nsamp_row_some_normals(const nsamp_row *row, nsamp_noise_key key, uint32_t block,
+NSAMP_HD void nsamp_row_normals_here(const nsamp_row *row, nsamp_noise_key key, uint32_t block,
                                      const uint32_t L, float *z, const uint32_t draws) {
     uint32_t w[4 * NSAMP_ROW_LANES] __attribute__((aligned(64)));
-    nsamp_row_words(row, key, block, L, w);
+    nsamp_row_some_words(row, key, block, L, w, draws);
     NSAMP_FOR_LANES(l, L) nsamp_normal_pair(w[l], w[L + l], &z[l], &z[L + l]);
     if (draws == 2) return;
     NSAMP_FOR_LANES(l, L) nsamp_normal_pair(w[2 * L + l], w[3 * L + l], &z[2 * L + l], &z[3 * L + l]);
 }
 
-/* All four. */
+#ifdef NSAMP_VECTOR
+/* For 64 lanes it is called, not inlined: rounds and fits want every register, and what a caller keeps in some would be moved
+ * out and back between them. */
+#define NSAMP_ROW_CALL(R, draws)                                                                             \
+    static __attribute__((noinline, unused)) void nsamp_row_normals_##R##_##draws(                           \
+        const nsamp_row *row, nsamp_noise_key key, uint32_t block, float *z) {                               \
+        key.rounds = R;                                                                                      \
+        nsamp_row_normals_here(row, key, block, 64, z, draws);                                               \
+    }
+NSAMP_ROW_CALL(7, 2)
+NSAMP_ROW_CALL(7, 4)
+NSAMP_ROW_CALL(10, 2)
+NSAMP_ROW_CALL(10, 4)
+#undef NSAMP_ROW_CALL
+#endif
+
+/* The same, in the way that suits L. */
+NSAMP_HD void nsamp_row_some_normals(const nsamp_row *row, nsamp_noise_key key, uint32_t block,
+                                     const uint32_t L, float *z, const uint32_t draws) {
+#ifdef NSAMP_VECTOR
+    if (L == 64) {
+        if (key.rounds == 7 && draws == 2)
+            nsamp_row_normals_7_2(row, key, block, z);
+        else if (key.rounds == 7)
+            nsamp_row_normals_7_4(row, key, block, z);
+        else if (draws == 2)
+            nsamp_row_normals_10_2(row, key, block, z);
+        else
+            nsamp_row_normals_10_4(row, key, block, z);
+        return;
+    }
+#endif
+    nsamp_row_normals_here(row, key, block, L, z, draws);
+}
+
+/* All four normals. */
 NSAMP_HD void nsamp_row_normals(const nsamp_row *row, nsamp_noise_key key, uint32_t block, const uint32_t L,
                                 float *z) {
     nsamp_row_some_normals(row, key, block, L, z, 4);

@@ -11,11 +11,14 @@
 #include "error.h"
 #include "io/output.h"
 
-/* Cost of adding one number to the moments, and of one product of the covariance, in normals of the step;
- * measured on one AVX-512 core: 0.6 to 1.1 ns a number, 0.3 ns a product at D = 64 and more at small D, against
- * 0.6 ns a normal. A step of a chain costs its draws plus its arithmetic.
- */
-static const double MOMENT_COST = 3.0, PRODUCT_COST = 0.3, PRODUCT_ROW_COST = 8.0, FLOPS_PER_NORMAL = 100.0;
+/* Costs in normals of the step (0.6 ns), measured on one AVX-512 core: a number observed and added to the moments while a tile's
+ * accumulators stay in the second-level cache, and beyond it; a number's row of products of the covariance for chains that
+ * are added 16 at a time, and what comes on top for a chain alone. A step of a chain costs its draws plus its arithmetic. */
+static const double MOMENT_COST = 1.3, MOMENT_FAR_COST = 2.8, PRODUCT_ROW_COST = 3.0, PRODUCT_COST = 0.02,
+                    PRODUCT_ALONE_COST = 12.0, FLOPS_PER_NORMAL = 100.0;
+static const double ACCUMULATOR_BYTES = 24.0, CACHE_BYTES = 1 << 20;
+/* Accumulating costs at most this share of the steps. */
+static const double ACCUMULATE_SHARE = 0.04;
 
 static void line(nsamp_plan *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void line(nsamp_plan *p, const char *format, ...) {
@@ -39,15 +42,27 @@ static bool full_cov(const nsamp_job *job, const nsamp_model *model) {
     return model->dim > 1 && (int64_t)model->dim <= nsamp_job_int(job, NSAMP_KEY_record_cov_dim);
 }
 
-/* The interval at which accumulating costs under a tenth of the steps, and at least 20 samples are taken. */
-static uint64_t choose_interval(const nsamp_job *job, const nsamp_model *model, uint64_t span) {
-    const int64_t set = nsamp_job_int(job, NSAMP_KEY_run_accumulate_every);
+/* Normals that one sample of a chain costs. */
+static double sample_cost(const nsamp_plan *p) {
+    const nsamp_model *m = p->model;
+    const double D = (double)m->dim, tile = ACCUMULATOR_BYTES * D * (double)p->batch.lanes;
+    double cost =
+        (tile <= CACHE_BYTES ? MOMENT_COST : MOMENT_FAR_COST) * D + m->observe_flops / FLOPS_PER_NORMAL;
+    if (full_cov(p->job, m)) {
+        double together = (double)p->batch.chains / 256; /* chains a group, moments.c */
+        together = together < 1 ? 1 : together > 16 ? 16 : together;
+        cost += D * (PRODUCT_ROW_COST + PRODUCT_COST * D + PRODUCT_ALONE_COST / together);
+    }
+    return cost;
+}
+
+/* The interval at which accumulating keeps within its share, and at least 20 samples are taken. */
+static uint64_t choose_interval(const nsamp_plan *p) {
+    const int64_t set = nsamp_job_int(p->job, NSAMP_KEY_run_accumulate_every);
     if (set > 0) return (uint64_t)set;
-    const double D = (double)model->dim;
-    const double step = (double)model->draws + model->flops / FLOPS_PER_NORMAL;
-    const double sample =
-        MOMENT_COST * D + (full_cov(job, model) ? (PRODUCT_COST * D + PRODUCT_ROW_COST) * D : 0);
-    const double every = ceil(10 * sample / (step > 1 ? step : 1));
+    const uint64_t span = p->steps - p->burn_in;
+    const double step = (double)p->model->draws + p->model->flops / FLOPS_PER_NORMAL;
+    const double every = ceil(sample_cost(p) / ACCUMULATE_SHARE / (step > 1 ? step : 1));
     const double most = span / 20 > 1 ? (double)(span / 20) : 1;
     return (uint64_t)(every < most ? every : most);
 }
@@ -107,7 +122,8 @@ static nsamp_moments_spec moments_spec(const nsamp_plan *p, uint32_t lanes) {
                                      .full_cov = full_cov(p->job, p->model),
                                      .every = p->accumulate_every,
                                      .burn_in = p->burn_in,
-                                     .steps = p->steps};
+                                     .steps = p->steps,
+                                     .isa = p->isa};
     return spec;
 }
 
@@ -136,7 +152,6 @@ static nsamp_status check_memory(const nsamp_plan *p, double bytes, nsamp_error 
 
 static nsamp_status choose_backend(nsamp_plan *p, const char **why, nsamp_error *err) {
     const char *wanted = nsamp_job_text(p->job, NSAMP_KEY_run_backend);
-    const char *isa;
     *why = "run.backend = cpu";
 #ifdef NSAMP_HAVE_CUDA
     const char *missing = nsamp_cuda_missing(p->model);
@@ -155,7 +170,7 @@ static nsamp_status choose_backend(nsamp_plan *p, const char **why, nsamp_error 
     if (!strcmp(wanted, "auto")) *why = "auto: built without CUDA";
 #endif
     nsamp_status status = p->model->prepare ? p->model->prepare(p->model, err) : NSAMP_OK;
-    if (!status) status = nsamp_cpu_kernel_find(p->job, p->model, &p->kernel, &isa, err);
+    if (!status) status = nsamp_cpu_kernel_find(p->job, p->model, &p->kernel, &p->isa, err);
     if (status) return status;
     p->batch.lanes = p->kernel->lanes ? p->kernel->lanes : p->model->lanes;
     return NSAMP_OK;
@@ -202,7 +217,7 @@ static void describe(nsamp_plan *p, const char *why, double memory) {
     line(p, "dimension   %zu, state %zu numbers a chain\n", m->dim, m->state_len);
     line(p, "steps       %llu, burn-in %llu\n", (unsigned long long)p->steps, (unsigned long long)p->burn_in);
     line(p, "moments     every %llu steps%s%s\n", (unsigned long long)p->accumulate_every,
-         nsamp_job_int(p->job, NSAMP_KEY_run_accumulate_every) ? "" : " (chosen: under a tenth of the run)",
+         nsamp_job_int(p->job, NSAMP_KEY_run_accumulate_every) ? "" : " (chosen: about 4 % of the run)",
          full_cov(p->job, m) ? ", full covariance"
          : m->sum_moments    ? ", off-diagonal from the variance of the sum"
                              : ", diagonal");
@@ -230,7 +245,7 @@ static nsamp_status build(nsamp_plan *p, nsamp_error *err) {
     if (!status) status = choose_backend(p, &why, err);
     if (!status) status = check_math(p, why, err);
     if (status) return status;
-    p->accumulate_every = choose_interval(p->job, p->model, p->steps - p->burn_in);
+    p->accumulate_every = choose_interval(p);
     const double memory = memory_needed(p, p->batch.lanes, (int)sysconf(_SC_NPROCESSORS_ONLN));
     status = check_memory(p, memory, err);
     if (!status) status = allocate(p, err);

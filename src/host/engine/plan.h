@@ -12,6 +12,7 @@ struct nsamp_plan {
     nsamp_job *job;
     nsamp_model *model;
     const nsamp_cpu_kernel *kernel; /* of the CPU backend; NULL with CUDA */
+    const char *isa;                /* of it; NULL with CUDA */
     nsamp_backend *backend;
     nsamp_batch batch;
     uint64_t steps, burn_in, step; /* step: done so far */

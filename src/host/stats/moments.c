@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "error.h"
+#include "isa.h"
 #include "stats/moments_layout.h"
 
-enum { BLOCK = 16, MIN_GROUPS = 16, MAX_GROUPS = 256 };
+enum { BLOCK = NSAMP_MOMENTS_BLOCK, LANES = 64 /* at a time */, MIN_GROUPS = 16, MAX_GROUPS = 256 };
 
 static const uint64_t PRODUCT_BYTES = 256ull << 20; /* more groups than MIN_GROUPS only within this */
 
@@ -36,9 +37,19 @@ static void choose_groups(nsamp_moments *m) {
     m->tiles_per_unit = m->group_chains / gcd(m->group_chains, m->lanes);
 }
 
+static const nsamp_moments_loops *loops_of(const char *isa) {
+    if (!isa) isa = nsamp_isa_best();
+#ifdef NSAMP_X86_64
+    if (!strcmp(isa, "v4")) return nsamp_moments_loops_v4();
+    if (!strcmp(isa, "v3")) return nsamp_moments_loops_v3();
+#endif
+    return nsamp_moments_loops_base();
+}
+
 /* The scalars of the accumulators; no memory. */
 static nsamp_moments describe(const nsamp_moments_spec *spec) {
-    nsamp_moments m = {.chains = spec->chains,
+    nsamp_moments m = {.loops = loops_of(spec->isa),
+                       .chains = spec->chains,
                        .lanes = spec->lanes,
                        .dim = spec->dim,
                        .rows = spec->dim + (spec->row_sum ? 1 : 0),
@@ -141,68 +152,17 @@ void nsamp_moments_set_step(nsamp_moments *m, uint64_t step) {
     m->count[1] = now > half ? now - half : 0;
 }
 
-/* Rows of BLOCK lanes of a tile: sums of x and x^2, extremes, and the sum over coordinates in `total`. */
-static void add_block(size_t dim, size_t stride, const float *x, double *sum1, double *sum2, float *low,
-                      float *high, double total[BLOCK]) {
-    for (size_t i = 0; i < dim; i++) {
-        const size_t at = i * stride;
-#pragma omp simd
-        for (size_t l = 0; l < BLOCK; l++) {
-            const float f = x[at + l];
-            const double v = f;
-            sum1[at + l] += v;
-            sum2[at + l] += v * v;
-            total[l] += v;
-            low[at + l] = f < low[at + l] ? f : low[at + l];
-            high[at + l] = f > high[at + l] ? f : high[at + l];
-        }
-    }
-}
-
-/* acc [D][D] lower triangle += x x^T of lanes l0 .. l1 - 1, for each entry in the order of the chains. xt
- * holds up to BLOCK chains of TILE coordinates, so that the inner loop runs along a row of acc. */
-enum { TILE = 64 };
-
-static void load_tile(size_t i0, size_t i1, size_t stride, size_t l0, size_t l1, const float *x,
-                      double xt[BLOCK][TILE]) {
-    for (size_t i = i0; i < i1; i++)
-        for (size_t l = l0; l < l1; l++)
-            xt[l - l0][i - i0] = x[i * stride + l];
-}
-
-static void add_products(size_t dim, size_t stride, size_t l0, size_t l1, const float *x, double *acc) {
-    double row[BLOCK][TILE], column[BLOCK][TILE];
-    for (size_t j0 = 0; j0 < dim; j0 += TILE) {
-        const size_t j1 = j0 + TILE < dim ? j0 + TILE : dim;
-        load_tile(j0, j1, stride, l0, l1, x, column);
-        for (size_t i0 = j0; i0 < dim; i0 += TILE) {
-            const size_t i1 = i0 + TILE < dim ? i0 + TILE : dim;
-            if (i0 != j0) load_tile(i0, i1, stride, l0, l1, x, row);
-            for (size_t i = i0; i < i1; i++) {
-                double *const a = acc + i * dim + j0;
-                const size_t n = (i < j1 ? i + 1 : j1) - j0;
-                for (size_t l = 0; l < l1 - l0; l++) {
-                    const double v = i0 == j0 ? column[l][i - i0] : row[l][i - i0];
-                    const double *const c = column[l];
-#pragma omp simd
-                    for (size_t j = 0; j < n; j++)
-                        a[j] += v * c[j];
-                }
-            }
-        }
-    }
-}
-
 void nsamp_moments_add_tile(nsamp_moments *m, uint64_t tile, uint64_t step, const float *x) {
     const size_t L = m->lanes, D = m->dim;
     const uint32_t half = step > m->half_step;
     double *const sum1 = m->sums + (tile * 2 + half) * 2 * m->rows * L, *const sum2 = sum1 + m->rows * L;
     float *const low = m->low + tile * D * L, *const high = m->high + tile * D * L;
-    for (size_t b = 0; b < L; b += BLOCK) {
-        double total[BLOCK] = {0};
-        add_block(D, L, x + b, sum1 + b, sum2 + b, low + b, high + b, total);
+    for (size_t b = 0; b < L; b += LANES) {
+        const size_t lanes = L - b < LANES ? L - b : LANES;
+        double total[LANES] = {0};
+        m->loops->rows(D, L, lanes, x + b, sum1 + b, sum2 + b, low + b, high + b, total);
         if (m->rows == D) continue;
-        for (size_t l = 0; l < BLOCK; l++) {
+        for (size_t l = 0; l < lanes; l++) {
             sum1[D * L + b + l] += total[l];
             sum2[D * L + b + l] += total[l] * total[l];
         }
@@ -215,7 +175,8 @@ void nsamp_moments_add_tile(nsamp_moments *m, uint64_t tile, uint64_t step, cons
         size_t end =
             l + most - (size_t)((chain0 + l) % most); /* an aligned run of chains, within one group */
         if (end > lanes) end = lanes;
-        add_products(D, L, l, end, x, m->products + nsamp_moments_group(m, chain0 + l, half) * D * D);
+        m->loops->products(D, L, end - l, x + l,
+                           m->products + nsamp_moments_group(m, chain0 + l, half) * D * D);
         l = end;
     }
 }

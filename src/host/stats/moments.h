@@ -21,6 +21,7 @@
 #define NSAMP_HOST_STATS_MOMENTS_H
 
 #include <stdbool.h>
+#include "kernels/moments.h"
 #include "nsamp.h"
 
 typedef struct nsamp_moments_spec {
@@ -31,9 +32,11 @@ typedef struct nsamp_moments_spec {
     bool full_cov;   /* sums of products */
     uint64_t every;  /* >= 1: a sample after each step t with (t + 1) % every == 0 and t + 1 > burn_in */
     uint64_t burn_in, steps;
+    const char *isa; /* isa.h; NULL: the best of this processor */
 } nsamp_moments_spec;
 
 typedef struct nsamp_moments {
+    const nsamp_moments_loops *loops;
     uint64_t chains, tiles;
     uint32_t lanes;
     size_t dim;    /* D */

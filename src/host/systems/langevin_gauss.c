@@ -154,6 +154,7 @@ nsamp_status nsamp_langevin_gauss_build(const nsamp_job *job, nsamp_model *m, ns
     m->kernel = NSAMP_KERNEL_langevin_gauss;
     m->dim = m->state_len = m->draws = D;
     m->flops = 3 * (double)D;
+    m->observe_flops = (natural ? 1 : 2) * (double)D * (double)D;
     m->start = gauss_start;
     snprintf(m->why, sizeof m->why,
              "langevin_gauss: independent modes, O(D) a step, one product with the %s where draws are looked "

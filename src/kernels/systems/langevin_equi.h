@@ -70,10 +70,11 @@ NSAMP_HD void nsamp_equi_block(const nsamp_langevin_equi_params *p, float *u, co
 
 NSAMP_HD void nsamp_langevin_equi_advance(const void *params, const nsamp_tile *t, const uint32_t L,
                                           uint64_t step0, uint32_t nsteps) {
-    const nsamp_langevin_equi_params *p = (const nsamp_langevin_equi_params *)params;
+    const nsamp_langevin_equi_params own = *(const nsamp_langevin_equi_params *)params, *const p = &own;
     const uint32_t D = p->dim, blocks = D / 4, partials = nsamp_equi_partials(D);
     float *const u = t->state, *const s = u + (size_t)D * L, *const part = (float *)t->scratch;
-    float z[4 * NSAMP_ROW_LANES], g[NSAMP_ROW_LANES];
+    float z[4 * NSAMP_ROW_LANES] __attribute__((aligned(64))),
+        g[NSAMP_ROW_LANES] __attribute__((aligned(64)));
     nsamp_row row;
     nsamp_row_begin(&row, t->noise, NSAMP_PURPOSE_STEP, t->chain0, step0, L);
     for (uint32_t n = 0; n < nsteps; n++) {
