@@ -31,7 +31,7 @@ CXX       := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 SHIM_CXX   = $(CXX) -std=c++17 -O2 -g -Wall -Wextra -Werror -Wno-unknown-pragmas -ffp-contract=off -fPIC -Itests/shim -Iinclude -Isrc -Isrc/host
 SHIM_CU   := $(filter-out src/kernels/cuda_draws.cu,$(sort $(wildcard src/kernels/*.cu)))
 SHIM_OBJ  := $(SHIM_CU:src/kernels/%.cu=%.o) $(patsubst tests/shim/%.cpp,%.o,$(filter-out tests/shim/test_%,$(wildcard tests/shim/*.cpp))) host/engine/plan.o host/train/choose.o
-SHIM_TESTS := test_cuda_shim.c test_cuda_product.cpp test_cuda_fast.cpp test_cuda_train.c
+SHIM_TESTS := test_cuda_shim.c test_cuda_product.cpp test_cuda_fast.cpp test_cuda_train.c test_cuda_rsn.c
 SHIM_SAN  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SHIM_DEFS  = $(filter-out -DNSAMP_HAVE_CUDA,$(DEFS)) -DNSAMP_HAVE_CUDA
 
@@ -81,10 +81,22 @@ MUTANT_clean   := cuda_train s/clean ? t.batch + row : row/row/
 MUTANT_largest := cuda_train s/now > largest.v\[k\]/true/
 MUTANT_finish  := cuda_train s/t.head->now++;//
 MUTANT_chunk   := cuda_train_step s/t->g + (size_t)units \* t->row_m/t->g/
-MUTANTS        := barrier parity turn shuffle tree step total lane draw named widen slope bias clean largest finish chunk
+# Of rsn by products, for test_cuda_rsn.
+MUTANT_rsn_step    := cuda_rsn_step s/b.reservoir ? step + 1 : step)/step + 1)/
+MUTANT_rsn_next    := cuda_rsn_step s/b.reservoir ? step + 1 : step)/step)/
+MUTANT_rsn_offset  := cuda_rsn_step s/place.step + offset/place.step + 0 * offset/
+MUTANT_rsn_end     := cuda_rsn_step s/place->step += steps/place->step += steps > 0/
+MUTANT_rsn_barrier := cuda_rsn_step s/^ *__syncthreads();//
+MUTANT_rsn_relax   := cuda_rsn_step s/nsamp_fma(h, phi_of/nsamp_fma(-h, phi_of/
+MUTANT_rsn_bad     := cuda_rsn_step s/0x1p27f/0x1p20f/
+MUTANT_rsn_beta    := cuda_rsn_product s/1.0f - b->h/1.0f/
+MUTANT_rsn_tf32    := cuda_rsn_product s/NSAMP_FP32 ? NSAMP_CUDA_FP32 : NSAMP_CUDA_TF32/NSAMP_FP32 ? NSAMP_CUDA_TF32 : NSAMP_CUDA_TF32/
+MUTANT_rsn_block   := cuda_rsn_product s/step0, first \* L, tiles/step0, 0, tiles/
+MUTANTS        := barrier parity turn shuffle tree step total lane draw named widen slope bias clean largest finish chunk \
+                  rsn_step rsn_next rsn_offset rsn_end rsn_barrier rsn_relax rsn_bad rsn_beta rsn_tf32 rsn_block
 MUTANT_BIN     := $(MUTANTS:%=$(BUILD)/shim/mutant_%)
 mutant_file     = $(firstword $(MUTANT_$(1)))
-mutant_test     = $(if $(filter cuda_train%,$(mutant_file)),test_cuda_train,test_cuda_shim)
+mutant_test     = $(if $(filter cuda_train%,$(mutant_file)),test_cuda_train,$(if $(filter rsn_%,$(1)),test_cuda_rsn,test_cuda_shim))
 
 define mutant_rules
 $(BUILD)/shim/mutant_$(1): src/kernels/$(call mutant_file,$(1)).cu $(BUILD)/tests/$(call mutant_test,$(1))

@@ -5,7 +5,8 @@
  * comes back with fetch. advance returns when the device has finished, so that the plan's clock and its stops
  * are honest. */
 #include "kernels/cuda_device.h"
-#include "kernels/cuda_kernels.h"
+#include "kernels/cuda_product.h"
+#include "kernels/cuda_rsn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,33 +33,67 @@ typedef struct cuda_backend {
     float *x;       /* [tiles][D][32] on the device: a sample */
     float *staging; /* [staging_tiles][D][32] on the host, page-locked: recorded draws */
     uint64_t staging_tiles;
+    uint32_t rows; /* chains of a block of the product path, or 0 */
     bool uploaded;
 } cuda_backend;
 
 /* ---- sizes --------------------------------------------------------------------------------------------- */
 
-/* Gives every array its place; with no base only counts. */
+/* Gives every array its place; with no base only counts. The product path keeps weights and scratch of its own. */
 static void lay_out(cuda_backend *b) {
     const nsamp_batch *batch = b->base.batch;
     const nsamp_model *model = batch->model;
     const nsamp_moments *m = batch->moments;
     const size_t lanes = (size_t)batch->tiles * L, D = model->dim;
-    const bool scratch = !nsamp_cuda_lane_in_shared(model->state_len, b->view.scratch_bytes);
+    const bool products = model->host_kernel,
+               scratch = !products && !nsamp_cuda_lane_in_shared(model->state_len, b->view.scratch_bytes);
     b->device.used = 0;
-    nsamp_cuda_carve(&b->device, &b->params, model->params_bytes);
+    nsamp_cuda_carve(&b->device, (void **)&b->params, products ? 0 : model->params_bytes);
     nsamp_cuda_carve(&b->device, (void **)&b->view.state, lanes * model->state_len * sizeof(float));
     nsamp_cuda_carve(&b->device, (void **)&b->view.first_bad, lanes * sizeof(uint64_t));
-    nsamp_cuda_carve(&b->device, &b->view.scratch,
+    nsamp_cuda_carve(&b->device, (void **)&b->view.scratch,
                      scratch ? (size_t)batch->tiles * b->view.scratch_bytes : 0);
     nsamp_cuda_carve(&b->device, (void **)&b->x, lanes * D * sizeof(float));
     nsamp_cuda_carve(&b->device, (void **)&b->moments.sums, lanes * 4 * m->rows * sizeof(double));
     nsamp_cuda_carve(&b->device, (void **)&b->moments.products,
-                     m->products ? m->groups * D * D * sizeof(double) : 0);
+                     m->full_cov ? m->groups * D * D * sizeof(double) : 0);
     nsamp_cuda_carve(&b->device, (void **)&b->moments.low, lanes * D * sizeof(float));
     nsamp_cuda_carve(&b->device, (void **)&b->moments.high, lanes * D * sizeof(float));
 }
 
+/* The backend of a batch, with nothing allocated but its sizes known. */
+static nsamp_status describe(cuda_backend *b, nsamp_batch *batch, const nsamp_job *job,
+                             const cudaDeviceProp *device, size_t *available, nsamp_error *err) {
+    size_t total = 0;
+    b->base.batch = batch;
+    b->view.scratch_bytes = batch->model->scratch_bytes / (SCRATCH_LANES / L);
+    lay_out(b);
+    NSAMP_CUDA_TRY(err, cudaMemGetInfo(available, &total));
+    if (batch->model->host_kernel)
+        b->rows = nsamp_cuda_rsn_rows(
+            batch->model, batch->tiles, (uint32_t)nsamp_job_int(job, NSAMP_KEY_run_tile),
+            (size_t)device->l2CacheSize, *available > b->device.used ? *available - b->device.used : 0);
+    return NSAMP_OK;
+}
+
+static size_t bytes_of(const cuda_backend *b) {
+    return b->device.used + (b->rows ? nsamp_cuda_rsn_bytes(b->base.batch->model, b->rows) : 0);
+}
+
+extern "C" nsamp_status nsamp_cuda_bytes(nsamp_batch *batch, const nsamp_job *job, uint64_t *needed,
+                                         uint64_t *available, nsamp_error *err) {
+    cuda_backend b = {};
+    size_t room = 0;
+    cudaDeviceProp device;
+    NSAMP_CUDA_TRY(err, cudaGetDeviceProperties(&device, 0));
+    const nsamp_status status = describe(&b, batch, job, &device, &room, err);
+    *needed = bytes_of(&b);
+    *available = room;
+    return status;
+}
+
 static const nsamp_cuda_kernel *kernel_of(const nsamp_model *model) {
+    if (model->host_kernel) return nsamp_cuda_rsn_kernel();
     if (model->kernel == NSAMP_KERNEL_langevin_equi && model->dim <= nsamp_cuda_equi_most)
         return nsamp_cuda_equi_kernel();
     return nsamp_cuda_lane_kernel(model->kernel);
@@ -91,8 +126,9 @@ static nsamp_status upload(cuda_backend *b, nsamp_error *err) {
     const nsamp_model *model = b->base.batch->model;
     pair list[PAIRS];
     list_pairs(b, list);
-    NSAMP_CUDA_TRY(err, cudaMemcpyAsync(b->params, model->params, model->params_bytes, cudaMemcpyHostToDevice,
-                                        b->view.stream));
+    if (b->params)
+        NSAMP_CUDA_TRY(err, cudaMemcpyAsync(b->params, model->params, model->params_bytes,
+                                            cudaMemcpyHostToDevice, b->view.stream));
     for (int i = 0; i < PAIRS; i++)
         if (list[i].bytes)
             NSAMP_CUDA_TRY(err, cudaMemcpyAsync(list[i].device, list[i].host, list[i].bytes,
@@ -169,6 +205,7 @@ static nsamp_status observe(nsamp_backend *base, uint64_t n, float *x, nsamp_err
 
 static void destroy(nsamp_backend *base) {
     cuda_backend *b = (cuda_backend *)base;
+    nsamp_cuda_rsn_destroy((nsamp_cuda_rsn *)b->view.own);
     cudaFree(b->device.base);
     cudaFreeHost(b->staging);
     if (b->view.stream) cudaStreamDestroy(b->view.stream);
@@ -177,15 +214,6 @@ static void destroy(nsamp_backend *base) {
 
 static nsamp_status allocate(cuda_backend *b, const nsamp_job *job, nsamp_error *err) {
     const nsamp_batch *batch = b->base.batch;
-    size_t available = 0, total = 0;
-    lay_out(b);
-    NSAMP_CUDA_TRY(err, cudaMemGetInfo(&available, &total));
-    if (b->device.used > available)
-        return nsamp_job_fail(
-            job, NSAMP_KEY_run_chains, err,
-            "%llu chains of dimension %zu need %.3g GB on the GPU and it has %.3g GB free; fewer chains fit",
-            (unsigned long long)batch->chains, batch->model->dim, (double)b->device.used * 1e-9,
-            (double)available * 1e-9);
     NSAMP_CUDA_TRY(err, cudaStreamCreateWithFlags(&b->view.stream, cudaStreamNonBlocking));
     NSAMP_CUDA_TRY(err, cudaMalloc((void **)&b->device.base, b->device.used));
     lay_out(b);
@@ -196,6 +224,49 @@ static nsamp_status allocate(cuda_backend *b, const nsamp_job *job, nsamp_error 
     if (b->staging_tiles > batch->tiles) b->staging_tiles = batch->tiles;
     NSAMP_CUDA_TRY(
         err, cudaMallocHost((void **)&b->staging, b->staging_tiles * batch->model->dim * L * sizeof(float)));
+    if (!b->rows) return NSAMP_OK;
+    nsamp_cuda_rsn *own;
+    const nsamp_status status = nsamp_cuda_rsn_create(&b->view, batch->model, b->rows, &own, err);
+    b->view.own = own;
+    return status;
+}
+
+/* What kernels are told about the batch; the arrays come later. */
+static void fill_views(cuda_backend *b, const cudaDeviceProp *device) {
+    const nsamp_batch *batch = b->base.batch;
+    const nsamp_moments *m = batch->moments;
+    b->kernel = kernel_of(batch->model);
+    b->view.tiles = batch->tiles;
+    b->view.state_len = (uint32_t)batch->model->state_len;
+    b->view.dim = (uint32_t)batch->model->dim;
+    b->view.noise = batch->noise;
+    b->view.multiprocessors = (uint32_t)device->multiProcessorCount;
+    b->moments.chains = batch->chains;
+    b->moments.tiles = batch->tiles;
+    b->moments.dim = (uint32_t)m->dim;
+    b->moments.rows = (uint32_t)m->rows;
+    b->moments.group_chains = m->group_chains;
+    b->moments.group_halves = m->group_halves;
+}
+
+static nsamp_status make(cuda_backend *b, nsamp_batch *batch, const nsamp_job *job, nsamp_error *err) {
+    cudaDeviceProp device;
+    size_t available;
+    NSAMP_CUDA_TRY(err, cudaGetDeviceProperties(&device, 0));
+    nsamp_status status = describe(b, batch, job, &device, &available, err);
+    if (status) return status;
+    fill_views(b, &device);
+    b->view.fast = nsamp_job_is(job, NSAMP_KEY_run_math, "fast");
+    if (b->view.fast && !b->kernel->fast)
+        return nsamp_job_fail(job, NSAMP_KEY_run_math, err,
+                              "only for langevin on an equicorrelated target, dim to %d",
+                              nsamp_cuda_equi_most);
+    status = allocate(b, job, err);
+    if (status) return status;
+    b->view.params = b->params;
+    snprintf(b->base.text, sizeof b->base.text, "cuda, %.80s (compute capability %d.%d)%s%.100s", device.name,
+             device.major, device.minor, b->rows ? "; " : "",
+             b->rows ? nsamp_cuda_rsn_text((const nsamp_cuda_rsn *)b->view.own) : "");
     return NSAMP_OK;
 }
 
@@ -206,51 +277,17 @@ extern "C" nsamp_status nsamp_cuda_backend_create(nsamp_batch *batch, const nsam
     cuda_backend *b = (cuda_backend *)calloc(1, sizeof *b);
     if (!b) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
     b->base.ops = &ops;
-    b->base.batch = batch;
-    cudaDeviceProp device;
-    const cudaError_t error = cudaGetDeviceProperties(&device, 0);
-    if (error != cudaSuccess) {
+    const nsamp_status status = make(b, batch, job, err);
+    if (status)
         destroy(&b->base);
-        return nsamp_cuda_failed(err, error, "cudaGetDeviceProperties");
-    }
-    const nsamp_moments *m = batch->moments;
-    b->kernel = kernel_of(batch->model);
-    b->view.fast = nsamp_job_is(job, NSAMP_KEY_run_math, "fast");
-    if (b->view.fast && !b->kernel->fast) {
-        destroy(&b->base);
-        return nsamp_job_fail(job, NSAMP_KEY_run_math, err,
-                              "only for langevin on an equicorrelated target, dim to %d",
-                              nsamp_cuda_equi_most);
-    }
-    b->view.scratch_bytes = batch->model->scratch_bytes / (SCRATCH_LANES / L);
-    b->view.tiles = batch->tiles;
-    b->view.state_len = (uint32_t)batch->model->state_len;
-    b->view.dim = (uint32_t)batch->model->dim;
-    b->view.noise = batch->noise;
-    b->view.multiprocessors = (uint32_t)device.multiProcessorCount;
-    b->moments.chains = batch->chains;
-    b->moments.tiles = batch->tiles;
-    b->moments.dim = (uint32_t)m->dim;
-    b->moments.rows = (uint32_t)m->rows;
-    b->moments.group_chains = m->group_chains;
-    b->moments.group_halves = m->group_halves;
-    const nsamp_status status = allocate(b, job, err);
-    if (status) {
-        destroy(&b->base);
-        return status;
-    }
-    b->view.params = b->params;
-    snprintf(b->base.text, sizeof b->base.text,
-             "cuda, %.120s (compute capability %d.%d), %.3g GB on the device", device.name, device.major,
-             device.minor, (double)b->device.used * 1e-9);
-    *backend = &b->base;
-    return NSAMP_OK;
+    else
+        *backend = &b->base;
+    return status;
 }
 
 extern "C" const char *nsamp_cuda_missing(const nsamp_model *model) {
-    if (model->host_kernel)
-        return "matrix products have no CUDA kernels in this version; run.path = fused has";
-    return nsamp_cuda_device_missing();
+    const char *const missing = nsamp_cuda_device_missing();
+    return missing || !model->host_kernel ? missing : nsamp_cuda_blas_missing();
 }
 
 extern "C" uint32_t nsamp_cuda_lanes(const nsamp_model *) {

@@ -21,6 +21,7 @@ typedef struct nsamp_cuda_view {
     uint32_t state_len, dim; /* S, D */
     nsamp_noise_key noise;
     bool fast; /* run.math = fast */
+    void *own; /* what a kernel made for itself: nsamp_cuda_rsn; or NULL */
     uint32_t multiprocessors;
     cudaStream_t stream;
 } nsamp_cuda_view;

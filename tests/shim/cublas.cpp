@@ -28,7 +28,7 @@ struct nsamp_shim_preference {
     uint32_t schemes, alignment[4];
 };
 
-static size_t version = 131000;
+static size_t version = 130100;
 static int objects;
 static uint64_t products;
 

@@ -12,60 +12,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "engine/plan.h"
 #include "kernels/systems/langevin_equi.h"
-#include "shim.h"
+#include "runs.h"
 #include "systems/rsn.h"
-
-/* ---- a plan driven by hand on one backend -------------------------------------------------------------- */
-
-static void set_all(nsamp_job *job, const char *const *settings) {
-    nsamp_error err = {0};
-    for (; *settings; settings++) {
-        char key[128];
-        const char *eq = strchr(*settings, '=');
-        snprintf(key, sizeof key, "%.*s", (int)(eq - *settings), *settings);
-        if (nsamp_job_set(job, key, eq + 1, &err)) fail_msg("%s", err.text);
-    }
-}
-
-static nsamp_plan *plan_on(const char *backend, const char *const *settings) {
-    static const char *const common[] = {
-        "run.seed=20240607", "run.chains=29", "run.steps=8", "run.accumulate_every=2",
-        "run.burn_in=3",     "run.threads=1", NULL};
-    nsamp_error err = {0};
-    nsamp_job *job = nsamp_job_create();
-    nsamp_plan *plan = NULL;
-    assert_non_null(job);
-    set_all(job, common);
-    set_all(job, settings);
-    if (nsamp_job_set(job, "run.backend", backend, &err)) fail_msg("%s", err.text);
-    if (nsamp_plan_create(job, &plan, &err)) fail_msg("%s", err.text);
-    nsamp_job_destroy(job);
-    assert_string_equal(plan->backend->ops->name, backend);
-    return plan;
-}
-
-/* All steps, in uneven calls; x [C][D] gets the observed chains in the middle and at the end. tamper, if any,
- * changes the model before the start. */
-typedef void tamper_fn(nsamp_model *model);
-
-static nsamp_plan *run_on(const char *backend, const char *const *settings, tamper_fn *tamper, float **x) {
-    nsamp_error err = {0};
-    nsamp_plan *p = plan_on(backend, settings);
-    if (tamper) tamper(p->model);
-    const uint64_t C = p->batch.chains, D = p->model->dim, cuts[] = {0, 1, 5, p->steps};
-    *x = malloc(2 * C * D * sizeof **x);
-    assert_non_null(*x);
-    if (nsamp_plan_start(p, &err)) fail_msg("%s", err.text);
-    for (int i = 0; i < 3; i++) {
-        if (p->backend->ops->advance(p->backend, cuts[i], cuts[i + 1], &err)) fail_msg("%s", err.text);
-        if (i && p->backend->ops->observe(p->backend, C, *x + (size_t)(i - 1) * C * D, &err))
-            fail_msg("%s", err.text);
-    }
-    if (p->backend->ops->fetch(p->backend, &err)) fail_msg("%s", err.text);
-    return p;
-}
 
 static void assert_same_bits(const char *what, const void *a, const void *b, size_t count, size_t size) {
     for (size_t i = 0; i < count; i++)
@@ -111,12 +60,6 @@ static void assert_same_runs(const nsamp_plan *a, const nsamp_plan *b) {
     free(ra);
     free(rb);
 }
-
-static const struct {
-    nsamp_shim_order order;
-    const char *name;
-} orders[] = {
-    {NSAMP_SHIM_FORWARD, "forward"}, {NSAMP_SHIM_REVERSED, "reversed"}, {NSAMP_SHIM_SHUFFLED, "shuffled"}};
 
 /* The job on the CPU, then through the shim in each order, on a device that chains fill and on one that they do not. */
 static void compare(const char *const *settings, tamper_fn *tamper) {
@@ -247,24 +190,15 @@ static void test_mh_spiking(void **state) {
 
 /* ---- refusals ------------------------------------------------------------------------------------------ */
 
-/* A linear network of m outputs, saved under path, which is made. */
-static void save_network(char *path, size_t m) {
-    nsamp_network *net = NULL;
-    nsamp_error err = {0};
-    const int file = mkstemp(path);
-    assert_true(file >= 0);
-    close(file);
-    if (nsamp_rsn_linear(m, 40, 3, &net, &err)) fail_msg("%s", err.text);
-    if (nsamp_network_save(path, net, &err)) fail_msg("%s", err.text);
-    nsamp_network_destroy(net);
-}
-
 static void test_rsn(void **state) {
     (void)state;
     static const size_t dims[] = {1, 2, 3, 4, 6, 8};
     for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
         char path[] = "/tmp/nsamp-shim-XXXXXX", model[64];
-        save_network(path, dims[i]);
+        nsamp_network *net = NULL;
+        nsamp_error err = {0};
+        if (nsamp_rsn_linear(dims[i], 40, 3, &net, &err)) fail_msg("%s", err.text);
+        save_network(path, net);
         snprintf(model, sizeof model, "system.model=%s", path);
         const char *const output[] = {"system.name=rsn", model, "run.path=fused", NULL};
         const char *const reservoir[] = {
@@ -273,26 +207,6 @@ static void test_rsn(void **state) {
         if (i % 2) compare(reservoir, NULL);
         unlink(path);
     }
-}
-
-static void test_rsn_product_stays_on_the_cpu(void **state) {
-    (void)state;
-    char path[] = "/tmp/nsamp-shim-XXXXXX";
-    nsamp_error err = {0};
-    nsamp_plan *plan = NULL;
-    nsamp_job *job = nsamp_job_create();
-    save_network(path, 4);
-    static const char *const settings[] = {"system.name=rsn", "run.path=product", "run.backend=cuda", NULL};
-    set_all(job, settings);
-    if (nsamp_job_set(job, "system.model", path, &err)) fail_msg("%s", err.text);
-    assert_int_equal(nsamp_plan_create(job, &plan, &err), NSAMP_EUSAGE);
-    assert_non_null(strstr(err.text, "run.path = fused"));
-    if (nsamp_job_set(job, "run.backend", "auto", &err)) fail_msg("%s", err.text);
-    if (nsamp_plan_create(job, &plan, &err)) fail_msg("%s", err.text);
-    assert_string_equal(plan->backend->ops->name, "cpu");
-    nsamp_plan_destroy(plan);
-    nsamp_job_destroy(job);
-    unlink(path);
 }
 
 static void test_device_memory(void **state) {
@@ -324,7 +238,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_late_steps),
         cmocka_unit_test(test_mh_spiking),
         cmocka_unit_test(test_rsn),
-        cmocka_unit_test(test_rsn_product_stays_on_the_cpu),
         cmocka_unit_test(test_device_memory),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);

@@ -1,6 +1,6 @@
-/* test_shim_mutants.c: the tests of the CUDA kernels can fail. Each mutant is test_cuda_shim or test_cuda_train with one
- * fault put into a kernel (mk/cuda.mk lists them: a barrier left out, a wrong shuffle, another order of sums ...); it must
- * end with failed tests, not pass and not crash. */
+/* test_shim_mutants.c: the tests of the CUDA kernels can fail. Each mutant is test_cuda_shim, test_cuda_train or test_cuda_rsn
+ * with one fault put into a kernel (mk/cuda.mk lists them: a barrier left out, a wrong shuffle, another order of sums ...); it
+ * must end with failed tests, not pass and not crash. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,11 +14,14 @@
 /* A mutant and the tests that must see it; the unchanged program passes them in the suite. */
 static const struct {
     const char *name, *tests;
-} mutants[] = {{"barrier", "*block*"}, {"parity", "*block*"}, {"shuffle", "*part*"},  {"tree", "*part*"},
-               {"step", "*thread*"},   {"total", "*thread*"}, {"lane", "*mh*"},       {"turn", "*part*"},
-               {"draw", "blocks*"},    {"named", "blocks*"},  {"widen", "blocks*"},   {"finish", "blocks*"},
-               {"slope", "gradient*"}, {"bias", "gradient*"}, {"clean", "gradient*"}, {"chunk", "gradient*"},
-               {"largest", "adam*"}};
+} mutants[] = {
+    {"barrier", "*block*"}, {"parity", "*block*"},     {"shuffle", "*part*"},   {"tree", "*part*"},
+    {"step", "*thread*"},   {"total", "*thread*"},     {"lane", "*mh*"},        {"turn", "*part*"},
+    {"draw", "blocks*"},    {"named", "blocks*"},      {"widen", "blocks*"},    {"finish", "blocks*"},
+    {"slope", "gradient*"}, {"bias", "gradient*"},     {"clean", "gradient*"},  {"chunk", "gradient*"},
+    {"largest", "adam*"},   {"rsn_step", "*fp32*"},    {"rsn_next", "*fp32*"},  {"rsn_offset", "*bits*"},
+    {"rsn_end", "*bits*"},  {"rsn_barrier", "*bits*"}, {"rsn_relax", "*fp32*"}, {"rsn_bad", "*div*"},
+    {"rsn_beta", "*fp32*"}, {"rsn_tf32", "*fp32*"},    {"rsn_block", "*bits*"}};
 
 static void test_every_mutant_fails(void **state) {
     (void)state;

@@ -46,6 +46,10 @@ nsamp_status nsamp_cpu_kernel_find(const nsamp_job *job, const nsamp_model *mode
 #ifdef NSAMP_HAVE_CUDA
 nsamp_status nsamp_cuda_backend_create(nsamp_batch *batch, const nsamp_job *job, nsamp_backend **b,
                                        nsamp_error *err);
+/* Device memory that the run takes and what the device has free, in bytes. Of the batch model, chains, tiles and the
+ * scalars of the moments are read: nothing need be allocated. */
+nsamp_status nsamp_cuda_bytes(nsamp_batch *batch, const nsamp_job *job, uint64_t *needed, uint64_t *available,
+                              nsamp_error *err);
 /* NULL if a usable device is there and the model can run on it, else why not; valid until the next call. */
 const char *nsamp_cuda_missing(const nsamp_model *model);
 uint32_t nsamp_cuda_lanes(const nsamp_model *model);

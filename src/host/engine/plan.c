@@ -150,6 +150,24 @@ static nsamp_status check_memory(const nsamp_plan *p, double bytes, nsamp_error 
         (unsigned long long)p->batch.chains, p->model->dim, bytes_text(bytes, a), bytes_text(have, b));
 }
 
+#ifdef NSAMP_HAVE_CUDA
+static nsamp_status check_device(nsamp_plan *p, nsamp_error *err) {
+    const nsamp_moments_spec spec = moments_spec(p, p->batch.lanes);
+    nsamp_moments moments = nsamp_moments_describe(&spec);
+    nsamp_batch batch = p->batch;
+    uint64_t available;
+    char a[32], b[32];
+    batch.moments = &moments;
+    nsamp_status status = nsamp_cuda_bytes(&batch, p->job, &p->device_bytes, &available, err);
+    if (status || p->device_bytes <= available) return status;
+    return nsamp_job_fail(
+        p->job, NSAMP_KEY_run_chains, err,
+        "%llu chains of dimension %zu need %s on the GPU and it has %s free; fewer chains fit",
+        (unsigned long long)p->batch.chains, p->model->dim, bytes_text((double)p->device_bytes, a),
+        bytes_text((double)available, b));
+}
+#endif
+
 static nsamp_status choose_backend(nsamp_plan *p, const char **why, nsamp_error *err) {
     const char *wanted = nsamp_job_text(p->job, NSAMP_KEY_run_backend);
     *why = "run.backend = cpu";
@@ -185,7 +203,6 @@ static nsamp_status check_math(const nsamp_plan *p, const char *why, nsamp_error
 
 static nsamp_status allocate(nsamp_plan *p, nsamp_error *err) {
     nsamp_batch *b = &p->batch;
-    b->tiles = (b->chains + b->lanes - 1) / b->lanes;
     const size_t lanes = (size_t)(b->tiles * b->lanes);
     void *state = NULL;
     if (posix_memalign(&state, 64, lanes * p->model->state_len * sizeof(float)))
@@ -199,7 +216,6 @@ static nsamp_status allocate(nsamp_plan *p, nsamp_error *err) {
     const nsamp_moments_spec spec = moments_spec(p, b->lanes);
     nsamp_status status = nsamp_moments_create(&spec, &b->moments, err);
     if (status) return status;
-    b->model = p->model;
 #ifdef NSAMP_HAVE_CUDA
     if (!p->kernel) return nsamp_cuda_backend_create(b, p->job, &p->backend, err);
 #endif
@@ -227,7 +243,8 @@ static void describe(nsamp_plan *p, const char *why, double memory) {
          nsamp_job_is(p->job, NSAMP_KEY_run_math, "fast")
              ? "; run.math = fast: normals by hardware approximations, not the bits of other machines"
              : "");
-    line(p, "memory      %s\n", bytes_text(memory, t));
+    line(p, "memory      %s%s%s\n", bytes_text(memory, t), p->device_bytes ? ", on the GPU " : "",
+         p->device_bytes ? bytes_text((double)p->device_bytes, u) : "");
     if (p->records)
         line(p, "record      %llu draws of %llu chains: %s on disk, as much again while running\n",
              (unsigned long long)p->records, (unsigned long long)p->record_chains,
@@ -245,9 +262,14 @@ static nsamp_status build(nsamp_plan *p, nsamp_error *err) {
     if (!status) status = choose_backend(p, &why, err);
     if (!status) status = check_math(p, why, err);
     if (status) return status;
+    p->batch.model = p->model;
+    p->batch.tiles = (p->batch.chains + p->batch.lanes - 1) / p->batch.lanes;
     p->accumulate_every = choose_interval(p);
     const double memory = memory_needed(p, p->batch.lanes, (int)sysconf(_SC_NPROCESSORS_ONLN));
     status = check_memory(p, memory, err);
+#ifdef NSAMP_HAVE_CUDA
+    if (!status && !p->kernel) status = check_device(p, err);
+#endif
     if (!status) status = allocate(p, err);
     if (!status) describe(p, why, memory);
     return status;

@@ -15,6 +15,7 @@ struct nsamp_plan {
     const char *isa;                /* of it; NULL with CUDA */
     nsamp_backend *backend;
     nsamp_batch batch;
+    uint64_t device_bytes;         /* of the CUDA backend; 0 with the CPU's */
     uint64_t steps, burn_in, step; /* step: done so far */
     uint64_t accumulate_every;
     uint64_t record_every, record_chains, records; /* records: stored draws a chain over the whole run */

@@ -46,8 +46,7 @@ static const nsamp_moments_loops *loops_of(const char *isa) {
     return nsamp_moments_loops_base();
 }
 
-/* The scalars of the accumulators; no memory. */
-static nsamp_moments describe(const nsamp_moments_spec *spec) {
+nsamp_moments nsamp_moments_describe(const nsamp_moments_spec *spec) {
     nsamp_moments m = {.loops = loops_of(spec->isa),
                        .chains = spec->chains,
                        .lanes = spec->lanes,
@@ -91,7 +90,7 @@ uint64_t nsamp_moments_bytes(const nsamp_moments_spec *spec) {
     const double chains = (double)spec->chains + spec->lanes, dim = (double)spec->dim + 1;
     if (64.0 * chains * dim > 1e18 || (spec->full_cov && 8.0 * (MAX_GROUPS + 2) * dim * dim > 1e18))
         return UINT64_MAX;
-    const nsamp_moments m = describe(spec);
+    const nsamp_moments m = nsamp_moments_describe(spec);
     const sizes n = size_up(&m);
     return 8 * (n.sums + n.products + n.results + n.scratch) + 2 * 4 * n.extremes + sizeof m;
 }
@@ -107,7 +106,7 @@ nsamp_status nsamp_moments_create(const nsamp_moments_spec *spec, nsamp_moments 
     const uint64_t bytes = nsamp_moments_bytes(spec);
     nsamp_moments *m = bytes < SIZE_MAX ? malloc(sizeof *m) : NULL;
     if (m) {
-        *m = describe(spec);
+        *m = nsamp_moments_describe(spec);
         const sizes n = size_up(m);
         m->sums = calloc(n.sums, sizeof *m->sums);
         m->low = malloc(n.extremes * sizeof *m->low);

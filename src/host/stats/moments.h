@@ -55,6 +55,8 @@ typedef struct nsamp_moments {
     double *scratch;
 } nsamp_moments;
 
+/* The scalars of what create makes, of a spec within its ranges; no arrays. */
+nsamp_moments nsamp_moments_describe(const nsamp_moments_spec *spec);
 /* Bytes that create allocates; UINT64_MAX when they do not fit 64 bits. */
 uint64_t nsamp_moments_bytes(const nsamp_moments_spec *spec);
 /* NSAMP_ENOMEM; NSAMP_EINTERNAL for a spec outside its ranges. On failure *m is NULL. */

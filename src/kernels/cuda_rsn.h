@@ -1,0 +1,92 @@
+/* cuda_rsn.h: reservoir-sampler networks on the GPU by matrix products. Only .cu files include this.
+ *
+ * Chains are taken in blocks of B. A block lies on the device by chains, as products want it (x [B][row], H [B][n]),
+ * while it is advanced, and goes back to the tiles of cuda_kernels.h afterwards. A step of a block:
+ *     output      H = phi(X W2^T + b)     Y = H W1^T     X <- X + h (Y - X) + a Xi
+ *     reservoir   H = phi(X W2^T + b)     R <- R + h (H - R) + Xi (a S)^T     Y = R W1^T     X <- Y
+ * cuda_rsn_product.cu has the products, the graphs and the memory, cuda_rsn_step.cu the kernels between products. */
+#ifndef NSAMP_KERNELS_CUDA_RSN_H
+#define NSAMP_KERNELS_CUDA_RSN_H
+
+#include "kernels/bf16.h"
+#include "kernels/cuda_kernels.h"
+extern "C" {
+#include "host/systems/rsn.h"
+}
+
+/* Where the block is, in device memory, so that a graph that was captured once serves every block and step. */
+typedef struct nsamp_cuda_rsn_place {
+    uint64_t step;   /* of the next step */
+    uint64_t chain0; /* the first chain */
+    uint32_t chains; /* that exist: the rest of the B rows is computed and ignored */
+} nsamp_cuda_rsn_place;
+
+/* A block on the device. Rows are chains; columns beyond m have weights of zero and hold nothing that matters, but are
+ * finite. */
+typedef struct nsamp_cuda_rsn_block {
+    uint32_t m, n;   /* outputs; units, a multiple of 8 */
+    uint32_t row;    /* numbers from chain to chain in x, x16, y and xi: m rounded up to a multiple of 8 */
+    uint32_t chains; /* B, a multiple of 32 */
+    uint32_t phi;    /* NSAMP_RSN_* */
+    bool reservoir, bf16;
+    float h, a;
+    nsamp_noise_key noise;
+    nsamp_cuda_rsn_place *place;
+    float *x, *y, *xi; /* [B][row]; xi: reservoir level only */
+    nsamp_bf16 *x16;   /* x for a bf16 product, or NULL */
+    float *z;          /* [B][n]: W2 x + b, or phi of it where the product has done that; float32. Or NULL */
+    nsamp_bf16 *h16;   /* [B][n]: what a bf16 product reads; or NULL */
+    float *r;          /* [B][n]: reservoir level only */
+    unsigned long long *first_bad; /* of chain 0 of the run */
+} nsamp_cuda_rsn_block;
+
+/* ---- cuda_rsn_step.cu: each enqueues one kernel on the stream and returns the launch's error ------------ */
+
+/* *place = {step, chain0, chains}. */
+cudaError_t nsamp_cuda_rsn_begin(const nsamp_cuda_rsn_block *b, uint64_t step, uint64_t chain0,
+                                 uint32_t chains, cudaStream_t stream);
+/* place->step += steps. */
+cudaError_t nsamp_cuda_rsn_end(const nsamp_cuda_rsn_block *b, uint32_t steps, cudaStream_t stream);
+
+/* Rows first .. first + count - 1 of tiles [tiles][S][32] to columns 0 .. count - 1 of rows [tiles * 32][row]
+ * (to16: the same in bf16, or NULL), and back. */
+cudaError_t nsamp_cuda_rsn_load(const float *tiles_at, uint32_t tiles, uint32_t S, uint32_t first,
+                                uint32_t count, float *to, nsamp_bf16 *to16, uint32_t row,
+                                cudaStream_t stream);
+cudaError_t nsamp_cuda_rsn_store(const float *from, uint32_t row, float *tiles_at, uint32_t tiles, uint32_t S,
+                                 uint32_t first, uint32_t count, cudaStream_t stream);
+
+/* phi of z, in place or into h16: for a phi that the product cannot fuse. */
+cudaError_t nsamp_cuda_rsn_activate(const nsamp_cuda_rsn_block *b, cudaStream_t stream);
+/* r += h phi, where r has become (1 - h) r + Xi (a S)^T: phi of z, or z (h16 for bf16) where that is phi already. h16 =
+ * r for a bf16 product. */
+cudaError_t nsamp_cuda_rsn_relax(const nsamp_cuda_rsn_block *b, cudaStream_t stream);
+/* The normals of step place->step -> xi. */
+cudaError_t nsamp_cuda_rsn_draw(const nsamp_cuda_rsn_block *b, cudaStream_t stream);
+/* The end of step place->step + offset: x from y and, at the output level, its normals; first_bad; at the reservoir level
+ * xi for the step after. */
+cudaError_t nsamp_cuda_rsn_move(const nsamp_cuda_rsn_block *b, uint32_t offset, cudaStream_t stream);
+
+/* ---- cuda_rsn_product.cu -------------------------------------------------------------------------------- */
+
+typedef struct nsamp_cuda_rsn nsamp_cuda_rsn;
+
+/* Chains of a block: run.tile where that is set, else what keeps H within half of the second-level cache, 512 at least;
+ * fewer where the chains, in blocks of one size, need fewer or where `available` bytes do not hold more. */
+uint32_t nsamp_cuda_rsn_rows(const nsamp_model *model, uint64_t tiles, uint32_t tile, size_t cache,
+                             size_t available);
+/* Device memory of all that create allocates. */
+size_t nsamp_cuda_rsn_bytes(const nsamp_model *model, uint32_t rows);
+
+/* For view->own: weights on the device, products, graphs, blocks of `rows` chains. The model's params are read now and
+ * not kept. */
+nsamp_status nsamp_cuda_rsn_create(const nsamp_cuda_view *view, const nsamp_model *model, uint32_t rows,
+                                   nsamp_cuda_rsn **rsn, nsamp_error *err);
+/* NULL: nothing. */
+void nsamp_cuda_rsn_destroy(nsamp_cuda_rsn *rsn);
+/* "cuBLASLt 13.1.0, fp32, blocks of 512 chains"; lives as long as rsn. */
+const char *nsamp_cuda_rsn_text(const nsamp_cuda_rsn *rsn);
+/* Takes view->own. */
+const nsamp_cuda_kernel *nsamp_cuda_rsn_kernel(void);
+
+#endif
