@@ -7,6 +7,8 @@
 #include "kernels/cuda_device.h"
 #include "kernels/cuda_product.h"
 #include "kernels/cuda_rsn.h"
+#include "kernels/cuda_kernels.h"
+#include "kernels/systems/rsn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,10 +94,16 @@ extern "C" nsamp_status nsamp_cuda_bytes(nsamp_batch *batch, const nsamp_job *jo
     return status;
 }
 
-static const nsamp_cuda_kernel *kernel_of(const nsamp_model *model) {
+/* NULL: the network does not fit the kernel that its precision asks for. */
+static const nsamp_cuda_kernel *kernel_of(const nsamp_model *model, const nsamp_cuda_view *v) {
     if (model->host_kernel) return nsamp_cuda_rsn_kernel();
     if (model->kernel == NSAMP_KERNEL_langevin_equi && model->dim <= nsamp_cuda_equi_most)
         return nsamp_cuda_equi_kernel();
+    if (model->kernel == NSAMP_KERNEL_rsn) {
+        const nsamp_rsn_params *const p = (const nsamp_rsn_params *)model->params;
+        if (p->precision != NSAMP_RSN_FP32) return nsamp_cuda_rsn_tensor(p, v);
+        if (const nsamp_cuda_kernel *const few = nsamp_cuda_rsn_few(p, v)) return few;
+    }
     return nsamp_cuda_lane_kernel(model->kernel);
 }
 
@@ -235,12 +243,13 @@ static nsamp_status allocate(cuda_backend *b, const nsamp_job *job, nsamp_error 
 static void fill_views(cuda_backend *b, const cudaDeviceProp *device) {
     const nsamp_batch *batch = b->base.batch;
     const nsamp_moments *m = batch->moments;
-    b->kernel = kernel_of(batch->model);
+    b->view.multiprocessors = (uint32_t)device->multiProcessorCount;
+    b->view.shared_most = device->sharedMemPerBlockOptin;
+    b->kernel = kernel_of(batch->model, &b->view);
     b->view.tiles = batch->tiles;
     b->view.state_len = (uint32_t)batch->model->state_len;
     b->view.dim = (uint32_t)batch->model->dim;
     b->view.noise = batch->noise;
-    b->view.multiprocessors = (uint32_t)device->multiProcessorCount;
     b->moments.chains = batch->chains;
     b->moments.tiles = batch->tiles;
     b->moments.dim = (uint32_t)m->dim;
@@ -256,6 +265,12 @@ static nsamp_status make(cuda_backend *b, nsamp_batch *batch, const nsamp_job *j
     nsamp_status status = describe(b, batch, job, &device, &available, err);
     if (status) return status;
     fill_views(b, &device);
+    if (!b->kernel)
+        return nsamp_fail(
+            err, NSAMP_EUSAGE,
+            "these weights do not fit the %zu KiB of shared memory that a block of this GPU has; valid: "
+            "run.path = product",
+            (size_t)device.sharedMemPerBlockOptin / 1024);
     b->view.fast = nsamp_job_is(job, NSAMP_KEY_run_math, "fast");
     if (b->view.fast && !b->kernel->fast)
         return nsamp_job_fail(job, NSAMP_KEY_run_math, err,

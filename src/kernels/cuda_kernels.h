@@ -23,6 +23,7 @@ typedef struct nsamp_cuda_view {
     bool fast; /* run.math = fast */
     void *own; /* what a kernel made for itself: nsamp_cuda_rsn; or NULL */
     uint32_t multiprocessors;
+    size_t shared_most; /* bytes of shared memory that a block may have */
     cudaStream_t stream;
 } nsamp_cuda_view;
 
@@ -44,6 +45,13 @@ bool nsamp_cuda_lane_in_shared(size_t state_len, size_t scratch_bytes);
  * nsamp_cuda_equi_most take the lane kernel. */
 enum { nsamp_cuda_equi_most = 16384 };
 const nsamp_cuda_kernel *nsamp_cuda_equi_kernel(void);
+
+/* rsn at the output level with all weights in shared memory: few outputs, float32 (cuda_rsn_few.cu); bf16 or tf32
+ * (cuda_rsn_tensor.cu). NULL where the network does not fit view->shared_most or is not of that kind. params: on the host. */
+struct nsamp_rsn_params;
+const nsamp_cuda_kernel *nsamp_cuda_rsn_few(const struct nsamp_rsn_params *params, const nsamp_cuda_view *v);
+const nsamp_cuda_kernel *nsamp_cuda_rsn_tensor(const struct nsamp_rsn_params *params,
+                                               const nsamp_cuda_view *v);
 
 /* Accumulators on the device, laid out as in stats/moments.h with L = 32; cuda_moments.cu. */
 typedef struct nsamp_cuda_moments {

@@ -49,6 +49,13 @@ static inline float4 make_float4(float x, float y, float z, float w) {
     return {x, y, z, w};
 }
 
+struct __align__(8) uint2 {
+    uint32_t x, y;
+};
+static inline uint2 make_uint2(uint32_t x, uint32_t y) {
+    return {x, y};
+}
+
 /* ---- inside a kernel ----------------------------------------------------------------------------------- */
 
 typedef struct nsamp_shim_place {
@@ -128,6 +135,8 @@ static inline uint32_t __umulhi(uint32_t a, uint32_t b) {
 template <class T> static inline T __ldg(const T *at) {
     return *at;
 }
+
+#include "mma.h"
 
 /* ---- launches ------------------------------------------------------------------------------------------ */
 

@@ -298,6 +298,7 @@ void nsamp_shim_set_order(nsamp_shim_order wanted, uint64_t seed) {
     order_state = seed ? seed : 1;
 }
 double nsamp_shim_approx = NAN;
+nsamp_shim_fragment nsamp_shim_fragments[1024];
 
 uint64_t nsamp_shim_launches(void) {
     return launches;

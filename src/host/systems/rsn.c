@@ -136,6 +136,15 @@ static nsamp_status choose_start(const nsamp_network *net, const nsamp_rsn_optio
 
 /* ---- paths --------------------------------------------------------------------------------------------- */
 
+/* Whether the fused bf16 and tf32 kernels of a GPU with 227 KiB of shared memory (cuda_rsn_tensor.cu, which decides in
+ * the end) take the network; below 9 outputs they would compute more zeros than products. */
+static bool fits_tensor_kernel(const nsamp_network *net, const nsamp_rsn_options *o) {
+    const size_t m = net->m <= 16 ? 16 : net->m <= 32 ? 32 : 64, size = o->precision == NSAMP_BF16 ? 2 : 4;
+    const size_t state = m == 64 && o->precision == NSAMP_BF16 ? 64 * 1024 : 0;
+    return !o->reservoir && net->m > 8 && net->m <= 64 &&
+           round_up(net->n, 16) * (2 * m * size + 4) + state <= 227 * 1024;
+}
+
 /* The fused kernel reads all weights once for each 64 chains: it wins while they stay in the second-level
  * cache, and for few outputs, where products have nothing to gain from blocking (bench/LOG.md). */
 static nsamp_rsn_path choose_path(const nsamp_network *net, const nsamp_rsn_options *o, const char **why) {
@@ -143,6 +152,10 @@ static nsamp_rsn_path choose_path(const nsamp_network *net, const nsamp_rsn_opti
     if (o->path != NSAMP_RSN_AUTO) {
         *why = "run.path";
         return o->path;
+    }
+    if (o->precision != NSAMP_FP32 && o->cuda && fits_tensor_kernel(net, o)) {
+        *why = o->precision == NSAMP_BF16 ? "bf16 weights in shared memory" : "tf32 weights in shared memory";
+        return NSAMP_RSN_FUSED;
     }
     if (o->precision != NSAMP_FP32) {
         *why = o->precision == NSAMP_BF16 ? "bf16 weights" : "tf32 products";
@@ -182,6 +195,14 @@ static nsamp_status prepare(nsamp_model *model, nsamp_error *err) {
     return NSAMP_OK;
 }
 
+static nsamp_status refuse_on_cpu(nsamp_model *model, nsamp_error *err) {
+    const nsamp_rsn_extra *extra = model->extra;
+    return nsamp_fail(err, NSAMP_EUSAGE,
+                      "run.precision = %s: run.path = fused has it on a GPU (run.backend = cuda); on a CPU "
+                      "run.path = product",
+                      extra->options.precision == NSAMP_BF16 ? "bf16" : "tf32");
+}
+
 static void destroy(nsamp_model *model) {
     nsamp_rsn_extra *extra = model->extra;
     if (!extra) return;
@@ -201,8 +222,10 @@ static nsamp_status check(const nsamp_network *net, const nsamp_rsn_options *o, 
     if (o->jump && !net->denoiser)
         return nsamp_fail(err, NSAMP_EUSAGE,
                           "system.jump = yes: needs a network in denoiser form, this one is a score");
-    if (o->path == NSAMP_RSN_FUSED && o->precision != NSAMP_FP32)
-        return nsamp_fail(err, NSAMP_EUSAGE, "run.precision = %s: only for run.path = product",
+    if (o->path == NSAMP_RSN_FUSED && o->precision != NSAMP_FP32 && (o->reservoir || net->m > 64))
+        return nsamp_fail(err, NSAMP_EUSAGE,
+                          "run.precision = %s: run.path = fused has it at the output level to m = 64; else "
+                          "run.path = product",
                           o->precision == NSAMP_BF16 ? "bf16" : "tf32");
     return NSAMP_OK;
 }
@@ -216,7 +239,7 @@ static nsamp_status fill(const nsamp_network *net, const nsamp_rsn_options *o, n
     if (!status) status = make_params(net, o, extra->pinv, model, err);
     if (!status) status = choose_start(net, o, model, err);
     if (status) return status;
-    const nsamp_rsn_params *params = model->params;
+    nsamp_rsn_params *params = model->params;
     model->system = "rsn";
     model->kernel = NSAMP_KERNEL_rsn;
     model->dim = net->m;
@@ -231,6 +254,9 @@ static nsamp_status fill(const nsamp_network *net, const nsamp_rsn_options *o, n
             return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: must be a multiple of 16 here", o->tile);
         model->host_kernel = &nsamp_rsn_product_kernel;
         model->prepare = prepare;
+    } else if (o->precision != NSAMP_FP32) {
+        params->precision = o->precision == NSAMP_BF16 ? NSAMP_RSN_BF16 : NSAMP_RSN_TF32;
+        model->prepare = refuse_on_cpu;
     }
     snprintf(model->why, sizeof model->why, "%s (%s): m %zu, n %zu, %s level, %.3g flops a chain-step",
              path == NSAMP_RSN_PRODUCT ? "matrix products" : "one fused kernel", why, net->m, net->n,

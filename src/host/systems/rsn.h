@@ -15,7 +15,8 @@ typedef struct nsamp_rsn_options {
     double h;             /* step; denoiser form: in units of sigma^2 */
     bool reservoir, jump; /* level; observe D(x) */
     nsamp_rsn_path path;
-    nsamp_precision precision; /* of the products; the fused path is fp32 */
+    nsamp_precision precision; /* of the products; the fused path of a CPU is fp32 */
+    bool cuda;                 /* the job asks for the GPU: bf16 and tf32 have a fused kernel there */
     uint64_t chains;           /* for the choice of the tile */
     int threads;
     uint32_t tile;   /* chains a tile of the product path, a multiple of 16; 0: chosen here */

@@ -45,6 +45,7 @@ nsamp_status nsamp_build_rsn(const nsamp_job *job, nsamp_model *model, nsamp_err
         .precision = nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16")   ? NSAMP_BF16
                      : nsamp_job_is(job, NSAMP_KEY_run_precision, "tf32") ? NSAMP_TF32
                                                                           : NSAMP_FP32,
+        .cuda = nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda"),
         .chains = (uint64_t)nsamp_job_int(job, NSAMP_KEY_run_chains),
         .threads = threads ? (int)threads : omp_get_max_threads(),
         .tile = (uint32_t)tile,

@@ -29,6 +29,9 @@
 
 enum { NSAMP_RSN_RELU = 1, NSAMP_RSN_TANH = 2, NSAMP_RSN_SOFTPLUS = 3 };
 
+/* What products are computed in: float32, or on a GPU bf16 or tf32 (cuda_rsn_small.cu); everything here is float32. */
+enum { NSAMP_RSN_FP32, NSAMP_RSN_BF16, NSAMP_RSN_TF32 };
+
 /* Units come in blocks of eight, the last filled up with units of zero weight. A block holds b [8], W2 [m][8],
  * W1 [m][8], and at the reservoir level a S [m][8]. */
 enum { NSAMP_RSN_BLOCK = 8 };
@@ -48,6 +51,7 @@ typedef struct nsamp_rsn_params {
     uint32_t activation;    /* phi: NSAMP_RSN_* */
     uint32_t reservoir;     /* 0: the state is x; 1: x and r */
     uint32_t jump;          /* 1: observe W1 phi(W2 x + b) rather than x */
+    uint32_t precision;     /* NSAMP_RSN_FP32, or one of the others for the fused kernels of a GPU */
     float h, noise;         /* h, a */
     uint64_t blocks_offset; /* bytes from this struct to the blocks */
     const void *product;    /* host only: the packed layers of the product path; NULL when fused */
