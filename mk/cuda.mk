@@ -125,7 +125,9 @@ TEST_EXTRA += $(BUILD)/tests/test_draws_thrust
 
 # --- on a real GPU -----------------------------------------------------------------------------------------------
 ## make check-gpu  laws, CPU bits and compute-sanitizer on a real GPU; the result is kept in bench/results/
-## make bench-gpu  throughput on a real GPU, kept in bench/results/
+## make bench-gpu  builds for the GPU that is here, checks, times every system; under 8 minutes, kept in bench/results/
 .PHONY: check-gpu bench-gpu
-check-gpu bench-gpu: $(BUILD)/nsamp
-	@mk/gpu.sh $(@:-gpu=) $(BUILD)/nsamp
+check-gpu: $(BUILD)/nsamp
+	@mk/gpu.sh check $(BUILD)/nsamp
+bench-gpu:
+	@mk/gpu.sh bench $(BUILD)-gpu/nsamp $(MAKE)
