@@ -109,7 +109,7 @@ static const few_shape few[] = {{1, 4, {FEW(1, 4, 10), FEW(1, 4, 7)}}, {1, 1, {F
                                 {2, 4, {FEW(2, 4, 10), FEW(2, 4, 7)}}, {2, 1, {FEW(2, 1, 10), FEW(2, 1, 7)}},
                                 {3, 4, {FEW(3, 4, 10), FEW(3, 4, 7)}}, {3, 1, {FEW(3, 1, 10), FEW(3, 1, 7)}},
                                 {4, 4, {FEW(4, 4, 10), FEW(4, 4, 7)}}, {4, 1, {FEW(4, 1, 10), FEW(4, 1, 7)}},
-                                {8, 4, {FEW(8, 4, 10), FEW(8, 4, 7)}}, {8, 1, {FEW(8, 1, 10), FEW(8, 1, 7)}}};
+                                {8, 2, {FEW(8, 2, 10), FEW(8, 2, 7)}}, {8, 1, {FEW(8, 1, 10), FEW(8, 1, 7)}}};
 enum { FEWS = sizeof few / sizeof few[0], ENOUGH_THREADS = 512 /* a multiprocessor */ };
 
 static const few_shape *choose_few(const nsamp_rsn_params *p, const nsamp_cuda_view *v) {
