@@ -46,8 +46,13 @@ static inline nsamp_status run_write(const sample_run *s, const nsamp_job *job, 
     enum { LANES = 16 };
     const size_t D = s->dim;
     float *x = run_draws(s), *tile = malloc(sizeof *tile * LANES * D);
-    const nsamp_moments_spec spec = {RUN_CHAINS, LANES,     D, true,
-                                     D <= 16,    RUN_EVERY, 0, (uint64_t)RUN_DRAWS * RUN_EVERY};
+    const nsamp_moments_spec spec = {.chains = RUN_CHAINS,
+                                     .lanes = LANES,
+                                     .dim = D,
+                                     .row_sum = true,
+                                     .full_cov = D <= 16,
+                                     .every = RUN_EVERY,
+                                     .steps = (uint64_t)RUN_DRAWS * RUN_EVERY};
     uint64_t steps[RUN_DRAWS], bad[RUN_CHAINS];
     double *exact = calloc(D, sizeof *exact);
     nsamp_moments *m = NULL;

@@ -73,7 +73,7 @@ static void test_blocks(void **state) {
         net.burn_in = rows[r].step0 + 9;
         nsamp_model model = make(&net);
         const size_t numbers = CHAINS * model.state_len;
-        float *expected = malloc(numbers * sizeof(float)), *got = malloc(numbers * sizeof(float));
+        float *expected = calloc(numbers, sizeof(float)), *got = calloc(numbers, sizeof(float));
         uint64_t spikes = 0;
         for (int k = 0; k < 3; k++) {
             static const char *const isas[] = {"base", "v3", "v4"};

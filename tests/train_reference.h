@@ -167,8 +167,9 @@ static void reference_backward(const problem *p, const double *w, const double *
 
 /* Bound of the error of each entry of the gradient, and of the loss; u: unit roundoff of what goes into the
  * products. */
-__attribute__((unused)) static void reference_bounds(const problem *p, const double *w, const float *x0, const float *eps, double u,
-                             double *bound, double *loss) {
+__attribute__((unused)) static void reference_bounds(const problem *p, const double *w, const float *x0,
+                                                     const float *eps, double u, double *bound,
+                                                     double *loss) {
     const double U = u + 0x1p-22, a = p->denoiser ? 1 / (p->sigma * p->sigma) : 1, rows = (double)p->batch;
     const double noise = p->denoiser ? p->sigma : 1 / p->sigma;
     reference_unit *unit = malloc(p->n * sizeof *unit);
@@ -177,7 +178,7 @@ __attribute__((unused)) static void reference_bounds(const problem *p, const dou
     for (size_t i = 0; i < p->n * (2 * p->m + 1); i++)
         bound[i] = U * p->decay * fabs(w[i]) + 1e-8;
     for (size_t r = 0; r < p->batch; r++)
-        for (int clean = 0; clean <= p->control_variate; clean++) {
+        for (int clean = 0; clean <= (p->control_variate ? 1 : 0); clean++) {
             for (size_t k = 0; k < p->m; k++)
                 x[k] = x0[r * p->m + k] + (clean ? 0 : p->sigma * eps[r * p->m + k]);
             reference_forward(p, w, x, U, unit, f, df);

@@ -44,7 +44,7 @@ static double now(void) {
 /* Runs the shares, the first on this thread. */
 static double advance(uint64_t steps, int threads) {
     pthread_t thread[MOST_THREADS];
-    share shares[MOST_THREADS];
+    share shares[MOST_THREADS] = {{0}};
     const double began = now();
     for (int i = 0; i < threads; i++) {
         shares[i] = (share){steps, i, threads};

@@ -61,8 +61,7 @@ typedef struct nsamp_residual {
 NSAMP_HD float nsamp_residual_noisy(const nsamp_residual *p, float f, float x, float eps, double *loss) {
     const float q = nsamp_fma(p->noise, eps, f - x);
     *loss += p->square * (double)q * (double)q;
-    if (p->control_variate)
-        *loss += 0.5 * p->inverse_variance * (1.0 - (double)eps * (double)eps);
+    if (p->control_variate) *loss += 0.5 * p->inverse_variance * (1.0 - (double)eps * (double)eps);
     return p->gradient * q;
 }
 

@@ -37,11 +37,13 @@ static void choose_groups(nsamp_moments *m) {
     m->tiles_per_unit = m->group_chains / gcd(m->group_chains, m->lanes);
 }
 
-static const nsamp_moments_loops *loops_of(const char *isa) {
-    if (!isa) isa = nsamp_isa_best();
+static const nsamp_moments_loops *loops_of(const char *asked) {
 #ifdef NSAMP_X86_64
+    const char *const isa = asked ? asked : nsamp_isa_best();
     if (!strcmp(isa, "v4")) return nsamp_moments_loops_v4();
     if (!strcmp(isa, "v3")) return nsamp_moments_loops_v3();
+#else
+    (void)asked;
 #endif
     return nsamp_moments_loops_base();
 }

@@ -28,14 +28,12 @@ nsamp_status nsamp_training_save(nsamp_training *t, nsamp_error *err) {
     list_sections(t, list);
     const nsamp_status status = t->learner->ops->check(t->learner, err); /* that the numbers have come */
     if (status) return status;
-    return nsamp_checkpoint_save(t->checkpoint_path, t->digest, t->at.batch, list,
-                                 SECTIONS, err);
+    return nsamp_checkpoint_save(t->checkpoint_path, t->digest, t->at.batch, list, SECTIONS, err);
 }
 
 nsamp_status nsamp_training_resume(nsamp_training *t, nsamp_error *err) {
     nsamp_checkpoint *file;
-    nsamp_status status =
-        nsamp_checkpoint_open(t->checkpoint_path, t->digest, &file, err);
+    nsamp_status status = nsamp_checkpoint_open(t->checkpoint_path, t->digest, &file, err);
     if (status || !file) return status;
     nsamp_section list[SECTIONS];
     list_sections(t, list);

@@ -28,7 +28,7 @@ typedef struct nsamp_mh_noise {
 NSAMP_HD void nsamp_mh_noise_of(const nsamp_mh_spiking_params *p, const uint32_t *words, const uint32_t L,
                                 uint32_t *row, uint32_t *counter, float *bar) {
     const float cool = p->cool;
-    nsamp_u32v lane;
+    nsamp_u32v lane = {0};
     for (uint32_t i = 0; i < NSAMP_V32; i++)
         lane[i] = i;
     for (uint32_t l = 0; l < L; l += NSAMP_V32, lane += NSAMP_V32) {
