@@ -34,7 +34,7 @@ test: $(TEST_BIN) $(TEST_EXTRA) $(BUILD)/nsamp
 LINT_SRC = $(shell git ls-files 'src/*.c' 'src/*.h' 'src/*.cu' 'src/*.cuh' 'include/*.h' 'tests/*.c' 'tests/*.h' 'tests/*.cc' 'bench/*.c' 'bench/*.h')
 lint:
 	@clang-format --dry-run -Werror $(LINT_SRC)
-	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
+	@cppcheck -j$(JOBS) --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 	  --suppress=missingIncludeSystem --suppress=invalidPointerCast '--suppress=*:src/kernels/noise_row.h' '--suppress=*:src/kernels/blocks.h' -Iinclude -Isrc -Isrc/host $(filter %.c,$(LINT_SRC))
 
 ## make demo       install what is missing, train on real digits, sample 4,096 chains, show a grid

@@ -328,6 +328,20 @@ static void refuse(nsamp_network *net, nsamp_rsn_options o, const char *text) {
     free_model(&model);
 }
 
+/* What a GPU can have is a model, and refused for a run on a CPU. */
+static void refuse_on_cpu(nsamp_rsn_path path, nsamp_precision precision, const nsamp_cpu_kernel *kernel,
+                          const char *text) {
+    nsamp_rsn_options o = options(false, path);
+    o.precision = precision;
+    nsamp_error err = {0};
+    nsamp_model model = {.start_kind = NSAMP_START_NORMAL, .start_scale = 1.0};
+    assert_int_equal(nsamp_rsn_model(network(3, 20, NSAMP_RELU, true), &o, &model, &err), NSAMP_OK);
+    assert_true(model.host_kernel == kernel);
+    assert_int_equal(model.prepare(&model, &err), NSAMP_EUSAGE);
+    if (!strstr(err.text, text)) fail_msg("'%s' does not say '%s'", err.text, text);
+    free_model(&model);
+}
+
 static void test_refusals(void **state) {
     (void)state;
     nsamp_rsn_options o = options(true, NSAMP_RSN_FUSED);
@@ -338,24 +352,20 @@ static void test_refusals(void **state) {
     refuse(flat, o, "row 3 depends");
     o.jump = true;
     refuse(network(3, 20, NSAMP_RELU, false), o, "denoiser form");
-    o = options(false, NSAMP_RSN_FUSED);
+    o = options(true, NSAMP_RSN_FUSED);
     o.precision = NSAMP_BF16;
     refuse(network(3, 20, NSAMP_RELU, true), o, "run.path = product");
+    o = options(false, NSAMP_RSN_FUSED);
     o.precision = NSAMP_TF32;
-    refuse(network(3, 20, NSAMP_RELU, true), o, "run.precision = tf32");
+    refuse(network(65, 70, NSAMP_RELU, true), o, "run.precision = tf32");
+    refuse_on_cpu(NSAMP_RSN_FUSED, NSAMP_BF16, NULL, "run.precision = bf16");
+    refuse_on_cpu(NSAMP_RSN_FUSED, NSAMP_TF32, NULL, "run.backend = cuda");
+    refuse_on_cpu(NSAMP_RSN_AUTO, NSAMP_TF32, &nsamp_rsn_product_kernel, "run.backend = cuda");
     o = options(false, NSAMP_RSN_PRODUCT);
     o.tile = 24;
     refuse(network(3, 20, NSAMP_RELU, true), o, "multiple of 16");
     nsamp_network *linear;
     nsamp_error err;
-    o = options(false, NSAMP_RSN_AUTO);
-    o.precision = NSAMP_TF32;
-    nsamp_model model = {.start_kind = NSAMP_START_NORMAL, .start_scale = 1.0};
-    assert_int_equal(nsamp_rsn_model(network(3, 20, NSAMP_RELU, true), &o, &model, &err), NSAMP_OK);
-    assert_true(model.host_kernel == &nsamp_rsn_product_kernel);
-    assert_int_equal(model.prepare(&model, &err), NSAMP_EUSAGE);
-    assert_non_null(strstr(err.text, "run.backend = cuda"));
-    free_model(&model);
     assert_int_equal(nsamp_rsn_linear(4, 6, 1, &linear, &err), NSAMP_EUSAGE);
     assert_int_equal(nsamp_rsn_linear(2, 8, 1, &linear, &err), NSAMP_OK);
     o = options(false, NSAMP_RSN_FUSED);
