@@ -131,6 +131,7 @@ static void test_instruction_sets(void **state) {
         nsamp_plan_destroy(probe);
         nsamp_job_destroy(job);
         if (status) {
+            assert_non_null(strstr(err.text, "this processor does not have it"));
             print_message("%s: not on this processor\n", isa[i]);
             continue;
         }

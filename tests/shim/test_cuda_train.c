@@ -195,6 +195,16 @@ static void make_work(work *k) {
 
 static const problem block_problem = {M, N, BATCH, NSAMP_TANH, true, false, 0.6, 0.7, 0};
 
+/* All numbers of a learner, which ends here; free them. */
+static float *numbers_at_end(nsamp_learner *l) {
+    const size_t count = nsamp_learner_numbers(&l->shape);
+    float *numbers = malloc(count * sizeof *numbers);
+    memcpy(numbers, l->ops->get(l), count * sizeof *numbers);
+    must_be_well(l);
+    nsamp_learner_destroy(l);
+    return numbers;
+}
+
 /* The numbers after the work in blocks of `steps`, by row number or from the host; free them. */
 static float *train_in_blocks(const work *k, bool amsgrad, nsamp_precision precision, size_t steps,
                               bool named, double *losses) {
@@ -213,12 +223,7 @@ static float *train_in_blocks(const work *k, bool amsgrad, nsamp_precision preci
         if (l->ops->block(l, &b, losses + i, &err)) fail_msg("%s", err.text);
     }
     assert_int_equal(nsamp_shim_replays() - replays, STEPS);
-    const size_t count = nsamp_learner_numbers(&l->shape);
-    float *numbers = malloc(count * sizeof *numbers);
-    memcpy(numbers, l->ops->get(l), count * sizeof *numbers);
-    must_be_well(l);
-    nsamp_learner_destroy(l);
-    return numbers;
+    return numbers_at_end(l);
 }
 
 /* The same steps one by one, with noise of the CPU's loops. */
@@ -232,12 +237,7 @@ static float *train_by_hand(const work *k, bool amsgrad, nsamp_precision precisi
             eps[j] *= k->widen[j / M];
         losses[i] = l->ops->step(l, &k->block.level, &k->adam[i], k->x0 + i * BATCH * M, eps);
     }
-    const size_t count = nsamp_learner_numbers(&l->shape);
-    float *numbers = malloc(count * sizeof *numbers);
-    memcpy(numbers, l->ops->get(l), count * sizeof *numbers);
-    must_be_well(l);
-    nsamp_learner_destroy(l);
-    return numbers;
+    return numbers_at_end(l);
 }
 
 static void blocks_have_the_bits_of_single_steps(void **state) {
