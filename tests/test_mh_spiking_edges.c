@@ -121,6 +121,27 @@ static void test_full_counter(void **state) {
     free(states);
 }
 
+/* A network that falls silent, its mean being 0, comes to rest at normal numbers far below any rounding of a run's. Subnormal ones would
+ * take forty times as long a step. */
+static void test_silence(void **state) {
+    (void)state;
+    enum { CHAINS = 64, STEPS = 2000 };
+    nsamp_mh_network net = network(true, true, 0.5);
+    net.scale = 30; /* a spike never pays */
+    net.tau_ms = 0.1;
+    net.start = NSAMP_MH_NORMAL;
+    nsamp_model model = make(&net);
+    tiles t = tiles_create(&model, NULL, 2, 0, CHAINS);
+    tiles_advance(&t, 0, STEPS); /* 0.9^2000 = 3e-92 */
+    for (size_t d = 0; d < net.dim; d++)
+        for (size_t l = 0; l < t.lanes; l++) {
+            const float v = t.state[d * t.lanes + l];
+            assert_true(isnormal(v) && fabsf(v) < 0x1p-80f);
+        }
+    tiles_destroy(&t);
+    free_model(&model);
+}
+
 static void refuse(nsamp_mh_network net, const char *text) {
     nsamp_model model = {0};
     nsamp_error err = {0};
@@ -165,6 +186,7 @@ static void test_refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_bits), cmocka_unit_test(test_blocks),
-                                       cmocka_unit_test(test_full_counter), cmocka_unit_test(test_refusals)};
+                                       cmocka_unit_test(test_full_counter), cmocka_unit_test(test_silence),
+                                       cmocka_unit_test(test_refusals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

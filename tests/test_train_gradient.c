@@ -153,10 +153,10 @@ static void adam_matches_the_paper(void **state) {
 
 /* The loops of every instruction set that this machine can run, on numbers that reach all of their branches.
  */
-static void instruction_sets_agree_to_the_bit(void **state) {
-    (void)state;
-    const nsamp_train_kernels *sets[3] = {nsamp_train_kernels_base()};
-    size_t count = 1;
+/* The loops of the instruction sets that this processor has; how many. */
+static size_t sets_here(const nsamp_train_kernels *sets[3]) {
+    size_t count = 0;
+    sets[count++] = nsamp_train_kernels_base();
 #ifdef NSAMP_X86_64
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
@@ -164,6 +164,13 @@ static void instruction_sets_agree_to_the_bit(void **state) {
     if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
         sets[count++] = nsamp_train_kernels_v4();
 #endif
+    return count;
+}
+
+static void instruction_sets_agree_to_the_bit(void **state) {
+    (void)state;
+    const nsamp_train_kernels *sets[3];
+    const size_t count = sets_here(sets);
     for (int activation = NSAMP_RELU; activation <= NSAMP_SOFTPLUS; activation++)
         for (int cv = 0; cv < 2; cv++) {
             problem p = {3, 700, 50, (nsamp_activation)activation, cv == 0, cv, 0.6, 1.0, 0.01};
@@ -192,11 +199,36 @@ static void instruction_sets_agree_to_the_bit(void **state) {
         }
 }
 
+/* Without gradient the moments decay to 0 and not to subnormal numbers, where rounding to nearest would hold them for good. */
+static void moments_of_a_dead_weight_end_at_zero(void **state) {
+    (void)state;
+    enum { WEIGHTS = 37, STEPS = 20000 };
+    const nsamp_train_kernels *sets[3];
+    const size_t count = sets_here(sets);
+    const nsamp_adam adam = {0.01f, 1, 0.9f, 0.99f, 1e-8f, 0};
+    for (size_t k = 0; k < count; k++) {
+        float g[WEIGHTS] = {0}, w[WEIGHTS], m[WEIGHTS], v[WEIGHTS];
+        for (int i = 0; i < WEIGHTS; i++) {
+            w[i] = 1;
+            m[i] = i % 2 ? 0.1f : -0.1f;
+            v[i] = 0.5f;
+        }
+        for (int step = 0; step < STEPS; step++) {
+            sets[k]->adam(&adam, WEIGHTS, g, w, m, v, NULL);
+            for (int i = 0; i < WEIGHTS; i++)
+                assert_true((m[i] == 0 || isnormal(m[i])) && (v[i] == 0 || isnormal(v[i])));
+        }
+        for (int i = 0; i < WEIGHTS; i++)
+            assert_true(m[i] == 0 && v[i] == 0 && isfinite(w[i]) && w[i] != 1);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradient_matches_central_differences),
         cmocka_unit_test(losses_of_rows_match_and_change_nothing),
         cmocka_unit_test(adam_matches_the_paper),
+        cmocka_unit_test(moments_of_a_dead_weight_end_at_zero),
         cmocka_unit_test(instruction_sets_agree_to_the_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,11 +34,18 @@ typedef struct nsamp_adam {
     float beta1, beta2, epsilon, decay;
 } nsamp_adam;
 
+/* 0 in the place of a subnormal number. The moments of a weight without gradient, a dead relu unit's, decay into the subnormals and, rounded
+ * to nearest, stay there for good, where each operation on them takes a processor a hundred cycles and more. */
+NSAMP_HD float nsamp_normal_or_zero(float x) {
+    const uint32_t bits = nsamp_bits_of(x);
+    return nsamp_float_of(bits & (0u - (uint32_t)((bits & 0x7f800000u) != 0u)));
+}
+
 /* seen: the largest v so far (amsgrad), or v itself. */
 NSAMP_HD float nsamp_adam_moments(const nsamp_adam *a, float w, float g, float *m, float *v) {
     g = nsamp_fma(a->decay, w, g);
-    *m = nsamp_fma(a->beta1, *m, (1.0f - a->beta1) * g);
-    *v = nsamp_fma(a->beta2, *v, (1.0f - a->beta2) * (g * g));
+    *m = nsamp_normal_or_zero(nsamp_fma(a->beta1, *m, (1.0f - a->beta1) * g));
+    *v = nsamp_normal_or_zero(nsamp_fma(a->beta2, *v, (1.0f - a->beta2) * (g * g)));
     return *v;
 }
 

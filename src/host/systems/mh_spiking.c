@@ -161,6 +161,8 @@ static nsamp_status make_params(const nsamp_mh_network *net, const nsamp_roots *
     for (size_t i = 0; i < p; i++) {
         keep[i] = (float)(1.0 - eta);
         shift[i] = (float)(-eta * extra->inverse_mean[i]);
+        /* A silent network decays to here and not into the subnormal numbers, where a step would take forty times as long. */
+        if (eta > 0 && shift[i] == 0.0f) shift[i] = 0x1p-90f;
         mean[i] = net->mean ? (float)net->mean[i] : 0.0f;
         for (size_t k = 0; net->cov && k < p; k++)
             root[i * p + k] = (float)roots->root[i * p + k];
