@@ -240,6 +240,26 @@ static void test_resume_of_another_job(void **state) {
 }
 
 /* One chain blows up: it is named, with its step, and the others keep their bits and their moments. */
+static uint64_t interval_of(const char *const *settings) {
+    nsamp_plan *plan = plan_of(settings);
+    const uint64_t every = plan->accumulate_every;
+    nsamp_plan_destroy(plan);
+    return every;
+}
+
+/* Two jobs whose steps and samples cost the same: where samples at the usual interval would lie further apart than half an
+ * autocorrelation time they come sooner, at two and a half times the cost at most. A short run still gets 20. */
+static void test_interval(void **state) {
+    (void)state;
+#define LARGE "target.dim=1000", "run.steps=100000", "run.chains=16", "system.dt=0.05"
+    const uint64_t slow = interval_of(SET(LARGE, "system.geometry=naive")),
+                   fast = interval_of(SET(LARGE, "system.geometry=natural")); /* tau 39 */
+    assert_true(slow > 40 && fast >= 20 && fast < slow && 5 * fast >= 2 * slow - 5);
+    assert_int_equal(interval_of(SET(LARGE, "system.geometry=natural", "system.dt=0.001")), slow);
+    assert_int_equal(interval_of(SET(LARGE, "run.steps=220")), 10);
+#undef LARGE
+}
+
 static void test_divergence(void **state) {
     (void)state;
     nsamp_error err = {0};
@@ -305,6 +325,7 @@ int main(void) {
         cmocka_unit_test(test_two_runs_are_one),
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_resume_of_another_job),
+        cmocka_unit_test(test_interval),
         cmocka_unit_test(test_divergence),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_walltime),

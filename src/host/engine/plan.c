@@ -17,8 +17,9 @@
 static const double MOMENT_COST = 1.3, MOMENT_FAR_COST = 2.8, PRODUCT_ROW_COST = 3.0, PRODUCT_COST = 0.02,
                     PRODUCT_ALONE_COST = 12.0, FLOPS_PER_NORMAL = 100.0;
 static const double ACCUMULATOR_BYTES = 24.0, CACHE_BYTES = 1 << 20;
-/* Accumulating costs at most this share of the steps. */
-static const double ACCUMULATE_SHARE = 0.04;
+/* Accumulating costs this share of the steps; the larger one where samples would otherwise lie further apart than half an autocorrelation
+ * time. Samples k steps apart, each as dear as s steps, give 1 / ((k + s) coth(k / tau)) effective ones a step. */
+static const double ACCUMULATE_SHARE = 0.04, ACCUMULATE_MOST = 0.1;
 
 static void line(nsamp_plan *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void line(nsamp_plan *p, const char *format, ...) {
@@ -56,13 +57,23 @@ static double sample_cost(const nsamp_plan *p) {
     return cost;
 }
 
-/* The interval at which accumulating keeps within its share, and at least 20 samples are taken. */
+/* The shortest autocorrelation time of a coordinate, steps; INFINITY where no law says it. */
+static double shortest_tau(const nsamp_model *m) {
+    double least = INFINITY;
+    for (size_t i = 0; m->law.tau && i < m->dim; i++)
+        least = fmin(least, m->law.tau[i]);
+    return least;
+}
+
+/* The interval at which accumulating keeps to its share, and at least 20 samples are taken. */
 static uint64_t choose_interval(const nsamp_plan *p) {
     const int64_t set = nsamp_job_int(p->job, NSAMP_KEY_run_accumulate_every);
     if (set > 0) return (uint64_t)set;
     const uint64_t span = p->steps - p->burn_in;
     const double step = (double)p->model->draws + p->model->flops / FLOPS_PER_NORMAL;
-    const double every = ceil(sample_cost(p) / ACCUMULATE_SHARE / (step > 1 ? step : 1));
+    const double cost = sample_cost(p) / (step > 1 ? step : 1), tau = shortest_tau(p->model);
+    const double every =
+        fmin(ceil(cost / ACCUMULATE_SHARE), fmax(ceil(cost / ACCUMULATE_MOST), ceil(tau / 2)));
     const double most = span / 20 > 1 ? (double)(span / 20) : 1;
     return (uint64_t)(every < most ? every : most);
 }
@@ -233,7 +244,7 @@ static void describe(nsamp_plan *p, const char *why, double memory) {
     line(p, "dimension   %zu, state %zu numbers a chain\n", m->dim, m->state_len);
     line(p, "steps       %llu, burn-in %llu\n", (unsigned long long)p->steps, (unsigned long long)p->burn_in);
     line(p, "moments     every %llu steps%s%s\n", (unsigned long long)p->accumulate_every,
-         nsamp_job_int(p->job, NSAMP_KEY_run_accumulate_every) ? "" : " (chosen: about 4 % of the run)",
+         nsamp_job_int(p->job, NSAMP_KEY_run_accumulate_every) ? "" : " (chosen: 4 to 10 % of the run)",
          full_cov(p->job, m) ? ", full covariance"
          : m->sum_moments    ? ", off-diagonal from the variance of the sum"
                              : ", diagonal");
