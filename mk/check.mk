@@ -8,6 +8,7 @@ $(BUILD)/tests/api_example: include/nsamp.h $(BUILD)/libnsamp.a
 	@sed -n '/^ \*     #include <nsamp.h>/,/^ \*     }$$/p' include/nsamp.h | sed 's/^ \*     //; s/^ \*$$//' > $@.c
 	$(Q)$(CC) -std=c11 $(WARN) $(SANFLAGS) -fopenmp -Iinclude -o $@ $@.c $(BUILD)/libnsamp.a $(LIBS) $(CUDA_LIBS)
 TEST_EXTRA += $(BUILD)/tests/api_example
+$(BUILD)/tests/test_api: | $(BUILD)/tests/api_example
 
 # The Slurm scripts of jobs/, run without Slurm.
 $(BUILD)/tests/test_slurm: tests/slurm/run.sh $(BUILD)/nsamp $(wildcard jobs/slurm-*.sh)
