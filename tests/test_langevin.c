@@ -351,10 +351,28 @@ static void test_bits(void **state) {
     }
 }
 
+/* The factor of builtin:decay falls through the subnormal numbers, with which a product is ten times as slow. */
+static void test_no_subnormals(void **state) {
+    (void)state;
+    nsamp_model *m = MODEL("target.name", "gaussian", "target.file", "builtin:decay", "target.dim", "300",
+                           "target.rho", "0.5", "system.geometry", "natural");
+    const float *basis =
+        nsamp_gauss_table(m->params, ((const nsamp_langevin_gauss_params *)m->params)->basis_offset);
+    size_t zeros = 0;
+    for (size_t i = 0; i < 300 * 300; i++) {
+        assert_true(basis[i] == 0 || isnormal(basis[i]));
+        zeros += basis[i] == 0;
+    }
+    assert_true(zeros > 300 * 299 / 2 && basis[299 * 300 + 299 - 100] > 0);
+    nsamp_model_destroy(m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_paths),    cmocka_unit_test(test_laws),   cmocka_unit_test(test_relaxation),
-        cmocka_unit_test(test_unstable), cmocka_unit_test(test_starts), cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_paths),         cmocka_unit_test(test_laws),
+        cmocka_unit_test(test_relaxation),    cmocka_unit_test(test_unstable),
+        cmocka_unit_test(test_starts),        cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_no_subnormals),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

@@ -129,7 +129,7 @@ static nsamp_status fill(nsamp_model *m, double h, const double *lambda, const d
         out[2 * D + i] = (float)t->mean[i];
     }
     for (size_t i = 0; i < D * D; i++)
-        out[3 * D + i] = (float)basis[i];
+        out[3 * D + i] = nsamp_matrix_entry(basis[i]);
     return NSAMP_OK;
 }
 

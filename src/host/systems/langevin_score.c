@@ -26,7 +26,7 @@ static double invert(size_t D, const double *l, double *column, float *w) {
             for (size_t k = j; k < i; k++)
                 s -= l[i * D + k] * column[k];
             column[i] = i < j ? 0 : s / l[i * D + i];
-            w[i * D + j] = (float)column[i];
+            w[i * D + j] = nsamp_matrix_entry(column[i]);
         }
     }
     return log_det;
@@ -147,7 +147,7 @@ nsamp_status nsamp_langevin_score_build(const nsamp_job *job, nsamp_model *m, ns
     nsamp_langevin_score_params *p = m->params;
     *p = head;
     for (size_t i = 0; factor && i < D * D; i++)
-        ((float *)((char *)p + p->factor_offset))[i] = (float)t->chol[i];
+        ((float *)((char *)p + p->factor_offset))[i] = nsamp_matrix_entry(t->chol[i]);
     if (t->components) status = fill_mixture(t, p, err);
     if (status) return status;
     const double K = (double)t->components, d = (double)D;

@@ -1,6 +1,7 @@
 /* model.c: from the name of a system in the job to its builder. The list is kernels/systems.def. */
 #include "systems/model.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,10 @@ nsamp_status nsamp_model_create(const nsamp_job *job, nsamp_model **model, nsamp
         return status;
     }
     return nsamp_job_fail(job, NSAMP_KEY_system_name, err, "not in this build");
+}
+
+float nsamp_matrix_entry(double x) {
+    return fabs(x) < (double)FLT_MIN ? 0.0f : (float)x;
 }
 
 void nsamp_model_destroy(nsamp_model *m) {

@@ -62,6 +62,9 @@ struct nsamp_model {
 /* Builds the model of the job (its target too). On failure *model is NULL. */
 nsamp_status nsamp_model_create(const nsamp_job *job, nsamp_model **model, nsamp_error *err);
 void nsamp_model_destroy(nsamp_model *model);
+/* An entry of a matrix as kernels take it: the nearest float, and 0 in the place of a subnormal one, with which each operation would take
+ * a processor a hundred cycles and more. */
+float nsamp_matrix_entry(double x);
 void nsamp_statistics_free(nsamp_statistic *list, size_t count);
 
 /* One builder a system, listed in kernels/systems.def. The model is zeroed, with law.offdiag NaN. */
