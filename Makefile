@@ -49,7 +49,7 @@ LIBS    := $(pkg_libs) $(if $(filter 1,$(DNNL)),-ldnnl) -llapacke -lopenblas -lm
 HOST_SRC := $(sort $(shell find src/host -name '*.c' -not -path 'src/host/cli/*'))
 CLI_SRC  := $(sort $(wildcard src/host/cli/*.c))
 CU_SRC   := $(if $(filter 1,$(CUDA)),$(sort $(wildcard src/kernels/*.cu)))
-KERN_SRC := cpu moments_cpu train_cpu ceilings # compiled for each instruction set
+KERN_SRC := cpu moments_cpu train_cpu bf16_cpu ceilings # compiled for each instruction set
 HOST_OBJ := $(HOST_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
 KERN_OBJ := $(foreach source,$(KERN_SRC),$(ISAS:%=$(BUILD)/src/kernels/$(source)_%.o))

@@ -9,7 +9,7 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
-#include "matmul.h"
+#include "matmul/blocks.h"
 
 /* Numbers in [-1, 1) that use every bit of a float (xorshift64*). */
 static uint64_t random_state;
@@ -47,14 +47,16 @@ typedef struct {
     bool bias, accumulate;
 } layer_case;
 
-/* The product library has bf16 wherever there is AVX-512 with bytes and words; elsewhere it may not. */
-static bool may_lack_bf16(void) {
+/* The bf16 products of the library itself are there wherever AVX-512 has bytes and words; elsewhere they may not be. */
+static bool may_lack_native(void) {
 #ifdef NSAMP_X86_64
     return !__builtin_cpu_supports("avx512bw");
 #else
     return true;
 #endif
 }
+
+static bool native; /* the tests of the library's own bf16 products run */
 
 static void check_layer(layer_case c) {
     random_state = 88172645463325252u;
@@ -65,7 +67,7 @@ static void check_layer(layer_case c) {
     nsamp_error err;
     nsamp_status s =
         nsamp_layer_create(c.in, c.out, w, c.bias ? b : NULL, c.act, c.precision, c.rows, &layer, &err);
-    if (s == NSAMP_EUSAGE && c.precision == NSAMP_BF16 && may_lack_bf16()) skip();
+    if (s == NSAMP_EUSAGE && native && may_lack_native()) skip();
     assert_int_equal(s, NSAMP_OK);
     nsamp_layer_apply(layer, c.rows, x, y, c.accumulate);
     for (size_t r = 0; r < c.rows; r++)
@@ -124,7 +126,7 @@ static void a_nan_stays_in_its_row(void **state) {
             nsamp_layer *layer;
             nsamp_status s = nsamp_layer_create(IN, OUT, w, NULL, (nsamp_activation)act,
                                                 (nsamp_precision)precision, ROWS, &layer, NULL);
-            if (s == NSAMP_EUSAGE && precision == NSAMP_BF16 && may_lack_bf16()) skip();
+            if (s == NSAMP_EUSAGE && native && may_lack_native()) skip();
             assert_int_equal(s, NSAMP_OK);
             nsamp_layer_apply(layer, ROWS, x, y, false);
             size_t bad = 0;
@@ -154,7 +156,7 @@ static void check_same_bits(size_t in, size_t out, nsamp_precision precision, ns
                 nsamp_layer *layer;
                 omp_set_num_threads(threads);
                 nsamp_status s = nsamp_layer_create(in, out, w, b, act, precision, tiles[t], &layer, NULL);
-                if (s == NSAMP_EUSAGE && precision == NSAMP_BF16) skip();
+                if (s == NSAMP_EUSAGE && native && may_lack_native()) skip();
                 assert_int_equal(s, NSAMP_OK);
 #pragma omp parallel for if (inside)
                 for (size_t r = 0; r < ROWS; r += tiles[t]) {
@@ -262,13 +264,64 @@ static void an_empty_shape_is_refused(void **state) {
     assert_true(strlen(nsamp_matmul_name()) > 3);
 }
 
+/* The same tests with both ways of computing bf16: by rounding, and by the library's own products. */
+static int round_factors(void **state) {
+    (void)state;
+    nsamp_matmul_set_bf16(NSAMP_BF16_ROUNDED);
+    assert_false(nsamp_matmul_bf16_is_native());
+    return 0;
+}
+
+static int use_native(void **state) {
+    (void)state;
+    nsamp_matmul_set_bf16(NSAMP_BF16_NATIVE);
+    native = nsamp_matmul_bf16_is_native();
+    return 0;
+}
+
+static int choose(void **state) {
+    (void)state;
+    nsamp_matmul_set_bf16(NSAMP_BF16_AUTO);
+    native = false;
+    return 0;
+}
+
+/* All 2^32 float32 would take half a minute: every exponent and sign, with significands around each tie and at the ends. */
+static void rounding_to_bf16_is_to_the_nearest_even(void **state) {
+    (void)state;
+    size_t count = 0;
+    for (uint32_t upper = 0; upper < 0x10000u; upper++)
+        for (int k = 0; k < 7; k++) {
+            static const uint32_t lower[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff, 0x1234};
+            const uint32_t bits = upper << 16 | lower[k];
+            float x, y;
+            memcpy(&x, &bits, sizeof x);
+            nsamp_round_to_bf16(1, &x, &y);
+            if (isnan(x)) {
+                assert_true(isnan(y));
+                continue;
+            }
+            double expected = reference_bf16(x);
+            if (fabs(expected) >= 0x1p128) expected = copysign(INFINITY, x);
+            if (fabs((double)x) < 0x1p-126) expected = nearbyint(x * 0x1p133) * 0x1p-133;
+            if (y != expected) fail_msg("%a rounds to %a, expected %a", x, y, expected);
+            count++;
+        }
+    assert_true(count > 400000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layer_matches_double),
-        cmocka_unit_test(bf16_layer_matches_double_of_rounded_inputs),
+        cmocka_unit_test(rounding_to_bf16_is_to_the_nearest_even),
+        cmocka_unit_test_setup_teardown(bf16_layer_matches_double_of_rounded_inputs, round_factors, choose),
+        {"native_bf16_layer_matches_double", bf16_layer_matches_double_of_rounded_inputs, use_native, choose,
+         NULL},
         cmocka_unit_test(a_nan_stays_in_its_row),
         cmocka_unit_test(bits_do_not_depend_on_threads_or_rows),
-        cmocka_unit_test(bf16_bits_do_not_depend_on_threads_or_rows),
+        cmocka_unit_test_setup_teardown(bf16_bits_do_not_depend_on_threads_or_rows, round_factors, choose),
+        {"native_bf16_bits_do_not_depend", bf16_bits_do_not_depend_on_threads_or_rows, use_native, choose,
+         NULL},
         cmocka_unit_test(gemm_matches_double_on_any_threads),
         cmocka_unit_test(an_empty_shape_is_refused),
     };

@@ -23,7 +23,7 @@ typedef struct nsamp_layer nsamp_layer;
 
 /* w [out * in] and bias [out] are copied. bf16: weights and x are rounded to bf16 (nearest, ties to even),
  * products are summed in float32. max_rows: most rows of a call, for the choice of blocks. NSAMP_EUSAGE: an
- * empty shape, bf16 where this CPU cannot, or tf32; NSAMP_ENOMEM. */
+ * empty shape, NSAMP_BF16_NATIVE where this CPU cannot, or tf32; NSAMP_ENOMEM. */
 nsamp_status nsamp_layer_create(size_t in, size_t out, const float *w, const float *bias /* or NULL */,
                                 nsamp_activation act, nsamp_precision precision, size_t max_rows,
                                 nsamp_layer **layer, nsamp_error *err);
@@ -31,6 +31,19 @@ nsamp_status nsamp_layer_create(size_t in, size_t out, const float *w, const flo
 void nsamp_layer_apply(const nsamp_layer *layer, size_t rows, const float *x, float *y, bool accumulate);
 /* NULL: nothing. */
 void nsamp_layer_destroy(nsamp_layer *layer);
+
+/* How layers of bf16 multiply. The product of two bf16 numbers is exact in float32, so both ways add the same terms and
+ * differ in the order of the sums alone. */
+typedef enum nsamp_bf16_way {
+    NSAMP_BF16_AUTO,   /* the faster of the two on this processor, by its kind: never by a measurement */
+    NSAMP_BF16_NATIVE, /* bf16 products of the library: half the memory of the weights */
+    NSAMP_BF16_ROUNDED /* float32 products of numbers rounded to bf16: on any processor, at the rate of float32 */
+} nsamp_bf16_way;
+
+/* For layers that are created from now on; for tests and measurements, before any thread makes layers. */
+void nsamp_matmul_set_bf16(nsamp_bf16_way way);
+/* Whether a layer of bf16 created now is NSAMP_BF16_NATIVE. */
+bool nsamp_matmul_bf16_is_native(void);
 
 /* c [m, n] = alpha op(a) op(b) + beta c, row-major, without gaps between rows; op(a) is [m, k], op(b) [k, n].
  * beta = 0 does not read c. */

@@ -18,4 +18,9 @@ NSAMP_HD float nsamp_bf16_value(nsamp_bf16 value) {
     return nsamp_float_of((uint32_t)value << 16);
 }
 
+/* y [count] = x [count] rounded to bf16, in float32; may not overlap. As nsamp_cpu_kernels_* of kernel.h; all give the same bits. */
+void nsamp_round_to_bf16_base(size_t count, const float *x, float *y);
+void nsamp_round_to_bf16_v3(size_t count, const float *x, float *y);
+void nsamp_round_to_bf16_v4(size_t count, const float *x, float *y);
+
 #endif

@@ -27,10 +27,12 @@ static void blas_on_one_thread(void) {
 #endif
 }
 
-static float rounded_to_bf16(float x) {
-    uint32_t u = (uint32_t)nsamp_bf16_of(x) << 16;
-    memcpy(&x, &u, sizeof x);
-    return x;
+void nsamp_matmul_set_bf16(nsamp_bf16_way way) {
+    (void)way; /* BLAS has no bf16: factors are always rounded */
+}
+
+bool nsamp_matmul_bf16_is_native(void) {
+    return false;
 }
 
 nsamp_status nsamp_layer_create(size_t in, size_t out, const float *w, const float *bias,
@@ -48,8 +50,10 @@ nsamp_status nsamp_layer_create(size_t in, size_t out, const float *w, const flo
         return nsamp_fail(err, NSAMP_ENOMEM, "no memory for a layer of %zu x %zu weights", out, in);
     }
     *l = (nsamp_layer){in, out, act, precision, copy, b};
-    for (size_t i = 0; i < in * out; i++)
-        copy[i] = precision == NSAMP_BF16 ? rounded_to_bf16(w[i]) : w[i];
+    if (precision == NSAMP_BF16)
+        nsamp_round_to_bf16(in * out, w, copy);
+    else
+        memcpy(copy, w, in * out * sizeof *copy);
     if (bias) memcpy(b, bias, out * sizeof *b);
     blas_on_one_thread();
     *layer = l;
@@ -82,8 +86,7 @@ static void apply_block(const nsamp_layer *l, size_t count, const float *x, floa
                         float *xs, float *ys) {
     memset(xs + count * l->in, 0, (BLOCK_ROWS - count) * l->in * sizeof *xs);
     if (l->precision == NSAMP_BF16)
-        for (size_t i = 0; i < count * l->in; i++)
-            xs[i] = rounded_to_bf16(x[i]);
+        nsamp_round_to_bf16(count * l->in, x, xs);
     else
         memcpy(xs, x, count * l->in * sizeof *xs);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, BLOCK_ROWS, (int)l->out, (int)l->in, 1, xs,

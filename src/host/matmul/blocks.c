@@ -1,7 +1,10 @@
-/* blocks.c: nsamp_gemm's partition of a product. */
+/* blocks.c: nsamp_gemm's partition of a product, and the rounding of its factors. */
 #include "matmul/blocks.h"
 
+#include <string.h>
+
 #include "error.h"
+#include "isa.h"
 
 nsamp_status nsamp_layer_check(size_t in, size_t out, nsamp_precision precision, size_t max_rows,
                                nsamp_error *err) {
@@ -10,6 +13,21 @@ nsamp_status nsamp_layer_check(size_t in, size_t out, nsamp_precision precision,
     if (in && out && max_rows) return NSAMP_OK;
     return nsamp_fail(err, NSAMP_EUSAGE, "layer of %zu inputs, %zu outputs, %zu rows: none may be 0", in, out,
                       max_rows);
+}
+
+void nsamp_round_to_bf16(size_t count, const float *x, float *y) {
+#ifdef NSAMP_X86_64
+    const char *const isa = nsamp_isa_best();
+    if (!strcmp(isa, "v4")) {
+        nsamp_round_to_bf16_v4(count, x, y);
+        return;
+    }
+    if (!strcmp(isa, "v3")) {
+        nsamp_round_to_bf16_v3(count, x, y);
+        return;
+    }
+#endif
+    nsamp_round_to_bf16_base(count, x, y);
 }
 
 /* Blocks of the longer side: at most 16, so that each does work enough, of a multiple of 64 rows or columns.

@@ -18,4 +18,7 @@ void nsamp_gemm_in_blocks(nsamp_gemm_block_fn *block, bool ta, bool tb, size_t m
 nsamp_status nsamp_layer_check(size_t in, size_t out, nsamp_precision precision, size_t max_rows,
                                nsamp_error *err);
 
+/* y [count] = x rounded to bf16, to the nearest, ties to even, as float32. */
+void nsamp_round_to_bf16(size_t count, const float *x, float *y);
+
 #endif

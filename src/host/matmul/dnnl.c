@@ -94,7 +94,7 @@ typedef struct product {
 struct nsamp_layer {
     size_t in, out;
     nsamp_activation act;
-    bool bf16;
+    bool rounds, narrow; /* bf16: factors are rounded to it; they are stored and multiplied as such */
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     dnnl_memory_desc_t bias_md;
@@ -117,6 +117,31 @@ static dnnl_status_t make_attr(dnnl_primitive_attr_t *attr, nsamp_activation act
     if (s == dnnl_success) s = dnnl_primitive_attr_set_post_ops(*attr, ops);
     if (ops) dnnl_post_ops_destroy(ops);
     return s;
+}
+
+/* ---- bf16 ---- */
+
+/* Whether oneDNN's bf16 products are the faster way: with a matrix unit (AMX), or on a processor of AMD, whose dot product of
+ * bf16 does twice the work of a float32 multiply-add. On Intel's without AMX it does half of it (bench/LOG.md). */
+static bool native_is_faster(void) {
+#ifdef NSAMP_X86_64
+    const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    return isa == dnnl_cpu_isa_avx512_core_bf16
+               ? __builtin_cpu_is("amd") != 0
+               : (isa & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx;
+#else
+    return false;
+#endif
+}
+
+static nsamp_bf16_way bf16_way; /* NSAMP_BF16_AUTO */
+
+void nsamp_matmul_set_bf16(nsamp_bf16_way way) {
+    bf16_way = way;
+}
+
+bool nsamp_matmul_bf16_is_native(void) {
+    return bf16_way == NSAMP_BF16_AUTO ? native_is_faster() : bf16_way == NSAMP_BF16_NATIVE;
 }
 
 /* Packs w into the format that the first primitive asked for. */
@@ -147,7 +172,7 @@ static dnnl_status_t pack_weights(nsamp_layer *l, md_ref packed, const float *w)
 static dnnl_status_t make_primitive(nsamp_layer *l, product *p, bool add, const float *w,
                                     dnnl_primitive_t *out) {
     dnnl_memory_desc_t any;
-    dnnl_status_t s = md_create_any(&any, l->in, l->out, l->bf16 ? dnnl_bf16 : dnnl_f32);
+    dnnl_status_t s = md_create_any(&any, l->in, l->out, l->narrow ? dnnl_bf16 : dnnl_f32);
     if (s != dnnl_success) return s;
     md_ref weights = MD_REF(any);
     dnnl_primitive_attr_t attr = NULL;
@@ -172,7 +197,7 @@ static dnnl_status_t make_primitive(nsamp_layer *l, product *p, bool add, const 
 }
 
 static dnnl_status_t make_product(nsamp_layer *l, size_t rows, const float *w, product *p) {
-    dnnl_status_t s = md_create(&p->src, rows, l->in, l->in, 1, l->bf16 ? dnnl_bf16 : dnnl_f32);
+    dnnl_status_t s = md_create(&p->src, rows, l->in, l->in, 1, l->narrow ? dnnl_bf16 : dnnl_f32);
     if (s != dnnl_success) return s;
     s = md_create(&p->dst, rows, l->out, l->out, 1, dnnl_f32);
     if (s != dnnl_success) {
@@ -220,7 +245,8 @@ static bool make_scratch(nsamp_layer *l) {
         if (l->products[i].rows > widest) widest = l->products[i].rows;
     }
     l->x_at = aligned(workspace);
-    l->y_at = l->x_at + aligned(l->bf16 ? widest * l->in * 2 : block_rows[last] * l->in * sizeof(float));
+    const size_t numbers = (l->rounds ? widest : block_rows[last]) * l->in;
+    l->y_at = l->x_at + aligned(numbers * (l->narrow ? sizeof(nsamp_bf16) : sizeof(float)));
     l->slot_bytes = l->y_at + aligned(block_rows[last] * l->out * sizeof(float));
     l->slots = (size_t)omp_get_max_threads();
     if ((size_t)omp_get_num_procs() > l->slots) l->slots = (size_t)omp_get_num_procs();
@@ -241,20 +267,31 @@ nsamp_status nsamp_layer_create(size_t in, size_t out, const float *w, const flo
     l->in = in;
     l->out = out;
     l->act = act;
-    l->bf16 = precision == NSAMP_BF16;
+    l->rounds = precision == NSAMP_BF16;
+    l->narrow = l->rounds && nsamp_matmul_bf16_is_native();
     dnnl_status_t s = dnnl_engine_create(&l->engine, dnnl_cpu, 0);
     if (s == dnnl_success) s = dnnl_stream_create(&l->stream, l->engine, dnnl_stream_default_flags);
     if (s == dnnl_success && bias) s = make_bias(l, bias);
-    if (s == dnnl_success) s = make_products(l, max_rows, w);
+    float *rounded = NULL;
+    if (l->rounds && !l->narrow) {
+        rounded = malloc(in * out * sizeof *rounded);
+        if (rounded)
+            nsamp_round_to_bf16(in * out, w, rounded);
+        else
+            s = dnnl_out_of_memory;
+    }
+    if (s == dnnl_success) s = make_products(l, max_rows, rounded ? rounded : w);
+    free(rounded);
     if (s == dnnl_success && !make_scratch(l)) s = dnnl_out_of_memory;
     if (s == dnnl_success) {
         *layer = l;
         return NSAMP_OK;
     }
+    const bool narrow = l->narrow;
     nsamp_layer_destroy(l);
     if (s == dnnl_out_of_memory)
         return nsamp_fail(err, NSAMP_ENOMEM, "no memory for a layer of %zu x %zu weights", out, in);
-    if (precision == NSAMP_BF16)
+    if (narrow)
         return nsamp_fail(err, NSAMP_EUSAGE, "%s has no bf16 product on this CPU (status %d): use fp32",
                           nsamp_matmul_name(), (int)s);
     return nsamp_fail(err, NSAMP_EINTERNAL, "%s refuses a product of %zu x %zu weights: status %d",
@@ -314,15 +351,18 @@ static void apply_block(const nsamp_layer *l, const product *p, size_t count, co
                         bool add, char *slot) {
     const void *src = x;
     float *dst = y;
-    if (l->bf16) {
-        uint16_t *xs = (void *)(slot + l->x_at);
+    if (l->narrow) {
+        nsamp_bf16 *xs = (void *)(slot + l->x_at);
         for (size_t i = 0; i < count * l->in; i++)
             xs[i] = nsamp_bf16_of(x[i]);
         memset(xs + count * l->in, 0, (p->rows - count) * l->in * sizeof *xs);
         src = xs;
-    } else if (count < p->rows) {
+    } else if (l->rounds || count < p->rows) {
         float *xs = (void *)(slot + l->x_at);
-        memcpy(xs, x, count * l->in * sizeof *xs);
+        if (l->rounds)
+            nsamp_round_to_bf16(count * l->in, x, xs);
+        else
+            memcpy(xs, x, count * l->in * sizeof *xs);
         memset(xs + count * l->in, 0, (p->rows - count) * l->in * sizeof *xs);
         src = xs;
     }
