@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <cmocka.h>
+#include <string.h>
 
 #include "rsn_models.h"
 
@@ -136,6 +137,100 @@ static void test_tau(void **state) {
     free_model(&model);
 }
 
+/* The bf16 number nearest to x, ties to even, by arithmetic on its value. */
+static double ref_bf16(double x) {
+    int e;
+    const double f = frexp(x, &e);
+    return ldexp(nearbyint(f * 256), e - 8);
+}
+
+/* Drift of the network, its factors through `number` (ref_bf16 or as they are); d [m]. */
+static void ref_drift(const nsamp_network *net, double (*number)(double), const double *x, double *d) {
+    const size_t m = net->m, n = net->n;
+    for (size_t i = 0; i < m; i++)
+        d[i] = -x[i];
+    for (size_t j = 0; j < n; j++) {
+        double a = (double)net->b[j];
+        for (size_t i = 0; i < m; i++)
+            a += number((double)net->w2[j * m + i]) * number(x[i]);
+        for (size_t i = 0; i < m; i++)
+            d[i] += number((double)net->w1[i * n + j]) * number(a > 0 ? a : 0);
+    }
+}
+
+static double as_it_is(double x) {
+    return x;
+}
+
+/* sqrt(E |d~ - d|^2 / E |d|^2) over draws of N(mean, cov), m = 3. */
+static double ref_drift_error(const nsamp_network *net, const double *mean, const double *cov) {
+    enum { M = 3, DRAWS = 4000 };
+    double l[M * M] = {0}, error = 0, size = 0;
+    for (size_t i = 0; i < M; i++)
+        for (size_t k = 0; k <= i; k++) {
+            double s = cov[i * M + k];
+            for (size_t a = 0; a < k; a++)
+                s -= l[i * M + a] * l[k * M + a];
+            l[i * M + k] = i == k ? sqrt(s) : s / l[k * M + k];
+        }
+    for (uint32_t c = 0; c < DRAWS; c++) {
+        double x[M], exact[M], other[M];
+        for (size_t i = 0; i < M; i++) {
+            x[i] = mean[i];
+            for (size_t k = 0; k <= i; k++)
+                x[i] += l[i * M + k] * ref_normal(5, REF_PURPOSE_STEP, c, 9, (uint32_t)k);
+        }
+        ref_drift(net, as_it_is, x, exact);
+        ref_drift(net, ref_bf16, x, other);
+        for (size_t i = 0; i < M; i++) {
+            error += (other[i] - exact[i]) * (other[i] - exact[i]);
+            size += exact[i] * exact[i];
+        }
+    }
+    return sqrt(error / size);
+}
+
+/* The law of a run in bf16 is that of the rounded weights, and its text says how far that is from the network's. */
+static void test_bf16_law(void **state) {
+    (void)state;
+    enum { M = 3, N = 64 };
+    nsamp_network *net, *narrow;
+    nsamp_error err;
+    double mean[M], cov[M * M], plain_mean[M], plain_cov[M * M], moved = 0, widened = 0;
+    assert_int_equal(nsamp_rsn_linear(M, N, 3, &net, &err), NSAMP_OK);
+    assert_int_equal(nsamp_rsn_linear(M, N, 3, &narrow, &err), NSAMP_OK);
+    for (size_t i = 0; i < M * N; i++) {
+        narrow->w1[i] = (float)ref_bf16((double)net->w1[i]);
+        narrow->w2[i] = (float)ref_bf16((double)net->w2[i]);
+    }
+    ref_law(net, 0.3, plain_mean, plain_cov);
+    ref_law(narrow, 0.3, mean, cov);
+    nsamp_rsn_options o = options(false, NSAMP_RSN_PRODUCT);
+    o.h = 0.3;
+    o.precision = NSAMP_BF16;
+    nsamp_model model = make(net, &o);
+    for (size_t i = 0; i < M; i++) {
+        assert_true(fabs(model.law.mean[i] - mean[i]) < 1e-6);
+        for (size_t k = 0; k < M; k++)
+            assert_true(fabs(model.law.cov[i * M + k] - cov[i * M + k]) < 1e-6);
+        moved = fmax(moved, fabs(mean[i] - plain_mean[i]) / sqrt(plain_cov[i * M + i]));
+        widened = fmax(widened, fabs(cov[i * M + i] / plain_cov[i * M + i] - 1));
+    }
+    assert_true(moved > 2e-5 && widened > 2e-5); /* far enough for the comparison above to see the rounding */
+    double said[3];
+    const char *text = strstr(model.law.source, "moves means");
+    assert_non_null(text);
+    if (sscanf(text, "moves means by up to %lf sd, variances by up to %lf %%; error of the drift %lf %%",
+               &said[0], &said[1], &said[2]) != 3)
+        fail_msg("%s", model.law.source);
+    const double error = ref_drift_error(net, plain_mean, plain_cov);
+    if (!(fabs(said[0] / moved - 1) < 0.06 && fabs(said[1] / (100 * widened) - 1) < 0.06))
+        fail_msg("'%s': expected %g sd, %g %%", text, moved, 100 * widened);
+    if (!(fabs(said[2] / (100 * error) - 1) < 0.15)) fail_msg("'%s': expected %g %%", text, 100 * error);
+    nsamp_network_destroy(narrow);
+    free_model(&model);
+}
+
 static void test_law(void **state) {
     (void)state;
     check_law(false, NSAMP_RSN_FUSED);
@@ -144,6 +239,7 @@ static void test_law(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_law), cmocka_unit_test(test_tau)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_law), cmocka_unit_test(test_tau),
+                                       cmocka_unit_test(test_bf16_law)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

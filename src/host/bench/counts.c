@@ -39,7 +39,9 @@ static nsamp_counts rsn(const nsamp_job *job, const nsamp_model *model, double L
     const bool reservoir = nsamp_job_is(job, NSAMP_KEY_system_level, "reservoir"),
                product = model->host_kernel;
     const double m = (double)net->m, n = (double)net->n;
-    const double weight = nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16") ? 2 : 4;
+    const bool bf16 = nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16");
+    const double weight =
+        bf16 && (nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda") || nsamp_matmul_bf16_is_native()) ? 2 : 4;
     const double products = (reservoir ? 6 : 4) * m * n, weights = weight * ((reservoir ? 3 : 2) * m * n + n);
     return (nsamp_counts){.normals = m,
                           .flop = products + (reservoir ? 3 * n : 5 * m),

@@ -137,6 +137,9 @@ static nsamp_status run_case(nsamp_check_report *report, const check_case *c, co
         if (!status) status = compare_statistics(report, c, plan->statistics, plan->nstatistics);
         if (!status && report->count == before)
             status = nsamp_fail(err, NSAMP_EINTERNAL, "the law gives nothing to compare");
+        else if (!status)
+            snprintf(report->rows[before].text, sizeof report->rows[before].text, "%s",
+                     plan->model->law.source);
     }
     nsamp_plan_destroy(plan);
     nsamp_job_destroy(job);

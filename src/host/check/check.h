@@ -11,8 +11,9 @@
 /* One quantity of one case; of several entries (coordinates, neurons) the one with the largest |z| is shown.
  */
 typedef struct nsamp_check_row {
-    char system[32], job[256], quantity[48], text[1024];
-    size_t entries; /* compared; each has its share of the false-alarm budget */
+    char system[32], job[256], quantity[48];
+    char text[1024]; /* of the first row of a case: its law in words; of an error: why */
+    size_t entries;  /* compared; each has its share of the false-alarm budget */
     double value, expected, se, z;
     double sees, must_see; /* smallest fault that the threshold would catch, and the largest allowed, both as
                               a share of the quantity's scale */

@@ -39,7 +39,6 @@ static void print_row(const nsamp_check_row *row, bool colour) {
         snprintf(name, sizeof name, "%s", row->quantity);
     printf("  %-34s %12s %12s %10s %7.2f %6.2f %%  %s%s%s\n", name, value, expected, se, row->z,
            100 * row->sees, on, nsamp_verdict_text(row->verdict), off);
-    if (row->text[0]) printf("      %s\n", row->text);
 }
 
 static void print_report(const nsamp_check_report *report) {
@@ -49,6 +48,7 @@ static void print_report(const nsamp_check_report *report) {
         const nsamp_check_row *row = &report->rows[i];
         if (!last || strcmp(last->job, row->job) != 0 || strcmp(last->system, row->system) != 0) {
             printf("%s%s %s\n", last ? "\n" : "", row->system, row->job);
+            if (row->text[0] && !row->error) printf("  law: %s\n", row->text);
             printf("  %-34s %12s %12s %10s %7s %8s\n", "", "value", "expected", "std. error", "z", "sees");
         }
         print_row(row, colour);

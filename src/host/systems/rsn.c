@@ -191,7 +191,10 @@ static nsamp_status prepare(nsamp_model *model, nsamp_error *err) {
     model->lanes = o.tile;
     model->scratch_bytes = nsamp_rsn_product_scratch(extra->product);
     const size_t used = strlen(model->why);
-    snprintf(model->why + used, sizeof model->why - used, "; %s", nsamp_matmul_name());
+    snprintf(model->why + used, sizeof model->why - used, "; %s%s", nsamp_matmul_name(),
+             o.precision != NSAMP_BF16       ? ""
+             : nsamp_matmul_bf16_is_native() ? ", bf16 products"
+                                             : ", float32 products of bf16 numbers");
     return NSAMP_OK;
 }
 
