@@ -224,6 +224,27 @@ static void test_resume(void **state) {
     assert_int_not_equal(access(left, F_OK), 0);
 }
 
+/* A run goes on with the interval that it began with, whatever the program would choose now. */
+static void test_resume_keeps_the_interval(void **state) {
+    (void)state;
+    char file[128];
+    snprintf(file, sizeof file, "output.file=%s/interval.nc", folder);
+    nsamp_error err = {0};
+    nsamp_plan *whole =
+        run_of(SET("run.chains=2000", "target.dim=64", "run.steps=3000", "run.accumulate_every=13"));
+    nsamp_plan *plan = plan_of(SET(file, "run.chains=2000", "target.dim=64", "run.steps=3000"));
+    assert_true(plan->accumulate_every != 13);
+    plan->accumulate_every = 13; /* as a program with other costs might have chosen */
+    nsamp_moments_set_interval(plan->batch.moments, 13, 3000);
+    assert_int_equal(nsamp_plan_run(plan, stop_at_once, NULL, &err), NSAMP_STOPPED);
+    nsamp_plan_destroy(plan);
+    plan = run_of(SET(file, "run.resume=yes", "run.chains=2000", "target.dim=64", "run.steps=3000"));
+    assert_int_equal(plan->summary.accumulate_every, 13);
+    assert_same_summary(whole, plan);
+    nsamp_plan_destroy(whole);
+    nsamp_plan_destroy(plan);
+}
+
 /* A checkpoint of another job is refused. */
 static void test_resume_of_another_job(void **state) {
     (void)state;
@@ -324,6 +345,7 @@ int main(void) {
         cmocka_unit_test(test_record_interval),
         cmocka_unit_test(test_two_runs_are_one),
         cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_resume_keeps_the_interval),
         cmocka_unit_test(test_resume_of_another_job),
         cmocka_unit_test(test_interval),
         cmocka_unit_test(test_divergence),

@@ -54,6 +54,7 @@ nsamp_status nsamp_plan_save(nsamp_plan *p, nsamp_error *err) {
                                           {"first_bad", k.first_bad, k.bad_bytes},
                                           {"sums", k.sums, k.sums_bytes},
                                           {"products", b->moments->products, k.products_bytes},
+                                          {"every", &p->accumulate_every, sizeof p->accumulate_every},
                                           {"seconds", &p->seconds, sizeof p->seconds}};
         status = nsamp_checkpoint_save(p->checkpoint_path, p->digest, p->step, sections,
                                        sizeof sections / sizeof *sections, err);
@@ -69,6 +70,11 @@ static nsamp_status read_all(nsamp_plan *p, nsamp_checkpoint *file, canonical *k
     if (!status && k->products_bytes)
         status = nsamp_checkpoint_read(file, "products", p->batch.moments->products, k->products_bytes, err);
     if (!status) status = nsamp_checkpoint_read(file, "seconds", &p->seconds, sizeof p->seconds, err);
+    if (!status)
+        status = nsamp_checkpoint_read(file, "every", &p->accumulate_every, sizeof p->accumulate_every, err);
+    if (!status && (!p->accumulate_every || p->accumulate_every > p->steps))
+        status = nsamp_fail(err, NSAMP_EIO, "%s: accumulates every %llu steps of %llu", p->checkpoint_path,
+                            (unsigned long long)p->accumulate_every, (unsigned long long)p->steps);
     return status;
 }
 
@@ -99,6 +105,7 @@ nsamp_status nsamp_plan_restore(nsamp_plan *p, bool *found, nsamp_error *err) {
         status = nsamp_fail(err, NSAMP_EUSAGE, "%s: holds step %llu, beyond run.steps = %llu",
                             p->checkpoint_path, (unsigned long long)step, (unsigned long long)p->steps);
     if (!status) {
+        nsamp_moments_set_interval(p->batch.moments, p->accumulate_every, p->steps);
         distribute(p, &k);
         p->step = step;
         nsamp_moments_set_step(p->batch.moments, step);

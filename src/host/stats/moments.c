@@ -48,6 +48,12 @@ static const nsamp_moments_loops *loops_of(const char *asked) {
     return nsamp_moments_loops_base();
 }
 
+void nsamp_moments_set_interval(nsamp_moments *m, uint64_t every, uint64_t steps) {
+    const uint64_t before = m->burn_in / every, last = steps / every;
+    m->every = every;
+    m->half_step = (before + (last > before ? (last - before) / 2 : 0)) * every;
+}
+
 nsamp_moments nsamp_moments_describe(const nsamp_moments_spec *spec) {
     nsamp_moments m = {.loops = loops_of(spec->isa),
                        .chains = spec->chains,
@@ -55,14 +61,12 @@ nsamp_moments nsamp_moments_describe(const nsamp_moments_spec *spec) {
                        .dim = spec->dim,
                        .rows = spec->dim + (spec->row_sum ? 1 : 0),
                        .full_cov = spec->full_cov,
-                       .every = spec->every,
                        .burn_in = spec->burn_in,
                        .tiles = (spec->chains + spec->lanes - 1) / spec->lanes,
                        .tiles_per_unit = 1,
                        .group_chains = 1,
                        .group_halves = 1};
-    const uint64_t before = spec->burn_in / spec->every, last = spec->steps / spec->every;
-    m.half_step = (before + (last > before ? (last - before) / 2 : 0)) * spec->every;
+    nsamp_moments_set_interval(&m, spec->every, spec->steps);
     if (m.full_cov) choose_groups(&m);
     return m;
 }

@@ -57,6 +57,9 @@ typedef struct nsamp_moments {
 
 /* The scalars of what create makes, of a spec within its ranges; no arrays. */
 nsamp_moments nsamp_moments_describe(const nsamp_moments_spec *spec);
+/* Another interval for the same span, every >= 1, before any sample: a run goes on with the interval that it began with, which
+ * its checkpoint knows, whatever would be chosen now. steps: those of the spec. */
+void nsamp_moments_set_interval(nsamp_moments *m, uint64_t every, uint64_t steps);
 /* Bytes that create allocates; UINT64_MAX when they do not fit 64 bits. */
 uint64_t nsamp_moments_bytes(const nsamp_moments_spec *spec);
 /* NSAMP_ENOMEM; NSAMP_EINTERNAL for a spec outside its ranges. On failure *m is NULL. */
