@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "pages.h"
 #include "io/output.h"
 
 /* Costs in normals of the step (0.6 ns), measured on one AVX-512 core: a number observed and added to the moments while a tile's
@@ -215,11 +216,10 @@ static nsamp_status check_math(const nsamp_plan *p, const char *why, nsamp_error
 static nsamp_status allocate(nsamp_plan *p, nsamp_error *err) {
     nsamp_batch *b = &p->batch;
     const size_t lanes = (size_t)(b->tiles * b->lanes);
-    void *state = NULL;
-    if (posix_memalign(&state, 64, lanes * p->model->state_len * sizeof(float)))
+    b->state = nsamp_pages_floats(lanes * p->model->state_len, 0.0f);
+    if (!b->state)
         return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the states of %llu chains",
                           (unsigned long long)b->chains);
-    b->state = state;
     b->first_bad = malloc(lanes * sizeof *b->first_bad);
     if (!b->first_bad) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
     for (size_t i = 0; i < lanes; i++)

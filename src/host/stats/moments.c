@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "pages.h"
 #include "isa.h"
 #include "stats/moments_layout.h"
 
@@ -114,17 +115,13 @@ nsamp_status nsamp_moments_create(const nsamp_moments_spec *spec, nsamp_moments 
     if (m) {
         *m = nsamp_moments_describe(spec);
         const sizes n = size_up(m);
-        m->sums = calloc(n.sums, sizeof *m->sums);
-        m->low = malloc(n.extremes * sizeof *m->low);
-        m->high = malloc(n.extremes * sizeof *m->high);
+        m->sums = nsamp_pages_doubles(n.sums, 0.0);
+        m->low = nsamp_pages_floats(n.extremes, INFINITY);
+        m->high = nsamp_pages_floats(n.extremes, -INFINITY);
         m->results = malloc(n.results * sizeof *m->results);
         m->scratch = malloc(n.scratch * sizeof *m->scratch);
-        if (n.products) m->products = calloc(n.products, sizeof *m->products);
+        if (n.products) m->products = nsamp_pages_doubles(n.products, 0.0);
         if (m->sums && m->low && m->high && m->results && m->scratch && (m->products || !n.products)) {
-            for (uint64_t i = 0; i < n.extremes; i++) {
-                m->low[i] = INFINITY;
-                m->high[i] = -INFINITY;
-            }
             *out = m;
             return NSAMP_OK;
         }

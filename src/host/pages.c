@@ -1,0 +1,40 @@
+/* pages.c: allocation and first touch of large arrays. */
+#define _DEFAULT_SOURCE /* madvise */
+
+#include "pages.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+enum { HUGE_PAGE = 2 << 20, LINE = 64 };
+
+static void *allocate(size_t count, size_t size) {
+    if (count > SIZE_MAX / 2 / size) return NULL;
+    const size_t bytes = count * size, align = bytes < 2 * (size_t)HUGE_PAGE ? LINE : HUGE_PAGE;
+    void *p = NULL;
+    if (posix_memalign(&p, align, bytes ? bytes : 1)) return NULL;
+#ifdef MADV_HUGEPAGE
+    if (align == HUGE_PAGE)
+        (void)madvise(p, bytes, MADV_HUGEPAGE); /* advice: without it small pages are used */
+#endif
+    return p;
+}
+
+double *nsamp_pages_doubles(size_t count, double value) {
+    double *const p = allocate(count, sizeof *p);
+    if (!p) return NULL;
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < count; i++)
+        p[i] = value;
+    return p;
+}
+
+float *nsamp_pages_floats(size_t count, float value) {
+    float *const p = allocate(count, sizeof *p);
+    if (!p) return NULL;
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < count; i++)
+        p[i] = value;
+    return p;
+}
