@@ -236,7 +236,11 @@ static void test_resume_keeps_the_interval(void **state) {
     assert_true(plan->accumulate_every != 13);
     plan->accumulate_every = 13; /* as a program with other costs might have chosen */
     nsamp_moments_set_interval(plan->batch.moments, 13, 3000);
-    assert_int_equal(nsamp_plan_run(plan, stop_at_once, NULL, &err), NSAMP_STOPPED);
+    assert_int_equal(nsamp_plan_start(plan, &err), NSAMP_OK);
+    assert_int_equal(plan->backend->ops->advance(plan->backend, 0, 1500, &err), NSAMP_OK);
+    assert_int_equal(plan->backend->ops->fetch(plan->backend, &err), NSAMP_OK);
+    plan->step = 1500;
+    assert_int_equal(nsamp_plan_save(plan, &err), NSAMP_OK);
     nsamp_plan_destroy(plan);
     plan = run_of(SET(file, "run.resume=yes", "run.chains=2000", "target.dim=64", "run.steps=3000"));
     assert_int_equal(plan->summary.accumulate_every, 13);
