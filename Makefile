@@ -43,7 +43,8 @@ KFLAGS_base :=
 KFLAGS_v3   := -march=x86-64-v3
 KFLAGS_v4   := -march=x86-64-v4 -mprefer-vector-width=512
 ISAS    := base $(if $(filter 1,$(X86)),v3 v4)
-LIBS    := $(pkg_libs) $(if $(filter 1,$(DNNL)),-ldnnl) -llapacke -lopenblas -lm -lpthread
+# OpenBLAS and LAPACKE are opened when they are first needed (src/host/blas.c).
+LIBS    := $(pkg_libs) $(if $(filter 1,$(DNNL)),-ldnnl) -lm -lpthread -ldl
 
 # --- sources -----------------------------------------------------------------------------------------------------
 HOST_SRC := $(sort $(shell find src/host -name '*.c' -not -path 'src/host/cli/*'))

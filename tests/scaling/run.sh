@@ -19,7 +19,7 @@ if ! command -v python3 >/dev/null; then
     echo "ok 1 - scaling # SKIP no python3"
     exit 0
 fi
-echo "1..6"
+echo "1..8"
 python3 "$script" --nsamp "$nsamp" --share 0.001 --rounds 1 --work equicorrelated >"$work/out" 2>"$work/err"
 say "it runs"
 [ "$(grep -c -E '^(Threads|Instruction sets|Chains and steps|Memory|Recording|Start-up)' "$work/out")" = 6 ]
@@ -38,3 +38,9 @@ say "a program that fails ends it"
 python3 "$script" --nsamp "$nsamp" --tables speed >"$work/out" 2>"$work/err"
 [ $? = 2 ] && grep -q 'threads,isa,growth' "$work/err"
 say "a wrong table is refused"
+# Start-up: OpenBLAS, whose threads take the cores for a while, is opened by those that need it.
+LD_DEBUG=files "$nsamp" run target.dim=2 run.chains=64 run.steps=4 run.burn_in=0 >"$work/out" 2>"$work/err" && ! grep -q -i openblas "$work/err"
+say "a run that needs no linear algebra opens none"
+LD_DEBUG=files "$nsamp" run target.name=gaussian target.file=builtin:decay target.dim=4 system.geometry=natural run.chains=64 run.steps=4 run.burn_in=0 >"$work/out" 2>"$work/err" &&
+    grep -q -i openblas "$work/err"
+say "one that needs it does, which the line before would see"

@@ -1,8 +1,8 @@
 /* machine.c: see machine.h. */
-#define _GNU_SOURCE /* RTLD_DEFAULT */
+#define _DEFAULT_SOURCE /* sysconf's names of caches */
 #include "bench/machine.h"
 
-#include <dlfcn.h>
+#include <cblas.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,18 +34,11 @@ static void name_cpu(char *text, size_t size) {
         snprintf(text, size, "%s", name);
 }
 
-/* OpenBLAS says its version and the core it chose; other libraries of that interface say nothing. Asked for by name, so that any may
- * serve. */
+/* OpenBLAS's version and the core it chose. */
 static void name_blas(char *text, size_t size) {
-    union { /* a pointer to a function from a pointer to an object, as POSIX allows and C does not */
-        void *object;
-        char *(*function)(void);
-    } config = {dlsym(RTLD_DEFAULT, "openblas_get_config")},
-      core = {dlsym(RTLD_DEFAULT, "openblas_get_corename")};
     char name[32] = "BLAS", version[32] = "of unknown make";
-    if (config.object) sscanf(config.function(), "%31s %31s", name, version);
-    snprintf(text, size, "%s %s%s%s", name, version, core.object ? ", core " : "",
-             core.object ? core.function() : "");
+    sscanf(openblas_get_config(), "%31s %31s", name, version);
+    snprintf(text, size, "%s %s, core %s", name, version, openblas_get_corename());
 }
 
 static const char *kernel_compiler(const char *isa) {
