@@ -12,15 +12,30 @@
 #include "isa.h"
 #include "stats/moments.h"
 
+/* What threads write lies this far apart, a whole page between: a prefetcher that follows one thread to the end of its scratch would
+ * otherwise take the first lines of the next thread's away from it, again and again. */
+enum { PAGE = 4096 };
+
 typedef struct cpu_backend {
     nsamp_backend base;
     const nsamp_cpu_kernel *kernel;
     int threads;
-    size_t scratch_bytes; /* of one thread */
-    char *scratch;        /* [threads][scratch_bytes] */
-    float *x;             /* [threads][D][L]: one observed tile each */
-    uint32_t *bad;        /* [threads][L] */
+    size_t x_at, bad_at,
+        stride;    /* bytes of a thread: the kernel's scratch; x [D][L], one observed tile; bad [L] */
+    char *scratch; /* [threads][stride] */
 } cpu_backend;
+
+static char *scratch_of(const cpu_backend *b, int thread) {
+    return b->scratch + (size_t)thread * b->stride;
+}
+
+static float *x_of(const cpu_backend *b, int thread) {
+    return (float *)(void *)(scratch_of(b, thread) + b->x_at);
+}
+
+static uint32_t *bad_of(const cpu_backend *b, int thread) {
+    return (uint32_t *)(void *)(scratch_of(b, thread) + b->bad_at);
+}
 
 static const nsamp_cpu_kernel *table_of(const char *isa) {
 #ifdef NSAMP_X86_64
@@ -42,11 +57,11 @@ nsamp_status nsamp_cpu_kernel_find(const nsamp_job *job, const nsamp_model *mode
 static void advance_tile(cpu_backend *b, int thread, uint64_t index, uint64_t t, uint64_t end) {
     nsamp_batch *batch = b->base.batch;
     const size_t L = batch->lanes;
-    uint32_t *const bad = b->bad + (size_t)thread * L;
+    uint32_t *const bad = bad_of(b, thread);
     uint64_t *const first_bad = batch->first_bad + index * L;
     nsamp_tile tile = {batch->state + index * batch->model->state_len * L,
                        bad,
-                       b->scratch + (size_t)thread * b->scratch_bytes,
+                       scratch_of(b, thread),
                        (uint32_t)(index * L),
                        (uint32_t)L,
                        batch->noise};
@@ -64,8 +79,8 @@ static void observe_tile(cpu_backend *b, int thread, uint64_t index, float *x) {
     const nsamp_batch *batch = b->base.batch;
     const size_t L = batch->lanes;
     const nsamp_tile tile = {batch->state + index * batch->model->state_len * L,
-                             b->bad + (size_t)thread * L,
-                             b->scratch + (size_t)thread * b->scratch_bytes,
+                             bad_of(b, thread),
+                             scratch_of(b, thread),
                              (uint32_t)(index * L),
                              (uint32_t)L,
                              batch->noise};
@@ -77,7 +92,7 @@ static void observe_tile(cpu_backend *b, int thread, uint64_t index, float *x) {
 static void advance_unit(cpu_backend *b, uint64_t first, uint64_t last, uint64_t step0, uint64_t step1) {
     nsamp_moments *m = b->base.batch->moments;
     const int thread = omp_get_thread_num();
-    float *const x = b->x + (size_t)thread * b->base.batch->model->dim * b->base.batch->lanes;
+    float *const x = x_of(b, thread);
     for (uint64_t t = step0; t < step1;) {
         const uint64_t due = nsamp_moments_next(m, t), end = due < step1 ? due : step1;
         for (uint64_t i = first; i < last; i++) {
@@ -109,7 +124,7 @@ static nsamp_status cpu_observe(nsamp_backend *base, uint64_t n, float *x, nsamp
 #pragma omp parallel for schedule(static) num_threads(b->threads)
     for (uint64_t i = 0; i < (n + L - 1) / L; i++) {
         const int thread = omp_get_thread_num();
-        float *const tile = b->x + (size_t)thread * D * L;
+        float *const tile = x_of(b, thread);
         observe_tile(b, thread, i, tile);
         for (size_t l = 0; l < L && i * L + l < n; l++)
             for (size_t d = 0; d < D; d++)
@@ -128,9 +143,12 @@ static nsamp_status cpu_fetch(nsamp_backend *base, nsamp_error *err) {
 static void cpu_destroy(nsamp_backend *base) {
     cpu_backend *b = (cpu_backend *)base;
     free(b->scratch);
-    free(b->x);
-    free(b->bad);
     free(b);
+}
+
+/* Whole pages, and one more. */
+static size_t pages(size_t bytes) {
+    return (bytes + PAGE - 1) / PAGE * PAGE + PAGE;
 }
 
 nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, nsamp_backend **backend,
@@ -150,17 +168,15 @@ nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, 
     const int64_t threads = nsamp_job_int(job, NSAMP_KEY_run_threads);
     b->threads = threads ? (int)threads : omp_get_max_threads();
     const size_t L = batch->lanes, T = (size_t)b->threads;
-    void *scratch = NULL, *x = NULL;
-    b->scratch_bytes = (batch->model->scratch_bytes + 63) / 64 * 64;
-    const int failed = posix_memalign(&scratch, 64, T * b->scratch_bytes + 64) ||
-                       posix_memalign(&x, 64, T * batch->model->dim * L * sizeof(float));
-    b->scratch = scratch;
-    b->x = x;
-    b->bad = malloc(T * L * sizeof *b->bad);
-    if (failed || !b->bad) {
-        cpu_destroy(&b->base);
+    b->x_at = pages(batch->model->scratch_bytes);
+    b->bad_at = b->x_at + pages(batch->model->dim * L * sizeof(float));
+    b->stride = b->bad_at + pages(L * sizeof(uint32_t));
+    void *scratch = NULL;
+    if (posix_memalign(&scratch, PAGE, T * b->stride)) {
+        free(b);
         return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the scratch of %zu threads", T);
     }
+    b->scratch = scratch;
     snprintf(b->base.text, sizeof b->base.text, "cpu, %s%s kernels, %d thread%s",
              *isa == 'v' ? "x86-64-" : "", isa, b->threads, b->threads == 1 ? "" : "s");
     *backend = &b->base;
