@@ -16,7 +16,7 @@ bench-readme: $(BUILD)/nsamp
 
 .PHONY: bench-scaling
 
-## make bench-scaling  time and memory against threads, instruction sets, chains and steps; recording; start-up (5 minutes)
+## make bench-scaling  time and memory against threads, instruction sets, chains and steps; recording; start-up (9 minutes)
 bench-scaling: all
 	@mkdir -p bench/results
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python3 bench/scaling.py --nsamp $(BUILD)/nsamp --out bench/results/scaling-$$(date +%Y-%m-%d).txt

@@ -1,5 +1,5 @@
 # peers.mk: nsamp beside other libraries (bench/peers, docs/performance.md). Never part of the tests: it installs 5 GB from PyPI.
-.PHONY: bench-peers check-peers
+.PHONY: bench-peers bench-peers-readme check-peers
 
 # The row `normals`, compiled as the CPU kernels are, for this processor.
 $(BUILD)/bench/normals: bench/peers/normals.c src/kernels/noise_row.h src/kernels/noise.h src/kernels/elementary.h
@@ -13,3 +13,7 @@ bench-peers: all $(BUILD)/bench/normals
 ## make check-peers  every peer held to its law, nothing timed
 check-peers: all $(BUILD)/bench/normals
 	@mk/peers.sh $(BUILD) check $(PEERS)
+
+## make bench-peers-readme  the README's table of peers from the newest numbers in bench/results/
+bench-peers-readme:
+	@python3 bench/peers/markdown.py "$$(ls bench/results/peers-*.json | tail -1)"
