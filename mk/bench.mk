@@ -20,9 +20,3 @@ bench-readme: $(BUILD)/nsamp
 bench-scaling: all
 	@mkdir -p bench/results
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python3 bench/scaling.py --nsamp $(BUILD)/nsamp --out bench/results/scaling-$$(date +%Y-%m-%d).txt
-
-$(BUILD)/tests/test_scaling: tests/scaling/run.sh bench/scaling.py $(BUILD)/nsamp
-	@mkdir -p $(@D)
-	@printf '#!/bin/sh\nexec "%s" "%s"\n' '$(abspath tests/scaling/run.sh)' '$(abspath $(BUILD)/nsamp)' >$@
-	@chmod +x $@
-TEST_EXTRA += $(BUILD)/tests/test_scaling

@@ -17,6 +17,13 @@ $(BUILD)/tests/test_slurm: tests/slurm/run.sh $(BUILD)/nsamp $(wildcard jobs/slu
 	@chmod +x $@
 TEST_EXTRA += $(BUILD)/tests/test_slurm
 
+# The script of make bench-scaling with runs of a few milliseconds.
+$(BUILD)/tests/test_scaling: tests/scaling/run.sh bench/scaling.py $(BUILD)/nsamp
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec "%s" "%s"\n' '$(abspath tests/scaling/run.sh)' '$(abspath $(BUILD)/nsamp)' >$@
+	@chmod +x $@
+TEST_EXTRA += $(BUILD)/tests/test_scaling
+
 ## make check      install what is missing, build, run all tests; the last line says how many passed
 check:
 	@mk/setup.sh
