@@ -19,10 +19,12 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
+from peers.machine import processor
+
 RATE = re.compile(r" in [0-9.]+ s: ([0-9.e+-]+) (?:chain-steps|samples)/s")
 EQUI = ["run", "system.name=langevin", "target.name=equicorrelated", "target.rho=0.5"]
 TRAIN = "target.name=images data.pca=300 data.held_out=0 train.form=score train.sigmas=0.09 train.lr=1e-4 train.warmup=0 train.checkpoint_every_s=0 model.overwrite=yes".split()
-WORK = {  # title: words, chains; `units` steps take about a second on two cores with AVX-512
+WORK = {  # title: words, chains, steps that take about a second on two cores with AVX-512
     "langevin, equicorrelated, d 100": ([*EQUI, "target.dim=100"], 4096, 7000),
     "langevin, gaussian, d 64": (["run", "system.name=langevin", "target.name=gaussian", "target.file=builtin:decay", "target.dim=64", "target.rho=0.7"], 4096, 10000),
     "rsn, m 2, n 1000, relu": (["run", "system.name=rsn", "system.model=builtin:linear", "target.dim=2", "train.hidden=1000"], 4096, 7500),
@@ -32,7 +34,6 @@ WORK = {  # title: words, chains; `units` steps take about a second on two cores
     "training, m 300, n 4096, batch 512": (["train", *TRAIN, "train.hidden=4096", "train.batch=512"], 512, 40),
 }
 lines: list[str] = []  # what was said so far: the text of --out
-OTHER: set[str] = set()  # titles that --work leaves out
 
 
 def say(text: str) -> None:
@@ -41,8 +42,9 @@ def say(text: str) -> None:
 
 
 class Program:
-    def __init__(self, binary: Path, folder: Path, share: float, rounds: int):
-        self.binary, self.folder, self.share, self.rounds = binary, folder, share, rounds
+    def __init__(self, binary: Path, folder: Path, share: float, rounds: int, titles: list[str]):
+        self.binary, self.folder, self.share, self.rounds, self.titles = binary, folder, share, rounds, titles
+        self.threads = len(os.sched_getaffinity(0))
 
     def call(self, words: list[str]) -> tuple[str, float, int]:
         """-> what it prints, wall seconds, peak KiB. Stops the script where nsamp fails."""
@@ -59,18 +61,21 @@ class Program:
     def steps(self, steps: int) -> int:
         return max(1, round(steps * self.share))
 
-    def rate(self, words: list[str]) -> float:
-        text, _, _ = self.call(words)
+    def wall_and_rate(self, words: list[str]) -> tuple[float, float]:
+        text, wall, _ = self.call(words)
         found = RATE.search(text)
         if not found:
             sys.exit(f"scaling: no rate in what {' '.join(words)} prints")
-        return float(found.group(1))
+        return wall, float(found.group(1))
 
-    def turns(self, alternatives: list[list[str]], measure) -> list[list[float]]:
+    def rate(self, words: list[str]) -> float:
+        return self.wall_and_rate(words)[1]
+
+    def turns(self, alternatives: list[list[str]], measure) -> list[list]:
         """One warm-up each, then rounds in turn -> the numbers of each alternative."""
         for words in alternatives:
             measure(words)
-        got: list[list[float]] = [[] for _ in alternatives]
+        got: list[list] = [[] for _ in alternatives]
         for _ in range(self.rounds):
             for numbers, words in zip(got, alternatives):
                 numbers.append(measure(words))
@@ -90,10 +95,11 @@ def spread(numbers: list[float]) -> str:
     return f"{100 * (max(numbers) - min(numbers)) / middle:.0f} %"
 
 
-def threads(program: Program, most: int) -> None:
+def threads(program: Program) -> None:
+    most = program.threads
     say(f"\nThreads: 1 against {most}; chain-steps (samples) a second")
     say(f"{'':36}{'1 thread':>12}{'spread':>8}{f'{most} threads':>12}{'spread':>8}{'ratio':>8}")
-    for title in [t for t in WORK if t not in OTHER]:
+    for title in program.titles:
         words = job(title, program)
         one, all_ = program.turns([[*words, "run.threads=1"], [*words, f"run.threads={most}"]], program.rate)
         a, b = statistics.median(one), statistics.median(all_)
@@ -107,7 +113,7 @@ def instruction_sets(program: Program) -> None:
         say("  this processor does not have both" if set(tried) <= {0, 2} else sys.exit(f"scaling: run.isa: exit codes {tried}"))
         return
     say(f"{'':36}{'v3':>12}{'spread':>8}{'v4':>12}{'spread':>8}{'v3 / v4':>9}")
-    for title in [t for t in WORK if t not in OTHER and not t.startswith("training")]:
+    for title in [t for t in program.titles if not t.startswith("training")]:
         words = job(title, program, 0.5)
         v3, v4 = program.turns([[*words, "run.isa=v3"], [*words, "run.isa=v4"]], program.rate)
         a, b = statistics.median(v3), statistics.median(v4)
@@ -152,8 +158,8 @@ def recording(program: Program) -> None:
     stored = [*words, "record.every=100", "record.chains=4096", "output.file=scaling-draws.nc", "output.overwrite=yes"]
     bare = [*words, "output.file=scaling-none.nc", "output.overwrite=yes"]
     few = [*words, "record.every=100", "record.chains=64", "output.file=scaling-few.nc", "output.overwrite=yes"]
-    walls = program.turns([bare, few, stored], lambda w: program.call(w)[1])
-    steps = [program.turns([w], program.rate)[0] for w in (bare, few, stored)]
+    both = program.turns([bare, few, stored], program.wall_and_rate)
+    walls, steps = ([[pair[i] for pair in pairs] for pairs in both] for i in (0, 1))
     base, base_rate = statistics.median(walls[0]), statistics.median(steps[0])
     for title, name, wall, rate in zip(("nothing", "64 chains", "4096 chains"), ("none", "few", "draws"), walls, steps):
         size = (program.folder / f"scaling-{name}.nc").stat().st_size
@@ -169,14 +175,7 @@ def start_up(program: Program) -> None:
         say(f"  {title:24}{statistics.median(walls):7.1f} ({min(walls):.1f} to {max(walls):.1f})")
 
 
-TABLES = {"threads": None, "isa": instruction_sets, "growth": growth, "memory": memory, "recording": recording, "start": start_up}
-
-
-def processor() -> str:
-    text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace") if Path("/proc/cpuinfo").exists() else ""
-    found = {key: re.search(rf"^{key}\s*: (.*)$", text, re.M) for key in ("model name", "cpu family", "model")}
-    words = {key: match.group(1) if match else "?" for key, match in found.items()}
-    return f"{words['model name']} (family {words['cpu family']}, model {words['model']}), {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}"
+TABLES = {"threads": threads, "isa": instruction_sets, "growth": growth, "memory": memory, "recording": recording, "start": start_up}
 
 
 def main() -> None:
@@ -191,20 +190,15 @@ def main() -> None:
     unknown = set(arguments.tables.split(",")) - set(TABLES)
     if unknown or not 0 < arguments.share <= 100 or arguments.rounds < 1:
         parser.error(f"--tables takes {','.join(TABLES)}; --share is above 0; --rounds at least 1")
-    for title in [t for t in WORK if arguments.work not in t]:
-        OTHER.add(title)
-    if len(OTHER) == len(WORK):
+    titles = [title for title in WORK if arguments.work in title]
+    if not titles:
         parser.error(f"--work: no title holds {arguments.work!r}")
-    most = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="nsamp-scaling-") as folder:
-        program = Program(arguments.nsamp.resolve(), Path(folder), arguments.share, arguments.rounds)
+        program = Program(arguments.nsamp.resolve(), Path(folder), arguments.share, arguments.rounds, titles)
         say(f"{program.call(['--version'])[0].splitlines()[0]}, {datetime.now(timezone.utc):%Y-%m-%dT%H:%MZ}")
-        say(processor())
+        say(f"{processor()}, load {os.getloadavg()[0]:.2f}")
         for name in arguments.tables.split(","):
-            if name == "threads":
-                threads(program, most)
-            else:
-                TABLES[name](program)
+            TABLES[name](program)
     if arguments.out:
         part = arguments.out.with_suffix(".part")
         part.write_text("".join(lines), encoding="ascii")

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "reference_bf16.h"
 #include "rsn_models.h"
 
 /* Stationary covariance by iterating the recursion itself, and the mean likewise, from W2, W1, b with phi
@@ -135,13 +136,6 @@ static void test_tau(void **state) {
         assert_true(fabs(model.law.tau[i] - sum[i] / cov[i * M + i]) < 1e-5 * model.law.tau[i]);
     }
     free_model(&model);
-}
-
-/* The bf16 number nearest to x, ties to even, by arithmetic on its value. */
-static double ref_bf16(double x) {
-    int e;
-    const double f = frexp(x, &e);
-    return ldexp(nearbyint(f * 256), e - 8);
 }
 
 /* Drift of the network, its factors through `number` (ref_bf16 or as they are); d [m]. */

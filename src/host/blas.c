@@ -77,24 +77,27 @@ static struct {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* Debian has BLAS and LAPACKE in a library each, others have all in OpenBLAS. */
-static void *find(void *const *handles, const char *name) {
-    void *found = NULL;
-    for (int i = 0; i < 2 && !found; i++)
-        if (handles[i]) found = dlsym(handles[i], name);
-    if (found) return found;
+static void give_up(const char *what) {
     const char *why = dlerror();
-    fprintf(stderr, "nsamp: error while loading shared libraries: %s of OpenBLAS or LAPACKE: %s\n", name,
-            why ? why : "not found");
+    fprintf(stderr, "nsamp: error while loading shared libraries: %s: %s\n", what, why ? why : "not found");
     exit(127);
 }
 
+/* Debian has BLAS and LAPACKE in a library each, others have all in OpenBLAS. */
+static void *find(void *blas, void *lapacke, const char *name) {
+    void *found = dlsym(blas, name);
+    if (!found && lapacke) found = dlsym(lapacke, name);
+    if (!found) give_up(name);
+    return found;
+}
+
 static void open_library(void) {
-    /* A thread of OpenBLAS spins for a tenth of a second after its start, on a core that a thread of ours wants. */
+    /* A thread of OpenBLAS spins for a while after its start, on a core that a thread of ours wants (bench/LOG.md). */
     (void)setenv("OPENBLAS_THREAD_TIMEOUT", "4", 0);
-    void *const handles[] = {dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL),
-                             dlopen("liblapacke.so.3", RTLD_NOW | RTLD_LOCAL)};
-#define FIND(result, name, parameters, arguments) library.name.object = find(handles, #name);
+    void *const blas = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+    if (!blas) give_up("libopenblas.so.0");
+    void *const lapacke = dlopen("liblapacke.so.3", RTLD_NOW | RTLD_LOCAL);
+#define FIND(result, name, parameters, arguments) library.name.object = find(blas, lapacke, #name);
     WITH_VALUE(FIND)
     WITHOUT_VALUE(FIND)
 }

@@ -21,20 +21,12 @@ static void *allocate(size_t count, size_t size) {
     return p;
 }
 
-double *nsamp_pages_doubles(size_t count, double value) {
-    double *const p = allocate(count, sizeof *p);
-    if (!p) return NULL;
-#pragma omp parallel for simd schedule(static)
-    for (size_t i = 0; i < count; i++)
-        p[i] = value;
-    return p;
-}
-
-float *nsamp_pages_floats(size_t count, float value) {
-    float *const p = allocate(count, sizeof *p);
-    if (!p) return NULL;
-#pragma omp parallel for simd schedule(static)
-    for (size_t i = 0; i < count; i++)
-        p[i] = value;
-    return p;
-}
+#define FILLED(type, name)                                                                                   \
+    type *name(size_t count, type value) {                                                                   \
+        type *const p = allocate(count, sizeof *p);                                                          \
+        if (!p) return NULL;                                                                                 \
+        _Pragma("omp parallel for simd schedule(static)") for (size_t i = 0; i < count; i++) p[i] = value;   \
+        return p;                                                                                            \
+    }
+FILLED(double, nsamp_pages_doubles)
+FILLED(float, nsamp_pages_floats)

@@ -19,7 +19,7 @@ if ! command -v python3 >/dev/null; then
     echo "ok 1 - scaling # SKIP no python3"
     exit 0
 fi
-echo "1..8"
+echo "1..9"
 python3 "$script" --nsamp "$nsamp" --share 0.001 --rounds 1 --work equicorrelated >"$work/out" 2>"$work/err"
 say "it runs"
 [ "$(grep -c -E '^(Threads|Instruction sets|Chains and steps|Memory|Recording|Start-up)' "$work/out")" = 6 ]
@@ -44,3 +44,8 @@ say "a run that needs no linear algebra opens none"
 LD_DEBUG=files "$nsamp" run target.name=gaussian target.file=builtin:decay target.dim=4 system.geometry=natural run.chains=64 run.steps=4 run.burn_in=0 >"$work/out" 2>"$work/err" &&
     grep -q -i openblas "$work/err"
 say "one that needs it does, which the line before would see"
+touch "$work/libopenblas.so.0" "$work/liblapacke.so.3" # not libraries
+LD_LIBRARY_PATH=$work "$nsamp" run target.name=gaussian target.file=builtin:decay target.dim=4 system.geometry=natural run.chains=64 run.steps=4 run.burn_in=0 \
+    >"$work/out" 2>"$work/err"
+[ $? = 127 ] && [ "$(wc -l <"$work/err")" = 1 ] && grep -q 'libopenblas.so.0' "$work/err"
+say "where it cannot be opened, one line names it"

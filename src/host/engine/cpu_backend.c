@@ -151,6 +151,18 @@ static size_t pages(size_t bytes) {
     return (bytes + PAGE - 1) / PAGE * PAGE + PAGE;
 }
 
+/* Where the parts of a thread's scratch begin; -> its bytes. */
+static size_t lay_out(const nsamp_model *model, size_t lanes, size_t *x_at, size_t *bad_at) {
+    *x_at = pages(model->scratch_bytes);
+    *bad_at = *x_at + pages(model->dim * lanes * sizeof(float));
+    return *bad_at + pages(lanes * sizeof(uint32_t));
+}
+
+size_t nsamp_cpu_thread_bytes(const nsamp_model *model, size_t lanes) {
+    size_t x_at, bad_at;
+    return lay_out(model, lanes, &x_at, &bad_at);
+}
+
 nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, nsamp_backend **backend,
                                       nsamp_error *err) {
     static const nsamp_backend_ops ops = {"cpu", cpu_advance, cpu_observe, cpu_fetch, cpu_destroy};
@@ -168,9 +180,7 @@ nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, 
     const int64_t threads = nsamp_job_int(job, NSAMP_KEY_run_threads);
     b->threads = threads ? (int)threads : omp_get_max_threads();
     const size_t L = batch->lanes, T = (size_t)b->threads;
-    b->x_at = pages(batch->model->scratch_bytes);
-    b->bad_at = b->x_at + pages(batch->model->dim * L * sizeof(float));
-    b->stride = b->bad_at + pages(L * sizeof(uint32_t));
+    b->stride = lay_out(batch->model, L, &b->x_at, &b->bad_at);
     void *scratch = NULL;
     if (posix_memalign(&scratch, PAGE, T * b->stride)) {
         free(b);

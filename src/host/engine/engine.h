@@ -40,6 +40,8 @@ struct nsamp_backend {
 /* threads: 0 for all; isa: "auto", "base", "v3", "v4". */
 nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, nsamp_backend **b,
                                       nsamp_error *err);
+/* Bytes of scratch of one thread of the CPU backend, for the plan. */
+size_t nsamp_cpu_thread_bytes(const nsamp_model *model, size_t lanes);
 /* Lanes of the kernel the CPU backend will use. */
 nsamp_status nsamp_cpu_kernel_find(const nsamp_job *job, const nsamp_model *model,
                                    const nsamp_cpu_kernel **kernel, const char **isa, nsamp_error *err);

@@ -146,8 +146,7 @@ static double memory_needed(const nsamp_plan *p, uint64_t lanes, int threads) {
     const double state = chains * (double)m->state_len * sizeof(float) + chains * sizeof(uint64_t);
     const nsamp_moments_spec spec = moments_spec(p, (uint32_t)lanes);
     const double moments = (double)nsamp_moments_bytes(&spec);
-    const double scratch =
-        threads * ((double)m->scratch_bytes + (double)m->dim * (double)lanes * sizeof(float) + 32768);
+    const double scratch = threads * (double)nsamp_cpu_thread_bytes(m, (size_t)lanes);
     const double records = p->records ? 4.0 * (double)p->record_chains * (double)m->dim * sizeof(float) : 0;
     return state + moments + scratch + records + (double)m->params_bytes;
 }
