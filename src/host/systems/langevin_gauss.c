@@ -128,8 +128,8 @@ static nsamp_status fill(nsamp_model *m, double h, const double *lambda, const d
         out[D + i] = (float)sqrt(2 * h);
         out[2 * D + i] = (float)t->mean[i];
     }
-    for (size_t i = 0; i < D * D; i++)
-        out[3 * D + i] = nsamp_matrix_entry(basis[i]);
+    for (size_t i = 0; i < D; i++)
+        nsamp_factor_row(basis + i * D, D, out + (3 + i) * D);
     return NSAMP_OK;
 }
 

@@ -146,8 +146,8 @@ nsamp_status nsamp_langevin_score_build(const nsamp_job *job, nsamp_model *m, ns
     if (status) return status;
     nsamp_langevin_score_params *p = m->params;
     *p = head;
-    for (size_t i = 0; factor && i < D * D; i++)
-        ((float *)((char *)p + p->factor_offset))[i] = nsamp_matrix_entry(t->chol[i]);
+    for (size_t i = 0; factor && i < D; i++)
+        nsamp_factor_row(t->chol + i * D, D, (float *)((char *)p + p->factor_offset) + i * D);
     if (t->components) status = fill_mixture(t, p, err);
     if (status) return status;
     const double K = (double)t->components, d = (double)D;

@@ -164,8 +164,7 @@ static nsamp_status make_params(const nsamp_mh_network *net, const nsamp_roots *
         /* A silent network decays to here and not into the subnormal numbers, where a step would take forty times as long. */
         if (eta > 0 && shift[i] == 0.0f) shift[i] = 0x1p-90f;
         mean[i] = net->mean ? (float)net->mean[i] : 0.0f;
-        for (size_t k = 0; net->cov && k < p; k++)
-            root[i * p + k] = nsamp_matrix_entry(roots->root[i * p + k]);
+        if (net->cov) nsamp_factor_row(roots->root + i * p, p, root + i * p);
     }
     free(column);
     if (largest > FLT_MAX)

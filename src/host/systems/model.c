@@ -47,6 +47,14 @@ float nsamp_matrix_entry(double x) {
     return fabs(x) < (double)FLT_MIN ? 0.0f : (float)x;
 }
 
+void nsamp_factor_row(const double *from, size_t n, float *to) {
+    double largest = 0;
+    for (size_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs(from[i]));
+    for (size_t i = 0; i < n; i++)
+        to[i] = fabs(from[i]) < 0x1p-64 * largest ? 0.0f : nsamp_matrix_entry(from[i]);
+}
+
 void nsamp_model_destroy(nsamp_model *m) {
     if (!m) return;
     if (m->destroy) m->destroy(m);

@@ -65,6 +65,9 @@ void nsamp_model_destroy(nsamp_model *model);
 /* An entry of a matrix as kernels take it: the nearest float, and 0 in the place of a subnormal one, with which each operation would take
  * a processor a hundred cycles and more. */
 float nsamp_matrix_entry(double x);
+/* A row [n] of a factor of a matrix, from [n] -> to [n]: entries below 2^-64 of the row's largest are 0. They lie beneath the
+ * rounding of a factorisation in double precision, and their products would be subnormal. */
+void nsamp_factor_row(const double *from, size_t n, float *to);
 void nsamp_statistics_free(nsamp_statistic *list, size_t count);
 
 /* One builder a system, listed in kernels/systems.def. The model is zeroed, with law.offdiag NaN. */

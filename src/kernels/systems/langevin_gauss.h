@@ -20,6 +20,7 @@
 
 #include "kernels/kernel.h"
 #include "kernels/noise_row.h"
+#include "kernels/tile_product.h"
 
 typedef struct nsamp_langevin_gauss_params {
     uint32_t dim;        /* D */
@@ -74,45 +75,44 @@ NSAMP_HD void nsamp_langevin_gauss_advance(const void *params, const nsamp_tile 
     }
 }
 
-/* x [rows][L] += M y for a panel of rows x columns of M, whose rows are D apart; both are constants in each call, so
- * that a lane does its 16 multiply-adds from registers. */
-NSAMP_HD void nsamp_gauss_panel(const float *m, uint32_t D, const float *y, float *x, const uint32_t L,
-                                const uint32_t rows, const uint32_t columns) {
-    NSAMP_FOR_LANES(l, L) {
-        for (uint32_t r = 0; r < rows; r++) {
-            float s = x[r * L + l];
-            for (uint32_t k = 0; k < columns; k++)
-                s = nsamp_fma(m[(size_t)r * D + k], y[k * L + l], s);
-            x[r * L + l] = s;
-        }
-    }
+/* R rows of x [R][L] (a constant in each call), one group of lanes: += M y for n columns, or = with `first`; m: the first
+ * entry of M, whose rows are D apart. */
+NSAMP_HD void nsamp_gauss_rows(const uint32_t R, const float *m, uint32_t D, const float *y, uint32_t n,
+                               uint32_t first, float *x, const uint32_t L) {
+    enum { V = NSAMP_TILE_VECTORS, W = NSAMP_WIDTH };
+    nsamp_floats t[NSAMP_TILE_ROWS * V];
+    NSAMP_UNROLL for (uint32_t k = 0; k < NSAMP_TILE_ROWS * V; k++) if (k < R * V) t[k] =
+        first ? nsamp_floats_all(0.0f) : nsamp_floats_load(x + k / V * L + k % V * W);
+    nsamp_tile_product(R, m, 1, D, y, L, n, t);
+    NSAMP_UNROLL for (uint32_t k = 0; k < NSAMP_TILE_ROWS * V; k++) if (k < R * V)
+        nsamp_floats_store(x + k / V * L + k % V * W, t[k]);
 }
 
+/* x = mu + M y. A panel of y stays in the first-level cache while all rows take it. */
 NSAMP_HD void nsamp_langevin_gauss_observe(const void *params, const nsamp_tile *tile, const uint32_t L,
                                            float *x) {
+    const uint32_t ROWS = NSAMP_TILE_ROWS, PANEL = 64;
     const nsamp_langevin_gauss_params *p = (const nsamp_langevin_gauss_params *)params;
     const float *const m = nsamp_gauss_table(p, p->basis_offset), *const mean =
                                                                       nsamp_gauss_table(p, p->mean_offset);
     const uint32_t D = p->dim;
-    for (uint32_t i = 0; i < D; i += 4) {
-        const uint32_t rows = D - i < 4 ? D - i : 4, columns = p->triangular ? i + rows : D;
-        for (uint32_t r = 0; r < rows; r++)
-            NSAMP_FOR_LANES(l, L) x[(size_t)(i + r) * L + l] = 0.0f;
-        for (uint32_t j = 0; j < columns; j += 4) {
-            const float *const at = m + (size_t)i * D + j, *const y = tile->state + (size_t)j * L;
-            float *const to = x + (size_t)i * L;
-            if (rows == 4 && columns - j >= 4) {
-                nsamp_gauss_panel(at, D, y, to, L, 4, 4);
-                continue;
+    for (uint32_t g = 0; g < L; g += NSAMP_GROUP(NSAMP_TILE_LANES, L))
+        for (uint32_t j = 0; j < D; j += PANEL) {
+            const float *const y = tile->state + (size_t)j * L + g;
+            for (uint32_t i = p->triangular ? j : 0; i < D; i += ROWS) {
+                const uint32_t rows = D - i < ROWS ? D - i : ROWS, end = p->triangular ? i + rows : D;
+                const uint32_t columns = end - j < PANEL ? end - j : PANEL;
+                const float *const at = m + (size_t)i * D + j;
+                float *const to = x + (size_t)i * L + g;
+                if (rows == ROWS)
+                    nsamp_gauss_rows(ROWS, at, D, y, columns, j == 0, to, L);
+                else
+                    for (uint32_t r = 0; r < rows; r++)
+                        nsamp_gauss_rows(1, at + (size_t)r * D, D, y, columns, j == 0, to + (size_t)r * L, L);
             }
-            for (uint32_t k = 0; k < 4 && j + k < columns; k++)
-                for (uint32_t r = 0; r < rows; r++)
-                    nsamp_gauss_panel(at + (size_t)r * D + k, D, y + (size_t)k * L, to + (size_t)r * L, L, 1,
-                                      1);
         }
-        for (uint32_t r = 0; r < rows; r++)
-            NSAMP_FOR_LANES(l, L) x[(size_t)(i + r) * L + l] += mean[i + r];
-    }
+    for (uint32_t i = 0; i < D; i++)
+        NSAMP_FOR_LANES(l, L) x[(size_t)i * L + l] += mean[i];
 }
 
 #endif

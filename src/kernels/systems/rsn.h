@@ -25,7 +25,7 @@
 
 #include "kernels/kernel.h"
 #include "kernels/noise_row.h"
-#include "kernels/vector.h"
+#include "kernels/tile_product.h"
 
 enum { NSAMP_RSN_RELU = 1, NSAMP_RSN_TANH = 2, NSAMP_RSN_SOFTPLUS = 3 };
 
@@ -36,14 +36,8 @@ enum { NSAMP_RSN_FP32, NSAMP_RSN_BF16, NSAMP_RSN_TF32 };
  * W1 [m][8], and at the reservoir level a S [m][8]. */
 enum { NSAMP_RSN_BLOCK = 8 };
 
-/* Blocking of sums. With vectors of a CPU: rows of sums and vectors of lanes kept in registers at once, and blocks of
- * units that go through the first-level cache together; on a GPU a thread has one lane and one block. No order of
- * additions depends on it. */
-enum {
-    NSAMP_RSN_ROWS = 4,
-    NSAMP_RSN_VECTORS = NSAMP_GROUP(NSAMP_WIDTH == 16 ? 4 : 2, 1),
-    NSAMP_RSN_PANEL = NSAMP_GROUP(8, 1)
-};
+/* Blocks of units that go through the first-level cache of a CPU together. No order of additions depends on it. */
+enum { NSAMP_RSN_PANEL = NSAMP_GROUP(8, 1) };
 
 typedef struct nsamp_rsn_params {
     uint32_t dim;           /* m */
@@ -117,31 +111,15 @@ NSAMP_HD void nsamp_rsn_few(const nsamp_rsn_params *p, const uint32_t M, const u
             nsamp_floats_store(y + k * L + v * W, yr[k][v]);
 }
 
-/* t [R][V] += sum over i < n of w_i z_i: weight r of w_i at w[i ws + r wr], the V vectors of z_i at z + i zs. */
-NSAMP_HD void nsamp_rsn_tile(const uint32_t R, const float *w, size_t ws, const uint32_t wr, const float *z,
-                             size_t zs, const uint32_t n, nsamp_floats *t) {
-    enum { V = NSAMP_RSN_VECTORS };
-    for (uint32_t i = 0; i < n; i++, w += ws, z += zs) {
-        nsamp_floats v[V];
-        NSAMP_UNROLL for (uint32_t c = 0; c < V; c++) v[c] = nsamp_floats_load(z + c * NSAMP_WIDTH);
-        NSAMP_UNROLL for (uint32_t r = 0; r < NSAMP_RSN_ROWS; r++) {
-            if (r >= R) continue;
-            const nsamp_floats all = nsamp_floats_all(w[r * wr]);
-            NSAMP_UNROLL for (uint32_t c = 0; c < V; c++) t[r * V + c] =
-                nsamp_floats_fma(all, v[c], t[r * V + c]);
-        }
-    }
-}
-
 /* a = phi(W2 x + b) of one block of units, any m -> a [8][G]. */
 NSAMP_HD void nsamp_rsn_hidden(const float *block, const uint32_t m, const uint32_t phi, const float *x,
                                float *a, const uint32_t L) {
-    enum { B = NSAMP_RSN_BLOCK, R = NSAMP_RSN_ROWS, V = NSAMP_RSN_VECTORS, G = V * NSAMP_WIDTH };
+    enum { B = NSAMP_RSN_BLOCK, R = NSAMP_TILE_ROWS, V = NSAMP_TILE_VECTORS, G = NSAMP_TILE_LANES };
     float u[B * G] __attribute__((aligned(64)));
     NSAMP_UNROLL for (uint32_t i = 0; i < B; i += R) {
         nsamp_floats t[R * V];
         NSAMP_UNROLL for (uint32_t r = 0; r < R * V; r++) t[r] = nsamp_floats_all(block[i + r / V]);
-        nsamp_rsn_tile(R, block + B + i, B, 1, x, L, m, t);
+        nsamp_tile_product(R, block + B + i, B, 1, x, L, m, t);
         NSAMP_UNROLL for (uint32_t r = 0; r < R * V; r++) {
             if (phi == NSAMP_RSN_RELU)
                 nsamp_floats_store(a + i * G + r * NSAMP_WIDTH, nsamp_floats_relu(t[r]));
@@ -156,7 +134,7 @@ NSAMP_HD void nsamp_rsn_hidden(const float *block, const uint32_t m, const uint3
 /* r <- r + h (a - r) + S a xi of one block of units; a <- r. */
 NSAMP_HD void nsamp_rsn_relax(const float *block, const uint32_t m, float h, const float *xi, float *a,
                               float *r, const uint32_t L) {
-    enum { B = NSAMP_RSN_BLOCK, R = NSAMP_RSN_ROWS, V = NSAMP_RSN_VECTORS, G = V * NSAMP_WIDTH };
+    enum { B = NSAMP_RSN_BLOCK, R = NSAMP_TILE_ROWS, V = NSAMP_TILE_VECTORS, G = NSAMP_TILE_LANES };
     const float *s = block + B * (1 + 2 * m);
     NSAMP_UNROLL for (uint32_t i = 0; i < B; i++) NSAMP_FOR_LANES(l, G) {
         const float old = r[i * L + l];
@@ -166,32 +144,32 @@ NSAMP_HD void nsamp_rsn_relax(const float *block, const uint32_t m, float h, con
         nsamp_floats t[R * V];
         NSAMP_UNROLL for (uint32_t k = 0; k < R * V; k++) t[k] =
             nsamp_floats_load(a + i * G + k * NSAMP_WIDTH);
-        nsamp_rsn_tile(R, s + i, B, 1, xi, L, m, t);
+        nsamp_tile_product(R, s + i, B, 1, xi, L, m, t);
         NSAMP_UNROLL for (uint32_t k = 0; k < R * V; k++)
             nsamp_floats_store(a + i * G + k * NSAMP_WIDTH, t[k]);
     }
     NSAMP_UNROLL for (uint32_t i = 0; i < B; i++) NSAMP_FOR_LANES(l, G) r[i * L + l] = a[i * G + l];
 }
 
-/* R (at most NSAMP_RSN_ROWS, a constant) rows of y += W1 a over the units of `blocks` blocks, from w1 = W1 [m][8] of the
+/* R (at most NSAMP_TILE_ROWS, a constant) rows of y += W1 a over the units of `blocks` blocks, from w1 = W1 [m][8] of the
  * first and a [8 blocks][G]. */
 NSAMP_HD void nsamp_rsn_rows(const uint32_t R, const float *w1, uint32_t len, const uint32_t blocks,
                              const float *a, float *y, const uint32_t L) {
-    enum { B = NSAMP_RSN_BLOCK, V = NSAMP_RSN_VECTORS, W = NSAMP_WIDTH, G = V * W };
-    nsamp_floats t[NSAMP_RSN_ROWS * V];
-    NSAMP_UNROLL for (uint32_t r = 0; r < NSAMP_RSN_ROWS * V; r++) if (r < R * V) t[r] =
+    enum { B = NSAMP_RSN_BLOCK, V = NSAMP_TILE_VECTORS, W = NSAMP_WIDTH, G = NSAMP_TILE_LANES };
+    nsamp_floats t[NSAMP_TILE_ROWS * V];
+    NSAMP_UNROLL for (uint32_t r = 0; r < NSAMP_TILE_ROWS * V; r++) if (r < R * V) t[r] =
         nsamp_floats_load(y + r / V * L + r % V * W);
     for (uint32_t j = 0; j < blocks; j++)
         NSAMP_UNROLL for (uint32_t i = 0; i < B; i++)
-            nsamp_rsn_tile(R, w1 + j * len + i, 0, B, a + (j * B + i) * G, 0, 1, t);
-    NSAMP_UNROLL for (uint32_t r = 0; r < NSAMP_RSN_ROWS * V; r++) if (r < R * V)
+            nsamp_tile_product(R, w1 + j * len + i, 0, B, a + (j * B + i) * G, 0, 1, t);
+    NSAMP_UNROLL for (uint32_t r = 0; r < NSAMP_TILE_ROWS * V; r++) if (r < R * V)
         nsamp_floats_store(y + r / V * L + r % V * W, t[r]);
 }
 
 /* y += W1 a, all rows. */
 NSAMP_HD void nsamp_rsn_readout(const float *w1, uint32_t len, uint32_t blocks, const uint32_t m,
                                 const float *a, float *y, const uint32_t L) {
-    enum { B = NSAMP_RSN_BLOCK, R = NSAMP_RSN_ROWS };
+    enum { B = NSAMP_RSN_BLOCK, R = NSAMP_TILE_ROWS };
     uint32_t k = 0;
     for (; k + R <= m; k += R)
         nsamp_rsn_rows(R, w1 + B * k, len, blocks, a, y + k * L, L);
@@ -206,7 +184,7 @@ NSAMP_HD void nsamp_rsn_readout(const float *w1, uint32_t len, uint32_t blocks, 
  * that a row of y is fetched once a panel. r NULL: y = W1 phi(W2 x + b); else the step of r, and y = W1 r. */
 NSAMP_HD void nsamp_rsn_any(const nsamp_rsn_params *p, const uint32_t phi, const float *x, const float *xi,
                             float *r, float *y, const uint32_t L) {
-    enum { B = NSAMP_RSN_BLOCK, PANEL = NSAMP_RSN_PANEL, G = NSAMP_RSN_VECTORS * NSAMP_WIDTH };
+    enum { B = NSAMP_RSN_BLOCK, PANEL = NSAMP_RSN_PANEL, G = NSAMP_TILE_LANES };
     const uint32_t m = p->dim, len = nsamp_rsn_block_len(p), blocks = p->units / B;
     const float *block = nsamp_rsn_blocks(p);
     float a[PANEL * B * G] __attribute__((aligned(64)));
@@ -228,7 +206,7 @@ NSAMP_HD void nsamp_rsn_any(const nsamp_rsn_params *p, const uint32_t phi, const
  * call. */
 NSAMP_HD void nsamp_rsn_pass(const nsamp_rsn_params *p, const uint32_t phi, const float *x, const float *xi,
                              float *r, float *y, const uint32_t L) {
-    enum { W = NSAMP_WIDTH, V = NSAMP_RSN_VECTORS, ONE = NSAMP_GROUP(4, 1), FOUR = NSAMP_GROUP(2, 1) };
+    enum { W = NSAMP_WIDTH, V = NSAMP_TILE_VECTORS, ONE = NSAMP_GROUP(4, 1), FOUR = NSAMP_GROUP(2, 1) };
     const uint32_t m = p->reservoir ? 0 : p->dim;
     uint32_t g = 0;
     if (m == 1)
