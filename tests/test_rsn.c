@@ -256,6 +256,56 @@ static void test_jump(void **state) {
     }
 }
 
+/* W1 relu(W2 x + b) of units that stretch the layout of hinges: no weights and a bias of either sign, a bias that outweighs its weights
+ * by 2^120 or nearly, no bias, -0, one weight alone, equal weights, pivots of both signs at every output, blocks not filled. */
+static void test_hinges(void **state) {
+    (void)state;
+    enum { N = 53, CHAINS = 70 };
+    for (size_t m = 1; m <= 4; m++) {
+        nsamp_network *net = network(m, N, NSAMP_RELU, true);
+        for (size_t j = 0; j < 40; j++) {
+            float *w = net->w2 + j * m, *b = net->b + j;
+            for (size_t i = 0; i < m; i++) {
+                if (j < 4) w[i] = 0;
+                if (j / 4 == 1) w[i] *= 0x1p-110f;
+                if (j / 4 == 2) w[i] *= 0x1p-60f;
+                if (j / 4 == 5 && i != j % m) w[i] = 0;
+                if (j / 4 == 6) w[i] = j % 2 ? -1.5f : 1.5f;
+                if (j / 4 == 7) w[i] = i == m - 1 ? -3.0f : 0.5f; /* the last output's pivot */
+            }
+            if (j < 12) *b = j % 2 ? -1.25f : 0.75f;
+            if (j / 4 == 3) *b = j % 2 ? -0.0f : 0.0f;
+            if (j / 4 == 4) *b = j % 2 ? -20.0f : 20.0f; /* never and always active */
+        }
+        nsamp_rsn_options o = options(false, NSAMP_RSN_FUSED);
+        o.jump = true;
+        nsamp_model model = make(net, &o);
+        const nsamp_rsn_params *p = model.params;
+        assert_true(nsamp_rsn_is_hinged(p) && p->hinges[m - 1] > 0 && p->hinges[0] > 0);
+        tiles t = tiles_create(&model, NULL, 2, 0, CHAINS);
+        float d[CHAINS * 4];
+        tiles_observe(&t, d);
+        for (size_t c = 0; c < CHAINS; c++)
+            for (size_t i = 0; i < m; i++) {
+                double want = 0.0, size = 0.0;
+                for (size_t j = 0; j < N; j++) {
+                    double u = (double)net->b[j];
+                    for (size_t l = 0; l < m; l++)
+                        u += (double)net->w2[j * m + l] *
+                             (double)t.state[(c / t.lanes * m + l) * t.lanes + c % t.lanes];
+                    want += (double)net->w1[i * N + j] * fmax(u, 0.0);
+                    size += fabs((double)net->w1[i * N + j] * u);
+                }
+                const double got = (double)d[c * m + i];
+                if (!(fabs(want - got) < 4e-7 * size))
+                    fail_msg("m %zu chain %zu output %zu: %.9g, not %.9g (terms of %g)", m, c, i, got, want,
+                             size);
+            }
+        tiles_destroy(&t);
+        free_model(&model);
+    }
+}
+
 /* A drift of 8e5 x leaves 2^101 behind at a known step for each chain, found by the recursion in double. */
 static void test_divergence(void **state) {
     (void)state;
@@ -374,9 +424,10 @@ static void test_refusals(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_path),      cmocka_unit_test(test_product_path),
-                                       cmocka_unit_test(test_agreement), cmocka_unit_test(test_bits),
-                                       cmocka_unit_test(test_jump),      cmocka_unit_test(test_divergence),
-                                       cmocka_unit_test(test_start),     cmocka_unit_test(test_refusals)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_path),       cmocka_unit_test(test_product_path),
+                                       cmocka_unit_test(test_agreement),  cmocka_unit_test(test_bits),
+                                       cmocka_unit_test(test_jump),       cmocka_unit_test(test_hinges),
+                                       cmocka_unit_test(test_divergence), cmocka_unit_test(test_start),
+                                       cmocka_unit_test(test_refusals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

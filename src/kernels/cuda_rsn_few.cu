@@ -1,15 +1,108 @@
 /* cuda_rsn_few.cu: rsn at the output level for m = 1, 2, 3, 4 or 8 in float32, where all weights fit the shared memory of a
  * multiprocessor: one kernel for many steps, weights in shared memory, state in registers. A thread advances K chains, so
  * that a weight that it reads serves K times. Sums over units in order by one accumulator, as systems/rsn.h: the bits of
- * the CPU. With so few outputs a tensor core would spend most of its work on zeros. */
+ * the CPU. With so few outputs a tensor core would spend most of its work on zeros. Relu networks of up to 4 outputs are hinges
+ * (systems/rsn.h). */
 #include "kernels/cuda_noise.h"
 #include "kernels/cuda_rsn_small.h"
 
 enum { L = NSAMP_CUDA_LANES, THREADS = 256 };
 
-/* Numbers of a unit in shared memory: b, W2, W1, filled up to 16 bytes. */
-static constexpr __host__ __device__ uint32_t unit_len(uint32_t M) {
-    return (1 + 2 * M + 3) / 4 * 4;
+static constexpr __host__ __device__ bool hinged(uint32_t M, uint32_t PHI) {
+    return M <= NSAMP_RSN_HINGES && PHI == NSAMP_RSN_RELU;
+}
+
+/* Numbers of a unit: b, W2, W1, or those of a hinge; and with what fills them up to 16 bytes in shared memory. */
+static constexpr __host__ __device__ uint32_t numbers_of(uint32_t M, uint32_t PHI) {
+    return hinged(M, PHI) ? 2 * M : 1 + 2 * M;
+}
+
+static constexpr __host__ __device__ uint32_t unit_len(uint32_t M, uint32_t PHI) {
+    return (numbers_of(M, PHI) + 3) / 4 * 4;
+}
+
+/* Units, or hinges with those that fill up the blocks of a pivot. */
+static __host__ __device__ uint32_t units_of(const nsamp_rsn_params &p) {
+    uint32_t blocks = 0;
+    for (uint32_t k = 0; k < NSAMP_RSN_HINGES; k++)
+        blocks += p.hinges[k];
+    return nsamp_rsn_is_hinged(&p) ? blocks * NSAMP_RSN_BLOCK : p.units;
+}
+
+/* Shared memory of a block: the linear part of hinges, then the units. */
+static size_t shared_bytes(const nsamp_rsn_params &p) {
+    return sizeof(float) * (NSAMP_RSN_LINEAR + (size_t)units_of(p) * unit_len(p.dim, p.activation));
+}
+
+template <uint32_t LEN> static __device__ __forceinline__ void load_unit(const float *unit, float *w) {
+#pragma unroll
+    for (uint32_t i = 0; i < LEN; i += 4) {
+        const float4 four = *(const float4 *)(unit + i);
+        w[i] = four.x, w[i + 1] = four.y, w[i + 2] = four.z, w[i + 3] = four.w;
+    }
+}
+
+/* y = W1 phi(W2 x + b) of K chains. */
+template <uint32_t M, uint32_t K, uint32_t PHI>
+static __device__ __forceinline__ void apply_units(const float *unit, uint32_t units, const float (&x)[K][M],
+                                                   float (&y)[K][M]) {
+    constexpr uint32_t LEN = unit_len(M, PHI);
+#pragma unroll
+    for (uint32_t c = 0; c < K; c++)
+#pragma unroll
+        for (uint32_t k = 0; k < M; k++)
+            y[c][k] = 0.0f;
+#pragma unroll 4
+    for (uint32_t j = 0; j < units; j++, unit += LEN) {
+        float w[LEN];
+        load_unit<LEN>(unit, w);
+#pragma unroll
+        for (uint32_t c = 0; c < K; c++) {
+            float a = w[0];
+#pragma unroll
+            for (uint32_t k = 0; k < M; k++)
+                a = nsamp_fma(w[1 + k], x[c][k], a);
+            a = nsamp_rsn_phi(PHI, a);
+#pragma unroll
+            for (uint32_t k = 0; k < M; k++)
+                y[c][k] = nsamp_fma(w[1 + M + k], a, y[c][k]);
+        }
+    }
+}
+
+/* The same by hinges. */
+template <uint32_t M, uint32_t K>
+static __device__ __forceinline__ void apply_hinges(const nsamp_rsn_params &p, const float *linear,
+                                                    const float (&x)[K][M], float (&y)[K][M]) {
+    constexpr uint32_t LEN = unit_len(M, NSAMP_RSN_RELU);
+    const float *unit = linear + NSAMP_RSN_LINEAR;
+#pragma unroll
+    for (uint32_t c = 0; c < K; c++)
+#pragma unroll
+        for (uint32_t k = 0; k < M; k++) {
+            y[c][k] = linear[k];
+#pragma unroll
+            for (uint32_t i = 0; i < M; i++)
+                y[c][k] = nsamp_fma(linear[NSAMP_RSN_HINGES * (1 + k) + i], x[c][i], y[c][k]);
+        }
+#pragma unroll
+    for (uint32_t k = 0; k < M; k++)
+#pragma unroll 4
+        for (uint32_t j = 0; j < p.hinges[k] * NSAMP_RSN_BLOCK; j++, unit += LEN) {
+            float w[LEN];
+            load_unit<LEN>(unit, w);
+#pragma unroll
+            for (uint32_t c = 0; c < K; c++) {
+                float h = x[c][k];
+#pragma unroll
+                for (uint32_t o = 1; o < M; o++)
+                    h = nsamp_fma(w[o], x[c][(k + o) % M], h);
+                h = nsamp_floats_max(h, w[0]);
+#pragma unroll
+                for (uint32_t i = 0; i < M; i++)
+                    y[c][i] = nsamp_fma(w[M + i], h, y[c][i]);
+            }
+        }
 }
 
 template <uint32_t M, uint32_t K, uint32_t PHI, uint32_t ROUNDS>
@@ -17,11 +110,19 @@ static __global__ void __launch_bounds__(THREADS, 2)
     rsn_few(nsamp_cuda_view v, const nsamp_rsn_params p, const nsamp_keys keys, uint64_t step0,
             uint32_t nsteps) {
     NSAMP_SHARED;
-    constexpr uint32_t LEN = unit_len(M);
-    float *const units = (float *)nsamp_shared;
-    const float *const blocks = (const float *)((const char *)v.params + p.blocks_offset);
-    for (uint32_t i = threadIdx.x; i < p.units * LEN; i += THREADS)
-        units[i] = i % LEN < 1 + 2 * M ? weight(p, blocks, i / LEN, i % LEN) : 0.0f;
+    constexpr uint32_t LEN = unit_len(M, PHI), NUMBERS = numbers_of(M, PHI), B = NSAMP_RSN_BLOCK;
+    float *const linear = (float *)nsamp_shared, *const unit = linear + NSAMP_RSN_LINEAR;
+    const float *blocks = (const float *)((const char *)v.params + p.blocks_offset);
+    const uint32_t units = units_of(p);
+    if (hinged(M, PHI)) {
+        for (uint32_t i = threadIdx.x; i < NSAMP_RSN_LINEAR; i += THREADS)
+            linear[i] = blocks[i];
+        blocks += NSAMP_RSN_LINEAR;
+    }
+    for (uint32_t i = threadIdx.x; i < units * LEN; i += THREADS) {
+        const uint32_t u = i / LEN, what = i % LEN;
+        unit[i] = what < NUMBERS ? blocks[(size_t)(u / B) * B * NUMBERS + B * what + u % B] : 0.0f;
+    }
     __syncthreads();
     const uint32_t lane = threadIdx.x % L;
     const uint64_t first = ((uint64_t)blockIdx.x * (THREADS / L) + threadIdx.x / L) * K; /* tile */
@@ -39,31 +140,10 @@ static __global__ void __launch_bounds__(THREADS, 2)
     }
     for (uint32_t n = 0; n < nsteps; n++) {
         float y[K][M];
-#pragma unroll
-        for (uint32_t c = 0; c < K; c++)
-#pragma unroll
-            for (uint32_t k = 0; k < M; k++)
-                y[c][k] = 0.0f;
-#pragma unroll 4
-        for (uint32_t j = 0; j < p.units; j++) {
-            float w[LEN];
-#pragma unroll
-            for (uint32_t i = 0; i < LEN; i += 4) {
-                const float4 four = *(const float4 *)(units + j * LEN + i);
-                w[i] = four.x, w[i + 1] = four.y, w[i + 2] = four.z, w[i + 3] = four.w;
-            }
-#pragma unroll
-            for (uint32_t c = 0; c < K; c++) {
-                float a = w[0];
-#pragma unroll
-                for (uint32_t k = 0; k < M; k++)
-                    a = nsamp_fma(w[1 + k], x[c][k], a);
-                a = nsamp_rsn_phi(PHI, a);
-#pragma unroll
-                for (uint32_t k = 0; k < M; k++)
-                    y[c][k] = nsamp_fma(w[1 + M + k], a, y[c][k]);
-            }
-        }
+        if constexpr (hinged(M, PHI))
+            apply_hinges<M, K>(p, linear, x, y);
+        else
+            apply_units<M, K, PHI>(unit, units, x, y);
 #pragma unroll
         for (uint32_t c = 0; c < K; c++) {
             bool far = false;
@@ -115,7 +195,7 @@ enum { FEWS = sizeof few / sizeof few[0], ENOUGH_THREADS = 512 /* a multiprocess
 static const few_shape *choose_few(const nsamp_rsn_params *p, const nsamp_cuda_view *v) {
     const few_shape *best = NULL;
     for (size_t i = 0; i < FEWS; i++) {
-        if (few[i].m != p->dim || p->units > v->shared_most / sizeof(float) / unit_len(p->dim)) continue;
+        if (few[i].m != p->dim || shared_bytes(*p) > v->shared_most) continue;
         /* several chains a thread only where enough threads are left */
         if (!best || v->tiles * L / best->chains < (uint64_t)ENOUGH_THREADS * v->multiprocessors)
             best = &few[i];
@@ -128,7 +208,7 @@ static cudaError_t launch_few(const nsamp_cuda_view *v, const void *host_params,
     const nsamp_rsn_params *const p = (const nsamp_rsn_params *)host_params;
     const few_shape *const s = choose_few(p, v);
     few_kernel *const kernel = s->kernel[v->noise.rounds == 7][p->activation - 1];
-    const size_t shared = sizeof(float) * p->units * unit_len(p->dim);
+    const size_t shared = shared_bytes(*p);
     const uint64_t wrap = (1ull << 32) - (uint32_t)step0; /* a stream keeps the upper bits of the step */
     const uint32_t first = nsteps <= wrap ? nsteps : (uint32_t)wrap;
     const uint64_t tiles = (uint64_t)(THREADS / L) * s->chains; /* a block */

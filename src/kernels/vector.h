@@ -15,6 +15,7 @@ typedef __m512 nsamp_floats;
 #define nsamp_floats_store(p, v)  _mm512_storeu_ps((p), (v))
 #define nsamp_floats_all(a)       _mm512_set1_ps(a)
 #define nsamp_floats_fma(a, b, c) _mm512_fmadd_ps((a), (b), (c))
+#define nsamp_floats_max(a, b)    _mm512_max_ps((a), (b))
 #define nsamp_floats_relu(a)      _mm512_max_ps((a), _mm512_setzero_ps())
 #elif defined(NSAMP_VECTOR)
 #include <immintrin.h>
@@ -23,6 +24,7 @@ typedef __m256 nsamp_floats;
 #define nsamp_floats_store(p, v)  _mm256_storeu_ps((p), (v))
 #define nsamp_floats_all(a)       _mm256_set1_ps(a)
 #define nsamp_floats_fma(a, b, c) _mm256_fmadd_ps((a), (b), (c))
+#define nsamp_floats_max(a, b)    _mm256_max_ps((a), (b))
 #define nsamp_floats_relu(a)      _mm256_max_ps((a), _mm256_setzero_ps())
 #else
 typedef float nsamp_floats;
@@ -30,6 +32,7 @@ typedef float nsamp_floats;
 #define nsamp_floats_store(p, v)  ((void)(*(p) = (v)))
 #define nsamp_floats_all(a)       (a)
 #define nsamp_floats_fma(a, b, c) nsamp_fma((a), (b), (c))
+#define nsamp_floats_max(a, b)    ((a) > (b) ? (a) : (b)) /* b where a is NaN */
 #define nsamp_floats_relu(a)      ((a) > 0.0f ? (a) : 0.0f)
 #endif
 

@@ -59,45 +59,6 @@ nsamp_status nsamp_rsn_pinv(const nsamp_network *net, double **s, nsamp_error *e
     return NSAMP_OK;
 }
 
-/* ---- the parameter block ------------------------------------------------------------------------------- */
-
-static void fill_blocks(const nsamp_network *net, const nsamp_rsn_params *p, const double *s, float *block) {
-    enum { B = NSAMP_RSN_BLOCK };
-    const size_t m = net->m, n = net->n, len = nsamp_rsn_block_len(p);
-    for (size_t j = 0; j < n; j++) {
-        float *to = block + j / B * len + j % B;
-        to[0] = net->b[j];
-        for (size_t k = 0; k < m; k++) {
-            to[B * (1 + k)] = net->w2[j * m + k];
-            to[B * (1 + m + k)] = net->w1[k * n + j];
-            if (s) to[B * (1 + 2 * m + k)] = (float)((double)p->noise * s[j * m + k]);
-        }
-    }
-}
-
-static nsamp_status make_params(const nsamp_network *net, const nsamp_rsn_options *o, const double *s,
-                                nsamp_model *model, nsamp_error *err) {
-    nsamp_rsn_params head = {
-        .dim = (uint32_t)net->m, .reservoir = o->reservoir, .jump = o->jump, .h = (float)o->h};
-    head.units = (uint32_t)round_up(net->n, NSAMP_RSN_BLOCK);
-    head.activation = net->activation == NSAMP_RELU   ? NSAMP_RSN_RELU
-                      : net->activation == NSAMP_TANH ? NSAMP_RSN_TANH
-                                                      : NSAMP_RSN_SOFTPLUS;
-    head.noise = (float)(sqrt(2.0 * o->h) * (net->denoiser ? net->sigma : 1.0));
-    head.blocks_offset = round_up(sizeof head, 64);
-    const size_t bytes = round_up(
-        head.blocks_offset + head.units / NSAMP_RSN_BLOCK * sizeof(float) * nsamp_rsn_block_len(&head), 64);
-    if (posix_memalign(&model->params, 64, bytes)) {
-        model->params = NULL;
-        return nsamp_fail(err, NSAMP_ENOMEM, "no memory for %zu bytes of weights", bytes);
-    }
-    model->params_bytes = bytes;
-    memset(model->params, 0, bytes);
-    memcpy(model->params, &head, sizeof head);
-    fill_blocks(net, &head, s, (float *)((char *)model->params + head.blocks_offset));
-    return NSAMP_OK;
-}
-
 /* ---- start --------------------------------------------------------------------------------------------- */
 
 static void start(const nsamp_model *model, nsamp_noise_key key, uint32_t chain, double *x, float *state) {
@@ -239,7 +200,7 @@ static nsamp_status fill(const nsamp_network *net, const nsamp_rsn_options *o, n
     const char *why;
     nsamp_status status = check(net, o, err);
     if (!status && o->reservoir) status = nsamp_rsn_pinv(net, &extra->pinv, err);
-    if (!status) status = make_params(net, o, extra->pinv, model, err);
+    if (!status) status = nsamp_rsn_pack(net, o, extra->pinv, model, err);
     if (!status) status = choose_start(net, o, model, err);
     if (status) return status;
     nsamp_rsn_params *params = model->params;

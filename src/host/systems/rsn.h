@@ -41,6 +41,10 @@ typedef struct nsamp_rsn_extra {
 nsamp_status nsamp_rsn_model(nsamp_network *net, const nsamp_rsn_options *options, nsamp_model *model,
                              nsamp_error *err);
 
+/* The kernel's parameters and weights -> model->params; s [n * m] is the noise matrix of the reservoir level, or NULL. NSAMP_ENOMEM. */
+nsamp_status nsamp_rsn_pack(const nsamp_network *net, const nsamp_rsn_options *options, const double *s,
+                            nsamp_model *model, nsamp_error *err);
+
 /* S [n * m] = W1^T (W1 W1^T)^-1, by Cholesky. NSAMP_EUSAGE when W1 has not full row rank (n < m, or a pivot
  * vanishes). *s is malloc'ed, the caller frees. */
 nsamp_status nsamp_rsn_pinv(const nsamp_network *net, double **s, nsamp_error *err);

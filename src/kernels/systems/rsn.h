@@ -15,7 +15,8 @@
  * Law      stationary density whose score is the drift (over sigma^2), up to O(h); exactly Gaussian when the
  *          network is linear (host: systems/rsn_law.c).
  * Draws    m normals a step: normal i is draw i % 4 of block i / 4.
- * Sums     over units in order, by one accumulator.
+ * Sums     over units in order, by one accumulator. With relu and m <= 4 a unit is a hinge (below), units are ordered by their
+ *          pivot, and the sum begins with the linear part.
  * Fails    where training left a drift that points outwards: x grows and the chain is flagged when it is beyond
  *          2^101, as if not finite: soon after, sums inside phi could be inf - inf, which a relu hides.
  *
@@ -36,23 +37,37 @@ enum { NSAMP_RSN_FP32, NSAMP_RSN_BF16, NSAMP_RSN_TF32 };
  * W1 [m][8], and at the reservoir level a S [m][8]. */
 enum { NSAMP_RSN_BLOCK = 8 };
 
+/* A relu unit as a hinge, which takes an operation less where operations are few. Of w, its row of W2, the pivot k has the largest
+ * |w_k|; with h = x_k + (w x - w_k x_k)/w_k and c = -b/w_k, so that w x + b = w_k (h - c),
+ *     relu(w x + b) = |w_k| (max(h, c) - c) where w_k > 0,  |w_k| (max(h, c) - h) where w_k < 0.
+ * What is not max(h, c) is linear in x and is added up once for all units: W1 relu(W2 x + b) = y0 + A x + sum of v max(h, c),
+ * v = |w_k| W1. Units are ordered by pivot, so that x_k is in a known register, in blocks of eight: c [8], (w_i/w_k) [m - 1][8] for
+ * i = k + 1, k + 2, ... modulo m, v [m][8]. Before the blocks of the first pivot: y0 [4], A [4][4]. */
+enum { NSAMP_RSN_HINGES = 4, NSAMP_RSN_LINEAR = 32 /* numbers: y0, A, up to whole cache lines */ };
+
 /* Blocks of units that go through the first-level cache of a CPU together. No order of additions depends on it. */
 enum { NSAMP_RSN_PANEL = NSAMP_GROUP(8, 1) };
 
 typedef struct nsamp_rsn_params {
-    uint32_t dim;           /* m */
-    uint32_t units;         /* n, rounded up to a multiple of eight */
-    uint32_t activation;    /* phi: NSAMP_RSN_* */
-    uint32_t reservoir;     /* 0: the state is x; 1: x and r */
-    uint32_t jump;          /* 1: observe W1 phi(W2 x + b) rather than x */
-    uint32_t precision;     /* NSAMP_RSN_FP32, or one of the others for the fused kernels of a GPU */
-    float h, noise;         /* h, a */
-    uint64_t blocks_offset; /* bytes from this struct to the blocks */
-    const void *product;    /* host only: the packed layers of the product path; NULL when fused */
+    uint32_t dim;        /* m */
+    uint32_t units;      /* n, rounded up to a multiple of eight */
+    uint32_t activation; /* phi: NSAMP_RSN_* */
+    uint32_t reservoir;  /* 0: the state is x; 1: x and r */
+    uint32_t jump;       /* 1: observe W1 phi(W2 x + b) rather than x */
+    uint32_t precision;  /* NSAMP_RSN_FP32, or one of the others for the fused kernels of a GPU */
+    float h, noise;      /* h, a */
+    uint32_t hinges[NSAMP_RSN_HINGES]; /* blocks of hinges for each pivot */
+    uint64_t blocks_offset;            /* bytes from this struct to the blocks */
+    const void *product;               /* host only: the packed layers of the product path; NULL when fused */
 } nsamp_rsn_params;
 
 /* Scratch of a tile of L lanes: y [m], xi [m]. */
 #define NSAMP_RSN_SCRATCH(L, dim) (2 * sizeof(float) * (size_t)(L) * (dim))
+
+/* Whether the blocks are hinges. */
+NSAMP_HD uint32_t nsamp_rsn_is_hinged(const nsamp_rsn_params *p) {
+    return p->activation == NSAMP_RSN_RELU && !p->reservoir && p->dim <= NSAMP_RSN_HINGES;
+}
 
 NSAMP_HD uint32_t nsamp_rsn_block_len(const nsamp_rsn_params *p) {
     return NSAMP_RSN_BLOCK * (1 + (2 + p->reservoir) * p->dim);
@@ -68,9 +83,8 @@ NSAMP_HD float nsamp_rsn_phi(const uint32_t activation, float a) {
     return activation == NSAMP_RSN_RELU ? (a > 0.0f ? a : 0.0f) : nsamp_softplus(a);
 }
 
-/* y = W1 phi(W2 x + b) for V vectors and m = M at most 4: x and y stay in registers for the whole pass, and so do the
- * hidden units of a relu. M and V are constants in each call; a compiler sees that only after it has unrolled, hence loops
- * of four. */
+/* y = W1 phi(W2 x + b) for V vectors and m = M at most 4: x and y stay in registers for the whole pass. M and V are constants in each
+ * call; a compiler sees that only after it has unrolled, hence loops of four. */
 NSAMP_HD void nsamp_rsn_few(const nsamp_rsn_params *p, const uint32_t M, const uint32_t V, const uint32_t phi,
                             const float *x, float *y, const uint32_t L) {
     enum { B = NSAMP_RSN_BLOCK, F = 4, W = NSAMP_WIDTH };
@@ -89,15 +103,8 @@ NSAMP_HD void nsamp_rsn_few(const nsamp_rsn_params *p, const uint32_t M, const u
                 nsamp_floats t = nsamp_floats_all(block[i]);
                 NSAMP_UNROLL for (uint32_t k = 0; k < F; k++) if (k < M) t =
                     nsamp_floats_fma(nsamp_floats_all(block[B * (1 + k) + i]), xr[k][v], t);
-                if (phi == NSAMP_RSN_RELU) {
-                    t = nsamp_floats_relu(t);
-                    NSAMP_UNROLL for (uint32_t k = 0; k < F; k++) if (k < M) yr[k][v] =
-                        nsamp_floats_fma(nsamp_floats_all(block[B * (1 + M + k) + i]), t, yr[k][v]);
-                } else {
-                    nsamp_floats_store(u + (i * V + v) * W, t);
-                }
+                nsamp_floats_store(u + (i * V + v) * W, t);
             }
-        if (phi == NSAMP_RSN_RELU) continue;
         NSAMP_FOR_EACH(l, B * V * W) a[l] = nsamp_rsn_phi(phi, u[l]);
         for (uint32_t i = 0; i < B; i++)
             NSAMP_UNROLL for (uint32_t v = 0; v < F; v++) if (v < V) {
@@ -106,6 +113,48 @@ NSAMP_HD void nsamp_rsn_few(const nsamp_rsn_params *p, const uint32_t M, const u
                     nsamp_floats_fma(nsamp_floats_all(block[B * (1 + M + k) + i]), t, yr[k][v]);
             }
     }
+    NSAMP_UNROLL for (uint32_t k = 0; k < F; k++)
+        NSAMP_UNROLL for (uint32_t v = 0; v < F; v++) if (k < M && v < V)
+            nsamp_floats_store(y + k * L + v * W, yr[k][v]);
+}
+
+/* The hinges of pivot K: yr += v max(h, c). -> behind their blocks. */
+NSAMP_HD const float *nsamp_rsn_pivot(const uint32_t M, const uint32_t V, const uint32_t K,
+                                      const float *block, uint32_t blocks, nsamp_floats xr[4][4],
+                                      nsamp_floats yr[4][4]) {
+    enum { B = NSAMP_RSN_BLOCK, F = NSAMP_RSN_HINGES };
+    for (uint32_t j = 0; j < blocks; j++, block += 2 * M * B)
+        for (uint32_t i = 0; i < B; i++)
+            NSAMP_UNROLL for (uint32_t v = 0; v < F; v++) if (v < V) {
+                nsamp_floats t = xr[K][v];
+                NSAMP_UNROLL for (uint32_t o = 1; o < F; o++) if (o < M) t =
+                    nsamp_floats_fma(nsamp_floats_all(block[B * o + i]), xr[(K + o) % M][v], t);
+                t = nsamp_floats_max(t, nsamp_floats_all(block[i]));
+                NSAMP_UNROLL for (uint32_t k = 0; k < F; k++) if (k < M) yr[k][v] =
+                    nsamp_floats_fma(nsamp_floats_all(block[B * (M + k) + i]), t, yr[k][v]);
+            }
+    return block;
+}
+
+/* nsamp_rsn_few for hinges. */
+NSAMP_HD void nsamp_rsn_hinges(const nsamp_rsn_params *p, const uint32_t M, const uint32_t V, const float *x,
+                               float *y, const uint32_t L) {
+    enum { F = NSAMP_RSN_HINGES, W = NSAMP_WIDTH };
+    nsamp_floats xr[F][F], yr[F][F];
+    const float *const linear = nsamp_rsn_blocks(p), *block = linear + NSAMP_RSN_LINEAR;
+    NSAMP_UNROLL for (uint32_t k = 0; k < F; k++)
+        NSAMP_UNROLL for (uint32_t v = 0; v < F; v++) if (k < M && v < V) xr[k][v] =
+            nsamp_floats_load(x + k * L + v * W);
+    NSAMP_UNROLL for (uint32_t k = 0; k < F; k++)
+        NSAMP_UNROLL for (uint32_t v = 0; v < F; v++) if (k < M && v < V) {
+        yr[k][v] = nsamp_floats_all(linear[k]);
+        NSAMP_UNROLL for (uint32_t i = 0; i < F; i++) if (i < M) yr[k][v] =
+            nsamp_floats_fma(nsamp_floats_all(linear[F * (1 + k) + i]), xr[i][v], yr[k][v]);
+    }
+    block = nsamp_rsn_pivot(M, V, 0, block, p->hinges[0], xr, yr);
+    if (M > 1) block = nsamp_rsn_pivot(M, V, 1, block, p->hinges[1], xr, yr);
+    if (M > 2) block = nsamp_rsn_pivot(M, V, 2, block, p->hinges[2], xr, yr);
+    if (M > 3) nsamp_rsn_pivot(M, V, 3, block, p->hinges[3], xr, yr);
     NSAMP_UNROLL for (uint32_t k = 0; k < F; k++)
         NSAMP_UNROLL for (uint32_t v = 0; v < F; v++) if (k < M && v < V)
             nsamp_floats_store(y + k * L + v * W, yr[k][v]);
@@ -202,27 +251,33 @@ NSAMP_HD void nsamp_rsn_any(const nsamp_rsn_params *p, const uint32_t phi, const
     }
 }
 
+/* nsamp_rsn_few or nsamp_rsn_hinges for all lanes of the tile, V vectors at a time. */
+NSAMP_HD void nsamp_rsn_few_pass(const nsamp_rsn_params *p, const uint32_t M, const uint32_t V,
+                                 const uint32_t phi, const float *x, float *y, const uint32_t L) {
+    for (uint32_t g = 0; g < L; g += NSAMP_GROUP(V * NSAMP_WIDTH, L)) {
+        if (phi == NSAMP_RSN_RELU)
+            nsamp_rsn_hinges(p, M, V, x + g, y + g, L);
+        else
+            nsamp_rsn_few(p, M, V, phi, x + g, y + g, L);
+    }
+}
+
 /* One pass for all lanes of the tile, in groups whose x and y, or whose sums, fit the registers. phi is a constant in each
  * call. */
 NSAMP_HD void nsamp_rsn_pass(const nsamp_rsn_params *p, const uint32_t phi, const float *x, const float *xi,
                              float *r, float *y, const uint32_t L) {
-    enum { W = NSAMP_WIDTH, V = NSAMP_TILE_VECTORS, ONE = NSAMP_GROUP(4, 1), FOUR = NSAMP_GROUP(2, 1) };
+    enum { V = NSAMP_TILE_VECTORS, ONE = NSAMP_GROUP(4, 1), FOUR = NSAMP_GROUP(2, 1) };
     const uint32_t m = p->reservoir ? 0 : p->dim;
-    uint32_t g = 0;
     if (m == 1)
-        for (; g < L; g += NSAMP_GROUP(ONE * W, L))
-            nsamp_rsn_few(p, 1, ONE, phi, x + g, y + g, L);
+        nsamp_rsn_few_pass(p, 1, ONE, phi, x, y, L);
     else if (m == 2)
-        for (; g < L; g += NSAMP_GROUP(V * W, L))
-            nsamp_rsn_few(p, 2, V, phi, x + g, y + g, L);
+        nsamp_rsn_few_pass(p, 2, V, phi, x, y, L);
     else if (m == 3)
-        for (; g < L; g += NSAMP_GROUP(V * W, L))
-            nsamp_rsn_few(p, 3, V, phi, x + g, y + g, L);
+        nsamp_rsn_few_pass(p, 3, V, phi, x, y, L);
     else if (m == 4)
-        for (; g < L; g += NSAMP_GROUP(FOUR * W, L))
-            nsamp_rsn_few(p, 4, FOUR, phi, x + g, y + g, L);
+        nsamp_rsn_few_pass(p, 4, FOUR, phi, x, y, L);
     else
-        for (; g < L; g += NSAMP_GROUP(V * W, L))
+        for (uint32_t g = 0; g < L; g += NSAMP_GROUP(NSAMP_TILE_LANES, L))
             nsamp_rsn_any(p, phi, x + g, r ? xi + g : NULL, r ? r + g : NULL, y + g, L);
 }
 
