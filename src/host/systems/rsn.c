@@ -11,10 +11,6 @@
 #include "error.h"
 #include "systems/start.h"
 
-static size_t round_up(size_t n, size_t to) {
-    return (n + to - 1) / to * to;
-}
-
 nsamp_status nsamp_rsn_pinv(const nsamp_network *net, double **s, nsamp_error *err) {
     const size_t m = net->m, n = net->n;
     *s = NULL;
@@ -103,7 +99,7 @@ static bool fits_tensor_kernel(const nsamp_network *net, const nsamp_rsn_options
     const size_t m = net->m <= 16 ? 16 : net->m <= 32 ? 32 : 64, size = o->precision == NSAMP_BF16 ? 2 : 4;
     const size_t state = m == 64 && o->precision == NSAMP_BF16 ? 64 * 1024 : 0;
     return !o->reservoir && net->m > 8 && net->m <= 64 &&
-           round_up(net->n, 16) * (2 * m * size + 4) + state <= 227 * 1024;
+           nsamp_rsn_round_up(net->n, 16) * (2 * m * size + 4) + state <= 227 * 1024;
 }
 
 /* The fused kernel reads all weights once for each 64 chains: it wins while they stay in the second-level
@@ -134,7 +130,7 @@ static nsamp_rsn_path choose_path(const nsamp_network *net, const nsamp_rsn_opti
  * from memory rarely enough. */
 static uint32_t choose_tile(const nsamp_rsn_options *o) {
     const uint64_t threads = o->threads > 0 ? (uint64_t)o->threads : 1;
-    const uint64_t share = round_up((size_t)((o->chains + threads - 1) / threads), 16);
+    const uint64_t share = nsamp_rsn_round_up((size_t)((o->chains + threads - 1) / threads), 16);
     return o->tile ? o->tile : share > 256 ? 256 : share < 16 ? 16 : (uint32_t)share;
 }
 

@@ -41,6 +41,10 @@ typedef struct nsamp_rsn_extra {
 nsamp_status nsamp_rsn_model(nsamp_network *net, const nsamp_rsn_options *options, nsamp_model *model,
                              nsamp_error *err);
 
+static inline size_t nsamp_rsn_round_up(size_t n, size_t to) {
+    return (n + to - 1) / to * to;
+}
+
 /* The kernel's parameters and weights -> model->params; s [n * m] is the noise matrix of the reservoir level, or NULL. NSAMP_ENOMEM. */
 nsamp_status nsamp_rsn_pack(const nsamp_network *net, const nsamp_rsn_options *options, const double *s,
                             nsamp_model *model, nsamp_error *err);

@@ -9,10 +9,6 @@
 
 enum { B = NSAMP_RSN_BLOCK };
 
-static size_t round_up(size_t n, size_t to) {
-    return (n + to - 1) / to * to;
-}
-
 static void fill_blocks(const nsamp_network *net, const nsamp_rsn_params *p, const double *s, float *block) {
     const size_t m = net->m, n = net->n, len = nsamp_rsn_block_len(p);
     for (size_t j = 0; j < n; j++) {
@@ -98,16 +94,16 @@ nsamp_status nsamp_rsn_pack(const nsamp_network *net, const nsamp_rsn_options *o
                             nsamp_model *model, nsamp_error *err) {
     nsamp_rsn_params head = {
         .dim = (uint32_t)net->m, .reservoir = o->reservoir, .jump = o->jump, .h = (float)o->h};
-    head.units = (uint32_t)round_up(net->n, B);
+    head.units = (uint32_t)nsamp_rsn_round_up(net->n, B);
     head.activation = net->activation == NSAMP_RELU   ? NSAMP_RSN_RELU
                       : net->activation == NSAMP_TANH ? NSAMP_RSN_TANH
                                                       : NSAMP_RSN_SOFTPLUS;
     head.noise = (float)(sqrt(2.0 * o->h) * (net->denoiser ? net->sigma : 1.0));
-    head.blocks_offset = round_up(sizeof head, 64);
+    head.blocks_offset = nsamp_rsn_round_up(sizeof head, 64);
     const bool hinged = nsamp_rsn_is_hinged(&head);
     const size_t numbers =
         hinged ? count_hinges(net, &head) : (size_t)(head.units / B) * nsamp_rsn_block_len(&head);
-    const size_t bytes = round_up(head.blocks_offset + sizeof(float) * numbers, 64);
+    const size_t bytes = nsamp_rsn_round_up(head.blocks_offset + sizeof(float) * numbers, 64);
     if (posix_memalign(&model->params, 64, bytes)) {
         model->params = NULL;
         return nsamp_fail(err, NSAMP_ENOMEM, "no memory for %zu bytes of weights", bytes);
