@@ -81,6 +81,13 @@ MUTANT_clean   := cuda_train s/clean ? t.batch + row : row/row/
 MUTANT_largest := cuda_train s/now > largest.v\[k\]/true/
 MUTANT_finish  := cuda_train s/t.head->now++;//
 MUTANT_chunk   := cuda_train_step s/t->g + (size_t)units \* t->row_m/t->g/
+MUTANT_mh_pair   := cuda_mh_spiking s/words.w\[2\], words.w\[3\]/words.w[0], words.w[1]/
+MUTANT_mh_stride := cuda_mh_spiking s/j \* t.stride/j * t.groups/
+MUTANT_mh_last   := cuda_mh_spiking s/LEAK || q == Q - 1/LEAK/
+MUTANT_mh_tree   := cuda_mh_spiking s/(sum\[0\] + sum\[2\]) + (sum\[1\] + sum\[3\])/((sum[0] + sum[1]) + sum[2]) + sum[3]/
+MUTANT_mh_burn   := cuda_mh_spiking s/2 \* pair + 1 >= counted/2 * pair >= counted/
+MUTANT_mh_wrap   := cuda_mh_spiking s/1ull << 33) - /1ull << 34) - /
+MUTANT_mh_bad    := cuda_mh_spiking s/all - all == 0.0f/true/
 # Of rsn by products, for test_cuda_rsn.
 MUTANT_rsn_step    := cuda_rsn_step s/b.reservoir ? step + 1 : step)/step + 1)/
 MUTANT_rsn_next    := cuda_rsn_step s/b.reservoir ? step + 1 : step)/step)/
@@ -93,6 +100,7 @@ MUTANT_rsn_beta    := cuda_rsn_product s/1.0f - b->h/1.0f/
 MUTANT_rsn_tf32    := cuda_rsn_product s/NSAMP_FP32 ? NSAMP_CUDA_FP32 : NSAMP_CUDA_TF32/NSAMP_FP32 ? NSAMP_CUDA_TF32 : NSAMP_CUDA_TF32/
 MUTANT_rsn_block   := cuda_rsn_product s/step0, first \* L, tiles/step0, 0, tiles/
 MUTANTS        := barrier parity turn shuffle tree step total lane draw named widen slope bias clean largest finish chunk \
+                  mh_pair mh_stride mh_last mh_tree mh_burn mh_wrap mh_bad \
                   rsn_step rsn_next rsn_offset rsn_end rsn_barrier rsn_relax rsn_bad rsn_beta rsn_tf32 rsn_block
 MUTANT_BIN     := $(MUTANTS:%=$(BUILD)/shim/mutant_%)
 mutant_file     = $(firstword $(MUTANT_$(1)))

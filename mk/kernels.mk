@@ -2,7 +2,7 @@
 # tests/test_kernel_report.c. Needs nvcc; the counts of instructions also cuobjdump, which comes with the CUDA Toolkit (from
 # PyPI: nvidia-cuda-cuobjdump and nvidia-cuda-nvdisasm). CUOBJDUMP=... where it is not in the path.
 CUOBJDUMP  ?= $(firstword $(call have_cmd,cuobjdump) $(wildcard $(CUDA_HOME)/bin/cuobjdump))
-SASS_OBJ    = $(filter %/cuda_langevin_equi.cu.o,$(CU_OBJ))
+SASS_OBJ    = $(filter %/cuda_langevin_equi.cu.o %/cuda_mh_spiking.cu.o,$(CU_OBJ))
 HAVE_SM_90  = $(and $(CU_SRC),$(filter sm_90,$(CUDA_TARGETS)))
 
 # A failing cuobjdump leaves no file.

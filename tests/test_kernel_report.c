@@ -92,6 +92,37 @@ static void check_instructions(const char *line) {
         fail_msg("%s: %.1f instructions a normal, update included", line, each);
 }
 
+/* mh_advance<Q,leak,rounds>: two steps of a thread, which has one chain. */
+static void check_mh(const char *line) {
+    char leak[8];
+    int Q, rounds, all, fp32, wide, lop3, mufu, mma, shared, memory;
+    if (sscanf(line, "mh_advance<%du,%5[a-z],%du> %d %d %d %d %d %d %d %d", &Q, leak, &rounds, &all, &fp32,
+               &wide, &lop3, &mufu, &mma, &shared, &memory) != 11)
+        return;
+    const int leaks = !strcmp(leak, "true");
+    counted++;
+    if (mma || mufu) fail_msg("%s: products, or approximations", line);
+    /* For each group of four the sum, the spike, and the decay where there is one or in the last group; up to four groups a level of the
+     * tree; the logarithm and what is left of the tree. */
+    const int decays = leaks ? Q : 1, levels = Q < 4 ? Q : 4;
+    if (fp32 != 2 * (8 * Q + 4 * decays + 4 * levels + 12))
+        fail_msg("%s: %d operations of float32, not %d", line, fp32,
+                 2 * (8 * Q + 4 * decays + 4 * levels + 12));
+    if (shared != 2 * (Q + 2 * decays)) fail_msg("%s: %d loads from shared memory", line, shared);
+    if (memory != 4) fail_msg("%s: %d accesses of memory, and a counter takes 2", line, memory);
+    if (all > 160 + (leaks ? 45 : 30) * Q) fail_msg("%s: %d instructions for two proposals", line, all);
+}
+
+static void test_instructions_a_proposal(void **state) {
+    (void)state;
+    counted = 0;
+    if (each_row("all", check_mh) == 0) {
+        print_message("no cuobjdump here: instructions are not counted\n");
+        skip();
+    }
+    assert_int_equal(counted, 24);
+}
+
 static void test_instructions_a_normal(void **state) {
     (void)state;
     counted = 0;
@@ -142,6 +173,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registers_and_occupancy),
         cmocka_unit_test(test_instructions_a_normal),
+        cmocka_unit_test(test_instructions_a_proposal),
         cmocka_unit_test(test_kept_report_is_current),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include "kernels/cuda_product.h"
 #include "kernels/cuda_rsn.h"
 #include "kernels/cuda_kernels.h"
+#include "kernels/systems/mh_spiking.h"
 #include "kernels/systems/rsn.h"
 
 #include <stdio.h>
@@ -104,6 +105,10 @@ static const nsamp_cuda_kernel *kernel_of(const nsamp_model *model, const nsamp_
         if (p->precision != NSAMP_RSN_FP32) return nsamp_cuda_rsn_tensor(p, v);
         if (const nsamp_cuda_kernel *const few = nsamp_cuda_rsn_few(p, v)) return few;
     }
+    if (model->kernel == NSAMP_KERNEL_mh_spiking)
+        if (const nsamp_cuda_kernel *const mh =
+                nsamp_cuda_mh_kernel((const nsamp_mh_spiking_params *)model->params, v))
+            return mh;
     return nsamp_cuda_lane_kernel(model->kernel);
 }
 

@@ -53,6 +53,19 @@ const nsamp_cuda_kernel *nsamp_cuda_rsn_few(const struct nsamp_rsn_params *param
 const nsamp_cuda_kernel *nsamp_cuda_rsn_tensor(const struct nsamp_rsn_params *params,
                                                const nsamp_cuda_view *v);
 
+/* mh-spiking with its table in shared memory; cuda_mh_spiking.cu. NULL where the table does not fit view->shared_most, or p is above 63.
+ * params: on the host. */
+struct nsamp_mh_spiking_params;
+const nsamp_cuda_kernel *nsamp_cuda_mh_kernel(const struct nsamp_mh_spiking_params *params,
+                                              const nsamp_cuda_view *v);
+
+/* More than 48 KiB of shared memory a block need permission. */
+template <class Kernel> static inline cudaError_t nsamp_cuda_permit(Kernel *kernel, size_t shared) {
+    return shared <= 48 * 1024
+               ? cudaSuccess
+               : cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
+}
+
 /* Accumulators on the device, laid out as in stats/moments.h with L = 32; cuda_moments.cu. */
 typedef struct nsamp_cuda_moments {
     double *sums;      /* [tiles][2 halves][2 powers][rows][32] */

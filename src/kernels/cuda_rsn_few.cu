@@ -212,7 +212,7 @@ static cudaError_t launch_few(const nsamp_cuda_view *v, const void *host_params,
     const uint64_t wrap = (1ull << 32) - (uint32_t)step0; /* a stream keeps the upper bits of the step */
     const uint32_t first = nsteps <= wrap ? nsteps : (uint32_t)wrap;
     const uint64_t tiles = (uint64_t)(THREADS / L) * s->chains; /* a block */
-    cudaError_t error = permit(kernel, shared);
+    cudaError_t error = nsamp_cuda_permit(kernel, shared);
     if (error) return error;
     NSAMP_LAUNCH(kernel, (uint32_t)((v->tiles + tiles - 1) / tiles), (uint32_t)THREADS, shared, v->stream, *v,
                  *p, nsamp_keys_of(v->noise), step0, first);

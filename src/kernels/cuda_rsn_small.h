@@ -22,11 +22,4 @@ static __device__ __forceinline__ void flag(const nsamp_cuda_view &v, uint64_t c
     if (bad != ~0u && v.first_bad[chain] == ~0ull) v.first_bad[chain] = step0 + bad;
 }
 
-/* More than 48 KiB of shared memory a block need permission. */
-template <class Kernel> static cudaError_t permit(Kernel *kernel, size_t shared) {
-    return shared <= 48 * 1024
-               ? cudaSuccess
-               : cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
-}
-
 #endif

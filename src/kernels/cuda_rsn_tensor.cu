@@ -264,7 +264,7 @@ static cudaError_t launch_tensor(const nsamp_cuda_view *v, const void *host_para
     tensor_kernel *const kernel = s->kernel[p->activation - 1];
     const size_t shared = s->bytes(p->units);
     const uint64_t chains = (uint64_t)(THREADS / 32) * 16 * s->pieces; /* a block */
-    const cudaError_t error = permit(kernel, shared);
+    const cudaError_t error = nsamp_cuda_permit(kernel, shared);
     if (error) return error;
     NSAMP_LAUNCH(kernel, (uint32_t)((v->tiles * L + chains - 1) / chains), (uint32_t)THREADS, shared,
                  v->stream, *v, *p, step0, nsteps);

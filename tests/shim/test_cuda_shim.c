@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "kernels/systems/langevin_equi.h"
+#include "kernels/systems/mh_spiking.h"
 #include "runs.h"
 #include "systems/rsn.h"
 
@@ -61,8 +62,9 @@ static void assert_same_runs(const nsamp_plan *a, const nsamp_plan *b) {
     free(rb);
 }
 
-/* The job on the CPU, then through the shim in each order, on a device that chains fill and on one that they do not. */
-static void compare(const char *const *settings, tamper_fn *tamper) {
+/* The job on the CPU, then through the shim in each order, on a device that chains fill and on one that they do not. fails: whether chains
+ * are flagged. */
+static void compare_runs(const char *const *settings, tamper_fn *tamper, bool fails) {
     static const int multiprocessors[] = {0, 4096};
     float *x_cpu;
     nsamp_plan *cpu = run_on("cpu", settings, tamper, &x_cpu);
@@ -70,7 +72,7 @@ static void compare(const char *const *settings, tamper_fn *tamper) {
     uint64_t bad = 0;
     for (uint64_t c = 0; c < cpu->batch.chains; c++)
         bad += cpu->batch.first_bad[c] != UINT64_MAX;
-    assert_true(tamper ? bad > 0 : bad == 0);
+    assert_true(fails == (bad > 0));
     for (size_t o = 0; o < sizeof orders / sizeof orders[0]; o++)
         for (size_t m = 0; m < 2; m++) {
             float *x;
@@ -88,6 +90,10 @@ static void compare(const char *const *settings, tamper_fn *tamper) {
         }
     nsamp_plan_destroy(cpu);
     free(x_cpu);
+}
+
+static void compare(const char *const *settings, tamper_fn *tamper) {
+    compare_runs(settings, tamper, tamper != NULL);
 }
 
 /* ---- langevin_equi: every shape of the kernel ---------------------------------------------------------- */
@@ -172,20 +178,88 @@ static void test_late_steps(void **state) {
     nsamp_plan_destroy(p[1]);
 }
 
-/* ---- mh_spiking: the lane kernel, in shared and in global memory --------------------------------------- */
+/* ---- mh_spiking ---------------------------------------------------------------------------------------- */
 
-static void test_mh_spiking(void **state) {
+static void mh(int dim, int neurons, const char *extra, const char *more) {
+    char d[64], n[64];
+    snprintf(d, sizeof d, "target.dim=%d", dim);
+    snprintf(n, sizeof n, "system.neurons=%d", neurons);
+    const char *const settings[] = {"system.name=mh-spiking", d,     n,    "run.chains=70",
+                                    "run.steps=26",           extra, more, NULL};
+    compare(settings, NULL);
+}
+
+/* Every shape of the kernel with the table in shared memory: first and last dimension of each, with and without a leak. */
+static void test_mh_shared(void **state) {
     (void)state;
-    static const char *const small[] = {"system.name=mh-spiking", "system.neurons=20", "target.dim=5",
-                                        "run.chains=70",          "run.steps=60",      NULL};
-    static const char *const natural[] = {
-        "system.name=mh-spiking", "system.neurons=30", "target.dim=7",       "system.geometry=natural",
-        "system.leak=no",         "run.steps=61",      "run.noise_rounds=7", NULL};
-    static const char *const large[] = {"system.name=mh-spiking", "system.neurons=400", "target.dim=12",
-                                        "run.steps=40", NULL};
-    compare(small, NULL);
-    compare(natural, NULL);
-    compare(large, NULL);
+    static const int dims[] = {1, 3, 4, 7, 8, 10, 11, 12, 15, 16, 23, 24, 31, 32, 47, 48, 63};
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
+        const int neurons = 2 * dims[i] + 6;
+        mh(dims[i], neurons, "system.leak=no", i % 2 ? "run.noise_rounds=7" : "system.geometry=natural");
+        mh(dims[i], neurons, "system.leak=yes", i % 2 ? "system.geometry=natural" : "run.noise_rounds=7");
+    }
+    mh(10, 100, "system.leak=no", "run.burn_in=12");
+    mh(10, 100, "system.leak=no", "system.spike_counts=no");
+    mh(50, 1000, "system.geometry=natural", "run.burn_in=0");
+    mh(5, 20, "target.mean=1.5 -2 0.25 0 0", "run.start=zero");
+}
+
+/* The lane kernel, in shared and in global memory: too many dimensions, or rows, for a table in shared memory. */
+static void test_mh_lane(void **state) {
+    (void)state;
+    mh(64, 200, "system.geometry=natural", "system.spike_counts=no");
+    mh(70, 160, "system.leak=no", "run.noise_rounds=7");
+    mh(12, 3000, "system.leak=no", "run.burn_in=0");
+}
+
+/* Two numbers of a chain are 1 at each step, and their products of 2^22 and more cancel in the end: what the others add is rounded before
+ * that, so that each order of the sum decides otherwise. */
+static void cancel(nsamp_model *model) {
+    nsamp_mh_spiking_params *p = model->params;
+    float *keep = (float *)((char *)p + p->keep_offset), *shift = (float *)((char *)p + p->shift_offset),
+          *row = (float *)((char *)p + p->row_offset);
+    keep[0] = keep[1] = 0;
+    shift[0] = shift[1] = 1;
+    for (uint32_t j = 1; j <= p->neurons; j++) {
+        row[j * p->stride] = 0x1p22f + (float)j;
+        row[j * p->stride + 1] = -row[j * p->stride];
+    }
+}
+
+static void test_mh_order_of_sums(void **state) {
+    (void)state;
+    static const char *const dims[] = {"target.dim=7", "target.dim=10", "target.dim=15", "target.dim=40"};
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
+        const char *const settings[] = {"system.name=mh-spiking", dims[i],         "system.neurons=100",
+                                        "system.leak=yes",        "run.steps=200", NULL};
+        compare_runs(settings, cancel, false);
+    }
+}
+
+static void test_mh_bad_start(void **state) {
+    (void)state;
+    static const char *const settings[] = {"system.name=mh-spiking", "target.dim=5",
+                                           "system.neurons=20",      "run.start=normal",
+                                           "run.start_scale=3e38",   NULL};
+    compare_runs(settings, NULL, true);
+}
+
+/* Over the step at which the upper bits of the noise's counter change. */
+static void test_mh_late_steps(void **state) {
+    (void)state;
+    nsamp_error err = {0};
+    static const char *const settings[] = {"system.name=mh-spiking", "target.dim=6", "run.steps=8589934700",
+                                           "run.accumulate_every=4294967290", NULL};
+    nsamp_plan *p[2] = {plan_on("cpu", settings), plan_on("cuda", settings)};
+    for (int i = 0; i < 2; i++) {
+        if (nsamp_plan_start(p[i], &err)) fail_msg("%s", err.text);
+        if (p[i]->backend->ops->advance(p[i]->backend, 8589934593u - 8, 8589934593u + 11, &err))
+            fail_msg("%s", err.text);
+        if (p[i]->backend->ops->fetch(p[i]->backend, &err)) fail_msg("%s", err.text);
+    }
+    assert_same_states(p[0], p[1]);
+    nsamp_plan_destroy(p[0]);
+    nsamp_plan_destroy(p[1]);
 }
 
 /* ---- refusals ------------------------------------------------------------------------------------------ */
@@ -236,7 +310,11 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_langevin_mean_and_start),
         cmocka_unit_test(test_langevin_divergence),
         cmocka_unit_test(test_late_steps),
-        cmocka_unit_test(test_mh_spiking),
+        cmocka_unit_test(test_mh_shared),
+        cmocka_unit_test(test_mh_lane),
+        cmocka_unit_test(test_mh_order_of_sums),
+        cmocka_unit_test(test_mh_bad_start),
+        cmocka_unit_test(test_mh_late_steps),
         cmocka_unit_test(test_rsn),
         cmocka_unit_test(test_device_memory),
     };

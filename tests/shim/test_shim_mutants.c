@@ -15,13 +15,15 @@
 static const struct {
     const char *name, *tests;
 } mutants[] = {
-    {"barrier", "*block*"}, {"parity", "*block*"},     {"shuffle", "*part*"},   {"tree", "*part*"},
-    {"step", "*thread*"},   {"total", "*thread*"},     {"lane", "*mh*"},        {"turn", "*part*"},
-    {"draw", "blocks*"},    {"named", "blocks*"},      {"widen", "blocks*"},    {"finish", "blocks*"},
-    {"slope", "gradient*"}, {"bias", "gradient*"},     {"clean", "gradient*"},  {"chunk", "gradient*"},
-    {"largest", "adam*"},   {"rsn_step", "*fp32*"},    {"rsn_next", "*fp32*"},  {"rsn_offset", "*bits*"},
-    {"rsn_end", "*bits*"},  {"rsn_barrier", "*bits*"}, {"rsn_relax", "*fp32*"}, {"rsn_bad", "*div*"},
-    {"rsn_beta", "*fp32*"}, {"rsn_tf32", "*fp32*"},    {"rsn_block", "*bits*"}};
+    {"barrier", "*block*"},    {"parity", "*block*"},    {"shuffle", "*part*"},    {"tree", "*part*"},
+    {"step", "*thread*"},      {"total", "*thread*"},    {"lane", "*lane*"},       {"turn", "*part*"},
+    {"draw", "blocks*"},       {"named", "blocks*"},     {"widen", "blocks*"},     {"finish", "blocks*"},
+    {"mh_pair", "*shared"},    {"mh_stride", "*shared"}, {"mh_last", "*shared"},   {"mh_tree", "*order*"},
+    {"mh_burn", "*shared"},    {"mh_wrap", "*mh_late*"}, {"mh_bad", "*mh_bad*"},   {"slope", "gradient*"},
+    {"bias", "gradient*"},     {"clean", "gradient*"},   {"chunk", "gradient*"},   {"largest", "adam*"},
+    {"rsn_step", "*fp32*"},    {"rsn_next", "*fp32*"},   {"rsn_offset", "*bits*"}, {"rsn_end", "*bits*"},
+    {"rsn_barrier", "*bits*"}, {"rsn_relax", "*fp32*"},  {"rsn_bad", "*div*"},     {"rsn_beta", "*fp32*"},
+    {"rsn_tf32", "*fp32*"},    {"rsn_block", "*bits*"}};
 
 static void test_every_mutant_fails(void **state) {
     (void)state;

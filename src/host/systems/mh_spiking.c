@@ -112,12 +112,13 @@ static nsamp_status check_network(const nsamp_mh_network *net, nsamp_error *err)
 static nsamp_status make_params(const nsamp_mh_network *net, const nsamp_roots *roots, nsamp_model *model,
                                 nsamp_error *err) {
     const size_t p = net->dim, P = NSAMP_MH_STRIDE(p), half = net->neurons / 2, word = sizeof(float);
+    const double eta = net->leak ? net->dt_ms / net->tau_ms : 0.0;
     nsamp_mh_spiking_params head = {.dim = (uint32_t)p,
                                     .stride = (uint32_t)P,
                                     .neurons = (uint32_t)net->neurons,
                                     .counts = net->counts,
+                                    .leak = eta > 0,
                                     .equi = net->cov == NULL};
-    const double eta = net->leak ? net->dt_ms / net->tau_ms : 0.0;
     head.cool = (float)(-1.0 / net->gain);
     head.root_a = (float)roots->a;
     head.root_b = (float)roots->b;
@@ -160,7 +161,7 @@ static nsamp_status make_params(const nsamp_mh_network *net, const nsamp_roots *
     shift[p] = 1.0f;
     for (size_t i = 0; i < p; i++) {
         keep[i] = (float)(1.0 - eta);
-        shift[i] = (float)(-eta * extra->inverse_mean[i]);
+        shift[i] = (float)(0.0 - eta * extra->inverse_mean[i]);
         /* A silent network decays to here and not into the subnormal numbers, where a step would take forty times as long. */
         if (eta > 0 && shift[i] == 0.0f) shift[i] = 0x1p-90f;
         mean[i] = net->mean ? (float)net->mean[i] : 0.0f;
@@ -202,7 +203,7 @@ static void start(const nsamp_model *model, nsamp_noise_key key, uint32_t chain,
             for (size_t j = 0; j < p; j++)
                 v += extra->inverse_root[i * p + j] * z[j];
         }
-        state[i] = (float)(net->start == NSAMP_MH_TARGET ? z[i] : v - extra->inverse_mean[i]);
+        state[i] = 0.0f + (float)(net->start == NSAMP_MH_TARGET ? z[i] : v - extra->inverse_mean[i]);
     }
     for (size_t i = p; i < model->state_len; i++)
         state[i] = 0.0f;

@@ -21,7 +21,7 @@
  *          (n/2^32 of itself), the second U.
  * Fails    never: a proposal that overflows is refused.
  *
- * State [S][L]: v [p], then, when counting, the spikes of each neuron [n] as uint32 bit patterns, which stop
+ * State [S][L]: v [p], never -0, then, when counting, the spikes of each neuron [n] as uint32 bit patterns, which stop
  * at 2^32 - 1. */
 #ifndef NSAMP_KERNELS_SYSTEMS_MH_SPIKING_H
 #define NSAMP_KERNELS_SYSTEMS_MH_SPIKING_H
@@ -33,6 +33,7 @@ typedef struct nsamp_mh_spiking_params {
     uint32_t stride;  /* P: p + 1 rounded up to a multiple of 16 */
     uint32_t neurons; /* n, even; (n + 1) P <= 2^30 */
     uint32_t counts;  /* 1: the state holds spike counts */
+    uint32_t leak;    /* 0: eta is 0, so that y = v */
     uint32_t equi;    /* 1: Sigma^(1/2) = root_a I + root_b 1 1^T; 0: the table at root_offset */
     float cool;       /* -1/g */
     float root_a, root_b;
@@ -40,7 +41,7 @@ typedef struct nsamp_mh_spiking_params {
     /* Bytes from this struct to arrays of floats: */
     uint64_t row_offset;   /* [1 + n][P]: zeros, no spike; then w_j [p], |w_j|^2/2, zeros, of neuron j */
     uint64_t keep_offset;  /* [P]: 1 - eta [p], zeros */
-    uint64_t shift_offset; /* [P]: -eta Sigma^(-1/2) mu [p] (2^-90 for 0 where there is a leak), 1, zeros */
+    uint64_t shift_offset; /* [P]: -eta Sigma^(-1/2) mu [p] (2^-90 for 0 where there is a leak, never -0), 1, zeros */
     uint64_t mean_offset;  /* mu [p] */
     uint64_t root_offset;  /* Sigma^(1/2) [p][p] */
 } nsamp_mh_spiking_params;
