@@ -110,7 +110,7 @@ static void check_mh(const char *line) {
                  2 * (8 * Q + 4 * decays + 4 * levels + 12));
     if (shared != 2 * (Q + 2 * decays)) fail_msg("%s: %d loads from shared memory", line, shared);
     if (memory != 4) fail_msg("%s: %d accesses of memory, and a counter takes 2", line, memory);
-    if (all > 160 + (leaks ? 45 : 30) * Q) fail_msg("%s: %d instructions for two proposals", line, all);
+    if (all > 165 + (leaks ? 48 : 30) * Q) fail_msg("%s: %d instructions for two proposals", line, all);
 }
 
 static void test_instructions_a_proposal(void **state) {

@@ -39,11 +39,12 @@ typedef struct nsamp_mh_spiking_params {
     float root_a, root_b;
     uint64_t burn_in; /* steps before spikes are counted */
     /* Bytes from this struct to arrays of floats: */
-    uint64_t row_offset;   /* [1 + n][P]: zeros, no spike; then w_j [p], |w_j|^2/2, zeros, of neuron j */
-    uint64_t keep_offset;  /* [P]: 1 - eta [p], zeros */
-    uint64_t shift_offset; /* [P]: -eta Sigma^(-1/2) mu [p] (2^-90 for 0 where there is a leak, never -0), 1, zeros */
-    uint64_t mean_offset;  /* mu [p] */
-    uint64_t root_offset;  /* Sigma^(1/2) [p][p] */
+    uint64_t row_offset;  /* [1 + n][P]: zeros, no spike; then w_j [p], |w_j|^2/2, zeros, of neuron j */
+    uint64_t keep_offset; /* [P]: 1 - eta [p], zeros */
+    uint64_t
+        shift_offset; /* [P]: -eta Sigma^(-1/2) mu [p] (2^-90 for 0 where there is a leak, never -0), 1, zeros */
+    uint64_t mean_offset; /* mu [p] */
+    uint64_t root_offset; /* Sigma^(1/2) [p][p] */
 } nsamp_mh_spiking_params;
 
 enum { NSAMP_MH_BLOCK = 16 };
