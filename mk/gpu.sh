@@ -123,9 +123,11 @@ bench() {
     item "rsn, m 16, bf16" rsn --size medium run.chains=131072 target.dim=16 run.precision=bf16
     item "rsn, m 300 and 784, as the cases have it" rsn --size large run.chains=4096
     item "training" training --size large
+    item "training, bf16" training --size large train.precision=bf16
     item "mh-spiking, p 10" mh-spiking --size medium run.chains=131072
     item "langevin, d 10,000, exact" langevin --size large run.chains=4096
     item "rsn, m 300 and 784, tf32" rsn --size large run.chains=4096 run.precision=tf32
+    item "training, tf32" training --size large train.precision=tf32
     item "rsn, m 64, tf32" rsn --size medium run.chains=131072 run.precision=tf32
     accepted=6 # fast mode is for equicorrelated targets: bench says so of its other cases, and ends with this code
     for size in "small 1048576" "medium 65536" "large 4096"; do

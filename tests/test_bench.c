@@ -97,14 +97,69 @@ static void test_wrong_has_no_rate(void **state) {
     free(out);
 }
 
+static nsamp_learner *learner_of(const char *settings) {
+    nsamp_job *job = nsamp_job_create();
+    nsamp_learner *l = NULL;
+    nsamp_error err = {0};
+    if (nsamp_job_set_all(job, settings, &err) || nsamp_training_learner(job, 1, "base", &l, &err))
+        fail_msg("%s", err.text);
+    nsamp_job_destroy(job);
+    return l;
+}
+
+static const nsamp_learner_ops *true_ops;
+static uint64_t blocks, batches;
+
+static nsamp_status counting_block(nsamp_learner *l, const nsamp_train_block *b, double *losses,
+                                   nsamp_error *err) {
+    blocks++;
+    batches += b->steps;
+    return true_ops->block(l, b, losses, err);
+}
+
+/* A block whose loss is 0.1 % off. */
+static nsamp_status wrong_block(nsamp_learner *l, const nsamp_train_block *b, double *losses,
+                                nsamp_error *err) {
+    const nsamp_status status = true_ops->block(l, b, losses, err);
+    losses[0] *= 1.001;
+    return status;
+}
+
+/* Losses that are 0.1 % off, the block's as well. */
+static void wrong_loss(nsamp_learner *l, const nsamp_level *level, size_t rows, const float *x0,
+                       const float *eps, double *loss) {
+    true_ops->loss(l, level, rows, x0, eps, loss);
+    for (size_t r = 0; r < rows; r++)
+        loss[r] *= 1.001;
+}
+
+/* What `nsamp train` runs is what is timed: whole blocks, of the repetitions that are counted. A fault of it has no rate. */
 static void test_training_reference(void **state) {
     (void)state;
-    const nsamp_stopwatch watch = {1e-3, 5};
+    const nsamp_stopwatch watch = {0, 5};
     nsamp_rate rate;
     double error = -1;
     nsamp_error err = {0};
-    assert_int_equal(nsamp_training_measure(3, 50, 32, 1, "base", &watch, &rate, &error, &err), NSAMP_OK);
-    assert_true(error > 0 && error < 1e-4 && rate.median > 0);
+    nsamp_learner *l = learner_of("run.backend=cpu target.dim=3 train.hidden=50 train.batch=32");
+    true_ops = l->ops;
+    nsamp_learner_ops ops = *true_ops;
+    ops.block = counting_block;
+    l->ops = &ops;
+    if (nsamp_training_measure(l, "base", &watch, &rate, &error, &err)) fail_msg("%s", err.text);
+    assert_true(error > 0 && error < 1e-4);
+    assert_true(rate.low > 0 && rate.low <= rate.median && rate.median <= rate.high);
+    assert_int_equal(batches, 1 + 2 + 5); /* the check, the calibration, the runs: of one repetition each */
+    assert_int_equal(blocks, 8);
+    ops.block = wrong_block;
+    assert_int_equal(nsamp_training_measure(l, "base", &watch, &rate, &error, &err), NSAMP_ECHECK);
+    assert_true(rate.median == 0 && error > 0.9e-3 && error < 1.1e-3);
+    ops = *true_ops;
+    ops.loss = wrong_loss;
+    ops.block = counting_block;
+    assert_int_equal(nsamp_training_measure(l, "base", &watch, &rate, &error, &err), NSAMP_ECHECK);
+    assert_true(rate.median == 0 && error > 0.9e-3 && error < 1.1e-3);
+    l->ops = true_ops;
+    nsamp_learner_destroy(l);
 }
 
 static nsamp_status fails(void *work, uint64_t times, nsamp_error *err) {
@@ -269,6 +324,8 @@ static void test_refused_words(void **state) {
     assert_refused(PROGRAM("bench", "langevim"), 2,
                    "langevim: nothing to time has this name; nearest: langevin");
     assert_refused(PROGRAM("bench", "run.thread=1"), 2, "nearest: run.threads");
+    assert_refused(PROGRAM("bench", "training", "train.precision=bf16", "run.backend=cpu"), 2,
+                   "train.precision = bf16");
     assert_refused(PROGRAM("bench", "run.isa=v9"), 2, "run.isa = v9");
     assert_refused(PROGRAM("bench", "--size", "huge"), 2, "small, medium, large, all");
     assert_refused(PROGRAM("bench", "-o", "/nowhere/at/all.json"), 2, "/nowhere/at");

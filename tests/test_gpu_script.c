@@ -80,7 +80,7 @@ static void test_all_is_well(void **state) {
     const int items = occurrences(text, "ran bench");
     assert_true(items >= 12);
     assert_int_equal(occurrences(text, "run.math=fast run.backend=cuda"), 3);
-    assert_non_null(strstr(text, "ran bench --quick training"));
+    assert_int_equal(occurrences(text, "ran bench --quick training --size large"), 3);
     assert_non_null(strstr(text, "ran bench --quick mh-spiking"));
     assert_int_equal(
         occurrences(text, "LEFT OUT") + occurrences(text, "FAILED") + occurrences(text, "STOPPED"), 0);
@@ -115,8 +115,9 @@ static void test_one_failure_does_not_stop_the_rest(void **state) {
     write_program("nsamp", "echo \"ran $*\"; case \"$*\" in *training*) exit 6;; *math=fast*) exit 6;; esac");
     assert_int_equal(script("bench", "100", text, sizeof text), 1);
     assert_true(occurrences(text, "ran bench") >= 12);
-    assert_int_equal(occurrences(text, "FAILED"), 1);
+    assert_int_equal(occurrences(text, "FAILED"), 3);
     assert_non_null(strstr(text, "FAILED   training: exit code 6"));
+    assert_non_null(strstr(text, "FAILED   training, bf16: exit code 6"));
 }
 
 static void test_time_limit(void **state) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/training.h"
 #include "check/check.h"
 #include "engine/plan.h"
 #include "error.h"
@@ -13,13 +14,16 @@
 
 const nsamp_stopwatch nsamp_bench_watch = {0.2, 5}, nsamp_bench_quick = {0.04, 5};
 
+enum { ANY, CUDA }; /* backends of a case */
+
 typedef struct bench_case {
-    int size;
+    int size, backend;
     const char *system, *title, *settings;
 } bench_case;
 
 static const bench_case cases[] = {
-#define NSAMP_CASE(size, system, title, settings) {NSAMP_BENCH_##size, system, title, settings},
+#define NSAMP_CASE(size, backend, system, title, settings)                                                   \
+    {NSAMP_BENCH_##size, backend, system, title, settings},
 #include "bench/cases.def"
 #undef NSAMP_CASE
 };
@@ -34,13 +38,15 @@ typedef struct run {
     void *user;
     nsamp_bench_report *report;
     size_t at, all; /* measurements done and in all */
+    bool cuda;      /* the first case that can be planned runs on a GPU */
 } run;
 
-static bool wanted(const nsamp_bench_options *o, const bench_case *c) {
+static bool wanted(const run *r, const bench_case *c) {
+    const nsamp_bench_options *o = r->o;
     bool named = o->nsystems == 0;
     for (size_t i = 0; i < o->nsystems; i++)
         named = named || !strcmp(o->systems[i], c->system);
-    return named && (o->sizes & c->size);
+    return named && (o->sizes & c->size) && (c->backend == ANY || r->cuda);
 }
 
 static nsamp_status known(const nsamp_bench_options *o, nsamp_error *err) {
@@ -84,25 +90,36 @@ static nsamp_status job_of(const nsamp_bench_options *o, const bench_case *c, ns
     return status;
 }
 
-/* What backend the first case that can be planned gets -> machine.backend. If none can, why the last one cannot. */
+/* What a case says of its backend; it is not started. */
+static nsamp_status backend_of(run *r, const bench_case *c, const nsamp_job *job, nsamp_error *err) {
+    nsamp_machine *m = &r->report->machine;
+    nsamp_plan *plan = NULL;
+    nsamp_learner *learner = NULL;
+    nsamp_status status;
+    if (strcmp(c->system, "training")) {
+        status = nsamp_plan_create(job, &plan, err);
+        if (!status) snprintf(m->backend, sizeof m->backend, "%s", plan->backend->text);
+    } else {
+        status = nsamp_training_learner(job, m->threads, m->isa, &learner, err);
+        if (!status) snprintf(m->backend, sizeof m->backend, "%s", learner->text);
+    }
+    if (!status) r->cuda = !strcmp(plan ? plan->backend->ops->name : learner->ops->name, "cuda");
+    nsamp_plan_destroy(plan);
+    nsamp_learner_destroy(learner);
+    return status;
+}
+
+/* The backend of the first case that can be planned -> machine.backend. If none can, why the last one cannot. */
 static nsamp_status probe(run *r, nsamp_error *err) {
     nsamp_status status = NSAMP_OK;
-    bool any = false;
     for (size_t k = 0; k < CASES; k++) {
         nsamp_job *job = NULL;
-        nsamp_plan *plan = NULL;
-        if (!wanted(r->o, &cases[k]) || !strcmp(cases[k].system, "training")) continue;
-        any = true;
+        if (!wanted(r, &cases[k])) continue;
         status = job_of(r->o, &cases[k], &job, err);
-        if (!status) status = nsamp_plan_create(job, &plan, err);
-        if (!status)
-            snprintf(r->report->machine.backend, sizeof r->report->machine.backend, "%s",
-                     plan->backend->text);
-        nsamp_plan_destroy(plan);
+        if (!status) status = backend_of(r, &cases[k], job, err);
         nsamp_job_destroy(job);
         if (!status) break;
     }
-    if (!any) snprintf(r->report->machine.backend, sizeof r->report->machine.backend, "cpu");
     return status;
 }
 
@@ -111,7 +128,7 @@ static nsamp_status check_laws(run *r, nsamp_error *err) {
     const char *systems[CASES] = {NULL};
     size_t count = 0;
     for (size_t k = 0; k < CASES; k++) {
-        bool listed = !wanted(r->o, &cases[k]) || !strcmp(cases[k].system, "training");
+        bool listed = !wanted(r, &cases[k]) || !strcmp(cases[k].system, "training");
         for (size_t i = 0; i < count; i++)
             listed = listed || !strcmp(systems[i], cases[k].system);
         if (!listed) systems[count++] = cases[k].system;
@@ -131,7 +148,7 @@ static nsamp_status check_laws(run *r, nsamp_error *err) {
 static nsamp_status measure_ceilings(run *r, nsamp_error *err) {
     nsamp_bench_report *report = r->report;
     nsamp_status status = tell(r, "ceilings", err);
-    if (status || strncmp(report->machine.backend, "cpu", 3)) return status;
+    if (status || r->cuda) return status;
     return nsamp_ceilings_cpu(report->machine.isa, report->machine.threads, &report->watch, &report->ceilings,
                               err);
 }
@@ -170,22 +187,24 @@ static nsamp_status begin(run *r, nsamp_error *err) {
         snprintf(report->overrides + used, sizeof report->overrides - used, "%s%s", i ? " " : "",
                  r->o->settings[i]);
     }
+    status = probe(r, err);
+    if (status) return status;
     r->all = 2;
     for (size_t k = 0; k < CASES; k++)
-        r->all += wanted(r->o, &cases[k]);
+        r->all += wanted(r, &cases[k]);
     report->rows = calloc(r->all, sizeof *report->rows);
-    return report->rows ? probe(r, err) : nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    return report->rows ? NSAMP_OK : nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
 }
 
 nsamp_status nsamp_bench_run(const nsamp_bench_options *options, nsamp_bench_progress *progress, void *user,
                              nsamp_bench_report *report, nsamp_error *err) {
-    run r = {options, progress, user, report, 0, 0};
+    run r = {options, progress, user, report, 0, 0, false};
     memset(report, 0, sizeof *report);
     nsamp_status status = begin(&r, err);
     if (!status) status = check_laws(&r, err);
     if (!status) status = measure_ceilings(&r, err);
     for (size_t k = 0; k < CASES && !status; k++)
-        if (wanted(options, &cases[k])) status = time_case(&r, &cases[k], err);
+        if (wanted(&r, &cases[k])) status = time_case(&r, &cases[k], err);
     if (status) {
         report->count = 0;
         return status;

@@ -79,13 +79,19 @@ static nsamp_status effective(nsamp_plan *p, nsamp_bench_row *row, nsamp_error *
     return NSAMP_OK;
 }
 
+/* FLOP/s of the products on the usual shape; 0: not measured. */
+static double product_ceiling(const nsamp_bench_report *r, nsamp_precision precision) {
+    static const nsamp_ceiling of[] = {[NSAMP_FP32] = NSAMP_CEILING_product_fp32,
+                                       [NSAMP_BF16] = NSAMP_CEILING_product_bf16,
+                                       [NSAMP_TF32] = NSAMP_CEILING_product_tf32};
+    return r->ceilings.rate[of[precision]].median;
+}
+
 /* FLOP/s of the product library on a shape. Small shapes say more of how it is called than of what it can do: there the ceiling is that of
  * the usual shape. */
 static nsamp_status product_on(const nsamp_bench_report *r, size_t m, size_t n, size_t rows,
                                nsamp_precision precision, double *product, nsamp_error *err) {
-    const nsamp_ceiling usual =
-        precision == NSAMP_BF16 ? NSAMP_CEILING_product_bf16 : NSAMP_CEILING_product_fp32;
-    nsamp_rate rate = r->ceilings.rate[usual];
+    nsamp_rate rate = {.median = product_ceiling(r, precision)};
     const nsamp_status status =
         m * n < LARGE_SHAPE
             ? NSAMP_OK
@@ -100,16 +106,13 @@ static nsamp_status product_of(const nsamp_bench_report *r, const nsamp_plan *p,
     *product = 0;
     if (!p->model->host_kernel) return NSAMP_OK;
     const nsamp_network *net = ((const nsamp_rsn_extra *)p->model->extra)->net;
-    const bool bf16 = nsamp_job_is(p->job, NSAMP_KEY_run_precision, "bf16"),
-               tf32 = nsamp_job_is(p->job, NSAMP_KEY_run_precision, "tf32");
+    const nsamp_precision precision = nsamp_job_is(p->job, NSAMP_KEY_run_precision, "bf16")   ? NSAMP_BF16
+                                      : nsamp_job_is(p->job, NSAMP_KEY_run_precision, "tf32") ? NSAMP_TF32
+                                                                                              : NSAMP_FP32;
     if (!strcmp(p->backend->ops->name, "cpu"))
-        return product_on(r, net->m, net->n, p->batch.chains < 512 ? (size_t)p->batch.chains : 512,
-                          bf16 ? NSAMP_BF16 : NSAMP_FP32, product, err);
-    *product = r->ceilings
-                   .rate[bf16   ? NSAMP_CEILING_product_bf16
-                         : tf32 ? NSAMP_CEILING_product_tf32
-                                : NSAMP_CEILING_product_fp32]
-                   .median;
+        return product_on(r, net->m, net->n, p->batch.chains < 512 ? (size_t)p->batch.chains : 512, precision,
+                          product, err);
+    *product = product_ceiling(r, precision);
     return NSAMP_OK;
 }
 
@@ -135,26 +138,33 @@ void nsamp_bench_time_plan(const nsamp_bench_report *r, nsamp_plan *p, nsamp_ben
     set_against_ceilings(r, row);
 }
 
+/* FLOP/s of the products of a learner. */
+static nsamp_status product_of_learner(const nsamp_bench_report *r, const nsamp_learner *l, double *product,
+                                       nsamp_error *err) {
+    const nsamp_learner_shape *s = &l->shape;
+    if (!strcmp(l->ops->name, "cpu")) return product_on(r, s->m, s->n, s->batch, s->precision, product, err);
+    *product = product_ceiling(r, s->precision);
+    return NSAMP_OK;
+}
+
 static void time_training(const nsamp_bench_report *r, const nsamp_job *job, nsamp_bench_row *row) {
     nsamp_error err = {0};
     nsamp_rate rate;
-    const size_t m = (size_t)nsamp_job_int(job, NSAMP_KEY_target_dim),
-                 n = (size_t)nsamp_job_int(job, NSAMP_KEY_train_hidden),
-                 batch = (size_t)nsamp_job_int(job, NSAMP_KEY_train_batch);
+    nsamp_learner *l;
+    if (nsamp_training_learner(job, r->machine.threads, r->machine.isa, &l, &err)) {
+        fail(row, &err);
+        return;
+    }
     snprintf(row->unit, sizeof row->unit, "sample");
-    snprintf(row->kernel, sizeof row->kernel, "five products by %s, Adam", nsamp_matmul_name());
-    snprintf(row->backend, sizeof row->backend, "cpu");
-    row->chains = batch;
-    row->dim = m;
+    snprintf(row->kernel, sizeof row->kernel, "five products and Adam: %s", l->text);
+    snprintf(row->backend, sizeof row->backend, "%s", l->ops->name);
+    row->chains = l->shape.batch;
+    row->dim = l->shape.m;
     row->tau = NAN;
-    row->counts = nsamp_counts_of_training(m, n, batch);
-    nsamp_status status = NSAMP_OK;
-    if (nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda"))
-        status = nsamp_fail(&err, NSAMP_EUSAGE, "training is timed on the CPU only");
-    if (!status)
-        status = nsamp_training_measure(m, n, batch, r->machine.threads, r->machine.isa, &r->watch, &rate,
-                                        &row->reference, &err);
-    if (!status) status = product_on(r, m, n, batch, NSAMP_FP32, &row->product, &err);
+    row->counts = nsamp_counts_of_training(l->shape.m, l->shape.n, l->shape.batch);
+    nsamp_status status = nsamp_training_measure(l, r->machine.isa, &r->watch, &rate, &row->reference, &err);
+    if (!status) status = product_of_learner(r, l, &row->product, &err);
+    nsamp_learner_destroy(l);
     if (status) {
         fail(row, &err);
         return;
