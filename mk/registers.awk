@@ -3,7 +3,7 @@
 function tidy(s) {
     sub(/^static /, "", s)
     sub(/^void /, "", s)
-    sub(/\(nsamp_cuda.*/, "", s)
+    sub(/\(nsamp_.*/, "", s)
     sub(/\((unsigned|bool|float|double|const|int|uint).*/, "", s)
     gsub(/\(unsigned int\)|system_/, "", s)
     gsub(/unsigned short/, "bf16", s)

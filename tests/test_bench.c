@@ -340,6 +340,16 @@ static void test_failed_law(void **state) {
                    "nothing was timed");
 }
 
+/* Settings of size are for what is timed: with them the laws could not see a fault of 1 %, and nothing would be timed. */
+static void test_sizes_are_not_the_laws(void **state) {
+    (void)state;
+    const program_result *r = PROGRAM("bench", "mh-spiking", "--quick", "--quiet", "run.chains=64",
+                                      "target.dim=3", "run.threads=2");
+    if (r->code) fail_msg("%s", r->err);
+    assert_has(r->out, "\n  natural, p 2, n 20 ");
+    assert_null(strstr(r->out, "not run"));
+}
+
 static void test_program(void **state) {
     (void)state;
     const char *file = scratch("t.json");
@@ -386,6 +396,7 @@ int main(void) {
         cmocka_unit_test(test_picture),
         cmocka_unit_test(test_refused_words),
         cmocka_unit_test(test_failed_law),
+        cmocka_unit_test(test_sizes_are_not_the_laws),
         cmocka_unit_test(test_program),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);

@@ -46,6 +46,7 @@ uint64_t nsamp_shim_products(void) {
 
 void *nsamp_shim_open(const char *name) {
     char soname[32];
+    if (strstr(name, "curand")) return nsamp_shim_curand_open(name);
     snprintf(soname, sizeof soname, "libcublasLt.so.%zu", version / 10000);
     return version && (!strcmp(name, soname) || !strcmp(name, "libcublasLt.so")) ? &version : NULL;
 }
@@ -72,7 +73,7 @@ void *nsamp_shim_symbol(void *library, const char *name) {
                  SYMBOL(cublasLtMatmulPreferenceSetAttribute)};
     for (size_t i = 0; library == &version && i < sizeof table / sizeof table[0]; i++)
         if (!strcmp(table[i].name, name)) return table[i].function;
-    return NULL;
+    return nsamp_shim_curand_symbol(library, name);
 }
 
 /* ---- descriptions -------------------------------------------------------------------------------------- */

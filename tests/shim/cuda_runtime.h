@@ -135,6 +135,12 @@ static inline uint32_t __umulhi(uint32_t a, uint32_t b) {
 template <class T> static inline T __ldg(const T *at) {
     return *at;
 }
+template <class T> static inline T __ldcg(const T *at) {
+    return *at;
+}
+template <class T> static inline void __stcg(T *at, T value) {
+    *at = value;
+}
 
 #include "mma.h"
 

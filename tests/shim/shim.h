@@ -39,6 +39,10 @@ void nsamp_shim_set_cublas(size_t version);
 /* Its handles, descriptions and preferences that are there now; products so far. */
 int nsamp_shim_cublas_objects(void);
 uint64_t nsamp_shim_products(void);
+/* Whether it finds a cuRAND (yes). Generators that are there now; normals so far. */
+void nsamp_shim_set_curand(int there);
+int nsamp_shim_curand_generators(void);
+uint64_t nsamp_shim_curand_normals(void);
 
 #ifdef __cplusplus
 }

@@ -2,6 +2,7 @@
 #include "bench/ceilings.h"
 
 #include <omp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,7 +10,13 @@
 #include "error.h"
 #include "kernels/ceilings.h"
 
-enum { M = 300, N = 20000, ROWS = 512, NOISE_BLOCKS = 64, FMA_ROUNDS = 1000 };
+enum {
+    M = NSAMP_CEILING_M,
+    N = NSAMP_CEILING_N,
+    ROWS = NSAMP_CEILING_ROWS,
+    NOISE_BLOCKS = 64,
+    FMA_ROUNDS = 1000
+};
 
 const nsamp_ceiling_name nsamp_ceiling_names[NSAMP_CEILING_count] = {
 #define NSAMP_CEILING(name, unit, what) {#name, unit, what},
@@ -157,8 +164,9 @@ static nsamp_status product_work(void *work, uint64_t times, nsamp_error *err) {
     return NSAMP_OK;
 }
 
-nsamp_status nsamp_ceiling_product(size_t m, size_t n, size_t rows, nsamp_precision precision, int threads,
-                                   const nsamp_stopwatch *watch, nsamp_rate *rate, nsamp_error *err) {
+nsamp_status nsamp_ceiling_product_cpu(size_t m, size_t n, size_t rows, nsamp_precision precision,
+                                       int threads, const nsamp_stopwatch *watch, nsamp_rate *rate,
+                                       nsamp_error *err) {
     products p = {.rows = rows, .threads = threads};
     float *w = calloc(m * n, sizeof *w);
     nsamp_error none;
@@ -189,6 +197,7 @@ nsamp_status nsamp_ceilings_cpu(const char *isa, int threads, const nsamp_stopwa
                                 nsamp_error *err) {
     loops l = loops_of(isa, threads);
     memset(c, 0, sizeof *c);
+    snprintf(c->backend, sizeof c->backend, "cpu");
     nsamp_status status = nsamp_measure(watch, fma_work, &l, 2.0 * threads * FMA_ROUNDS * NSAMP_CEILING_FMAS,
                                         &c->rate[NSAMP_CEILING_fma], err);
     if (!status)
@@ -198,10 +207,10 @@ nsamp_status nsamp_ceilings_cpu(const char *isa, int threads, const nsamp_stopwa
         status = nsamp_measure(watch, words_work, &l, (double)threads * NOISE_BLOCKS * NSAMP_CEILING_NORMALS,
                                &c->rate[NSAMP_CEILING_words], err);
     if (!status)
-        status = nsamp_ceiling_product(M, N, ROWS, NSAMP_FP32, threads, watch,
-                                       &c->rate[NSAMP_CEILING_product_fp32], err);
+        status = nsamp_ceiling_product_cpu(M, N, ROWS, NSAMP_FP32, threads, watch,
+                                           &c->rate[NSAMP_CEILING_product_fp32], err);
     if (!status)
-        status = nsamp_ceiling_product(M, N, ROWS, NSAMP_BF16, threads, watch,
-                                       &c->rate[NSAMP_CEILING_product_bf16], err);
+        status = nsamp_ceiling_product_cpu(M, N, ROWS, NSAMP_BF16, threads, watch,
+                                           &c->rate[NSAMP_CEILING_product_bf16], err);
     return status ? status : copy_rates(threads, watch, c, err);
 }

@@ -1,6 +1,6 @@
-/* ceilings.h: the rates that bound every kernel on this machine, measured now, in this process. One function for each backend; a ceiling
- * that a backend has not got stays 0 and bounds nothing. Another backend fills in the same struct, with `copy_memory` as its memory, and is called
- * from measure_ceilings in bench.c; nothing else in the bench depends on where the rates come from. */
+/* ceilings.h: the rates that bound every kernel on this machine, measured now, in this process: those of the CPU (ceilings.c) or of a GPU
+ * (kernels/cuda_bench.cu); device.c asks the one that a bench runs on. A ceiling that a backend has not got stays 0 and bounds
+ * nothing. */
 #ifndef NSAMP_HOST_BENCH_CEILINGS_H
 #define NSAMP_HOST_BENCH_CEILINGS_H
 
@@ -16,6 +16,8 @@ typedef enum nsamp_ceiling {
 
 typedef struct nsamp_ceilings {
     nsamp_rate rate[NSAMP_CEILING_count]; /* in the unit of ceilings.def */
+    char backend[8];                      /* whose they are: "cpu", "cuda"; rows of another have no bounds */
+    char left_out[320];                   /* what could not be measured, and why, in one line; or empty */
 } nsamp_ceilings;
 
 typedef struct nsamp_ceiling_name {
@@ -23,14 +25,30 @@ typedef struct nsamp_ceiling_name {
 } nsamp_ceiling_name;
 extern const nsamp_ceiling_name nsamp_ceiling_names[NSAMP_CEILING_count];
 
-/* Of the CPU: isa as in isa.h, threads > 0. NSAMP_ENOMEM. */
+/* The usual shape of the ceilings of products. */
+enum { NSAMP_CEILING_M = 300, NSAMP_CEILING_N = 20000, NSAMP_CEILING_ROWS = 512 };
+
+/* Of the backend, "cpu" or "cuda" (built with CUDA, a device there); isa as in isa.h and threads > 0 for the CPU. *cache: bytes of the
+ * second-level cache of a GPU, left alone for the CPU. NSAMP_ENOMEM; NSAMP_EIO: the device failed. */
+nsamp_status nsamp_ceilings_measure(const char *backend, const char *isa, int threads,
+                                    const nsamp_stopwatch *watch, nsamp_ceilings *ceilings, double *cache,
+                                    nsamp_error *err);
+/* FLOP/s of the products of a network there: layers m to n (ReLU) and n to m, on `rows` rows, hidden units through memory between them.
+ * Zero where the library is missing or has not got the precision. */
+nsamp_status nsamp_ceiling_product(const char *backend, size_t m, size_t n, size_t rows,
+                                   nsamp_precision precision, int threads, const nsamp_stopwatch *watch,
+                                   nsamp_rate *rate, nsamp_error *err);
+
+/* The same of each. m, n, rows: the usual shape. */
 nsamp_status nsamp_ceilings_cpu(const char *isa, int threads, const nsamp_stopwatch *watch,
                                 nsamp_ceilings *ceilings, nsamp_error *err);
-
-/* FLOP/s of the products of a network on the CPU: layers m to n (ReLU) and n to m, on `rows` rows, hidden units through memory between
- * them. Zero where the library has not got the precision. */
-nsamp_status nsamp_ceiling_product(size_t m, size_t n, size_t rows, nsamp_precision precision, int threads,
-                                   const nsamp_stopwatch *watch, nsamp_rate *rate, nsamp_error *err);
+nsamp_status nsamp_ceiling_product_cpu(size_t m, size_t n, size_t rows, nsamp_precision precision,
+                                       int threads, const nsamp_stopwatch *watch, nsamp_rate *rate,
+                                       nsamp_error *err);
+nsamp_status nsamp_ceilings_cuda(size_t m, size_t n, size_t rows, const nsamp_stopwatch *watch,
+                                 nsamp_ceilings *ceilings, double *cache, nsamp_error *err);
+nsamp_status nsamp_ceiling_product_cuda(size_t m, size_t n, size_t rows, nsamp_precision precision,
+                                        const nsamp_stopwatch *watch, nsamp_rate *rate, nsamp_error *err);
 
 /* Bytes of the cache of level 1 to 3 of this machine; a guess where the system does not say. */
 double nsamp_cache_bytes(int level);

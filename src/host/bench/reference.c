@@ -10,6 +10,7 @@
 
 enum { STEPS = 3, CHAINS = 4 };
 static const double MOST_FP32 = 2e-3, MOST_BF16 = 3e-2;
+static const double PI = 3.14159265358979323846;
 
 static double phi(nsamp_activation activation, double a) {
     if (activation == NSAMP_TANH) return tanh(a);
@@ -53,20 +54,37 @@ static double noise_size(const nsamp_plan *p, double h) {
     return sqrt(2 * h) * (net->denoiser ? net->sigma : 1);
 }
 
+/* Normals of block b of a step: those of noise.h, or what run.math = fast approximates from the same words (kernels/cuda_noise.h). */
+static void normals(const nsamp_plan *p, uint32_t chain, uint32_t b, double z[4]) {
+    float exact[4];
+    if (!nsamp_job_is(p->job, NSAMP_KEY_run_math, "fast")) {
+        nsamp_normals4(p->batch.noise, NSAMP_PURPOSE_STEP, chain, p->step, b, exact);
+        for (int k = 0; k < 4; k++)
+            z[k] = (double)exact[k];
+        return;
+    }
+    const nsamp_words w = nsamp_draw_words(p->batch.noise, NSAMP_PURPOSE_STEP, chain, p->step, b);
+    for (int k = 0; k < 4; k += 2) {
+        const double r = sqrt(-2 * log(((double)w.w[k] + 0.5) * 0x1p-32)),
+                     angle = PI * 0x1p-31 * (double)(int32_t)w.w[k + 1];
+        z[k] = r * cos(angle);
+        z[k + 1] = r * sin(angle);
+    }
+}
+
 /* Adds the squares of one chain's step. */
 static void add_step(const nsamp_plan *p, uint32_t chain, const float *from, const float *to, double *work,
                      double *wrong, double *size) {
     const size_t D = p->model->dim;
     const double h = nsamp_job_real(p->job, NSAMP_KEY_system_dt), a = noise_size(p, h);
     double *const x = work, *const drift = work + D;
-    float z[4] = {0};
+    double z[4] = {0};
     for (size_t i = 0; i < D; i++)
         x[i] = (double)from[i];
     drift_of(p, x, drift);
     for (size_t i = 0; i < D; i++) {
-        if (i % 4 == 0)
-            nsamp_normals4(p->batch.noise, NSAMP_PURPOSE_STEP, chain, p->step, (uint32_t)(i / 4), z);
-        const double moved = (double)to[i] - x[i] - a * (double)z[i % 4], want = h * drift[i];
+        if (i % 4 == 0) normals(p, chain, (uint32_t)(i / 4), z);
+        const double moved = (double)to[i] - x[i] - a * z[i % 4], want = h * drift[i];
         *wrong += (moved - want) * (moved - want);
         *size += want * want;
     }

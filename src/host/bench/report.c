@@ -129,6 +129,7 @@ bool nsamp_bench_write(FILE *out, const nsamp_bench_report *r) {
     put_number(root, "run_seconds", r->watch.seconds);
     json_object_set_new(root, "machine", machine_of(&r->machine));
     json_object_set_new(root, "ceilings", ceilings_of(&r->ceilings));
+    put_text(root, "ceilings_left_out", r->ceilings.left_out);
     for (size_t i = 0; i < r->count; i++)
         json_array_append_new(rows, row_of(&r->rows[i]));
     json_object_set_new(root, "rows", rows);
@@ -236,6 +237,7 @@ static nsamp_status get_report(const char *path, const json_t *root, nsamp_bench
     get_machine(json_object_get(root, "machine"), &r->machine);
     for (int k = 0; k < NSAMP_CEILING_count; k++)
         r->ceilings.rate[k] = get_rate(json_object_get(ceilings, nsamp_ceiling_names[k].name));
+    GET_TEXT(root, "ceilings_left_out", r->ceilings.left_out);
     const size_t count = json_array_size(rows);
     r->rows = calloc(count + 1, sizeof *r->rows);
     if (!r->rows) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for %zu rows", count);

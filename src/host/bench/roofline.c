@@ -101,13 +101,14 @@ static void add_ceilings(picture *p) {
     static const struct {
         nsamp_ceiling ceiling;
         const char *name;
-    } flat[] = {{NSAMP_CEILING_fma, "F, multiply-adds"},
-                {NSAMP_CEILING_product_fp32, "products, fp32"},
-                {NSAMP_CEILING_product_tf32, "products, TF32"},
-                {NSAMP_CEILING_product_bf16, "products, bf16"},
-                {NSAMP_CEILING_noise, "noise alone"}};
+    } flat[] = {
+        {NSAMP_CEILING_fma, "F, multiply-adds"},        {NSAMP_CEILING_product_fp32, "products, fp32"},
+        {NSAMP_CEILING_product_tf32, "products, TF32"}, {NSAMP_CEILING_product_bf16, "products, bf16"},
+        {NSAMP_CEILING_noise, "noise alone"},           {NSAMP_CEILING_noise_fast, "noise alone, fast"}};
     for (size_t k = 0; k < sizeof flat / sizeof *flat; k++) {
-        const double each = flat[k].ceiling == NSAMP_CEILING_noise ? NSAMP_FLOP_NORMAL : 1,
+        const bool normals =
+            flat[k].ceiling == NSAMP_CEILING_noise || flat[k].ceiling == NSAMP_CEILING_noise_fast;
+        const double each = normals ? NSAMP_FLOP_NORMAL : 1,
                      g = p->report->ceilings.rate[flat[k].ceiling].median * 1e-9 * each;
         if (!(g > 0)) continue;
         point *q = &p->points[p->count++];

@@ -34,13 +34,17 @@ static nsamp_ceiling copy_for(const nsamp_bench_report *r, double working_set) {
     return NSAMP_CEILING_copy_memory;
 }
 
-/* Fused kernels of a GPU keep the state in registers or shared memory from step to step: no copy bounds them. */
-static void set_against_ceilings(const nsamp_bench_report *r, nsamp_bench_row *row) {
-    const bool on_chip = strcmp(row->backend, "cpu") && !(row->counts.product > 0);
+/* What a kernel of a GPU reads is in registers and shared memory from step to step, or its product library's affair, whose ceiling
+ * has it: only a training, which goes through all its weights, is set against copies there. */
+static void set_against_ceilings(const nsamp_bench_report *r, bool fast, nsamp_bench_row *row) {
+    nsamp_ceilings c = r->ceilings;
     const nsamp_ceiling copy = copy_for(r, row->counts.working_set);
-    snprintf(row->copy, sizeof row->copy, "%s", nsamp_ceiling_names[copy].name);
-    nsamp_bounds_of(&row->counts, &r->ceilings, row->product, on_chip ? 0 : r->ceilings.rate[copy].median,
-                    row->bound);
+    const bool copies = !strcmp(row->backend, "cpu") || !strcmp(row->system, "training");
+    row->binds = NSAMP_BOUND_count;
+    if (strcmp(row->backend, c.backend)) return;
+    if (fast) c.rate[NSAMP_CEILING_noise] = c.rate[NSAMP_CEILING_noise_fast];
+    snprintf(row->copy, sizeof row->copy, "%s", copies ? nsamp_ceiling_names[copy].name : "");
+    nsamp_bounds_of(&row->counts, &c, row->product, copies ? c.rate[copy].median : 0, row->bound);
     row->binds = nsamp_bound_that_binds(row->bound);
 }
 
@@ -87,33 +91,32 @@ static double product_ceiling(const nsamp_bench_report *r, nsamp_precision preci
     return r->ceilings.rate[of[precision]].median;
 }
 
-/* FLOP/s of the product library on a shape. Small shapes say more of how it is called than of what it can do: there the ceiling is that of
- * the usual shape. */
-static nsamp_status product_on(const nsamp_bench_report *r, size_t m, size_t n, size_t rows,
-                               nsamp_precision precision, double *product, nsamp_error *err) {
+/* FLOP/s of the product library of a backend on a shape. Small shapes say more of how it is called than of what it can do: there the
+ * ceiling is that of the usual shape. */
+static nsamp_status product_on(const nsamp_bench_report *r, const char *backend, size_t m, size_t n,
+                               size_t rows, nsamp_precision precision, double *product, nsamp_error *err) {
     nsamp_rate rate = {.median = product_ceiling(r, precision)};
-    const nsamp_status status =
-        m * n < LARGE_SHAPE
-            ? NSAMP_OK
-            : nsamp_ceiling_product(m, n, rows, precision, r->machine.threads, &r->watch, &rate, err);
+    const nsamp_status status = m * n < LARGE_SHAPE
+                                    ? NSAMP_OK
+                                    : nsamp_ceiling_product(backend, m, n, rows, precision,
+                                                            r->machine.threads, &r->watch, &rate, err);
     *product = rate.median;
     return status;
 }
 
-/* The same for the network of a plan, on 512 of its chains; 0: no products. Of another backend: what its ceilings say of the precision. */
+/* The same for the network of a plan, on 512 of its chains, or 4,096 on a GPU; 0: no products. */
 static nsamp_status product_of(const nsamp_bench_report *r, const nsamp_plan *p, double *product,
                                nsamp_error *err) {
+    const char *backend = p->backend->ops->name;
+    const uint64_t most = !strcmp(backend, "cpu") ? 512 : 4096;
     *product = 0;
     if (!p->model->host_kernel) return NSAMP_OK;
     const nsamp_network *net = ((const nsamp_rsn_extra *)p->model->extra)->net;
     const nsamp_precision precision = nsamp_job_is(p->job, NSAMP_KEY_run_precision, "bf16")   ? NSAMP_BF16
                                       : nsamp_job_is(p->job, NSAMP_KEY_run_precision, "tf32") ? NSAMP_TF32
                                                                                               : NSAMP_FP32;
-    if (!strcmp(p->backend->ops->name, "cpu"))
-        return product_on(r, net->m, net->n, p->batch.chains < 512 ? (size_t)p->batch.chains : 512, precision,
-                          product, err);
-    *product = product_ceiling(r, precision);
-    return NSAMP_OK;
+    return product_on(r, backend, net->m, net->n, (size_t)(p->batch.chains < most ? p->batch.chains : most),
+                      precision, product, err);
 }
 
 void nsamp_bench_time_plan(const nsamp_bench_report *r, nsamp_plan *p, nsamp_bench_row *row) {
@@ -135,16 +138,7 @@ void nsamp_bench_time_plan(const nsamp_bench_report *r, nsamp_plan *p, nsamp_ben
         return;
     }
     row->rate = rate;
-    set_against_ceilings(r, row);
-}
-
-/* FLOP/s of the products of a learner. */
-static nsamp_status product_of_learner(const nsamp_bench_report *r, const nsamp_learner *l, double *product,
-                                       nsamp_error *err) {
-    const nsamp_learner_shape *s = &l->shape;
-    if (!strcmp(l->ops->name, "cpu")) return product_on(r, s->m, s->n, s->batch, s->precision, product, err);
-    *product = product_ceiling(r, s->precision);
-    return NSAMP_OK;
+    set_against_ceilings(r, nsamp_job_is(p->job, NSAMP_KEY_run_math, "fast"), row);
 }
 
 static void time_training(const nsamp_bench_report *r, const nsamp_job *job, nsamp_bench_row *row) {
@@ -163,14 +157,16 @@ static void time_training(const nsamp_bench_report *r, const nsamp_job *job, nsa
     row->tau = NAN;
     row->counts = nsamp_counts_of_training(l->shape.m, l->shape.n, l->shape.batch);
     nsamp_status status = nsamp_training_measure(l, r->machine.isa, &r->watch, &rate, &row->reference, &err);
-    if (!status) status = product_of_learner(r, l, &row->product, &err);
+    if (!status)
+        status = product_on(r, row->backend, l->shape.m, l->shape.n, l->shape.batch, l->shape.precision,
+                            &row->product, &err);
     nsamp_learner_destroy(l);
     if (status) {
         fail(row, &err);
         return;
     }
     row->rate = rate;
-    set_against_ceilings(r, row);
+    set_against_ceilings(r, false, row);
 }
 
 void nsamp_bench_time(const nsamp_bench_report *report, const nsamp_job *job, nsamp_bench_row *row) {

@@ -55,6 +55,7 @@ static void print_ceilings(const nsamp_bench_report *r) {
         if (k == NSAMP_CEILING_noise && fma > 0) printf(": F/%.0f", fma / c->median);
         printf("\n");
     }
+    if (*r->ceilings.left_out) printf("  left out: %s\n", r->ceilings.left_out);
 }
 
 static void print_row(const nsamp_bench_row *row, int threads) {
@@ -117,16 +118,22 @@ static void markdown_share(const nsamp_bench_row *row) {
 
 static void markdown_ceilings(const nsamp_rate *c) {
     const double fma = c[NSAMP_CEILING_fma].median, noise = c[NSAMP_CEILING_noise].median,
-                 fp32 = c[NSAMP_CEILING_product_fp32].median, bf16 = c[NSAMP_CEILING_product_bf16].median;
+                 fast = c[NSAMP_CEILING_noise_fast].median, curand = c[NSAMP_CEILING_curand].median,
+                 fp32 = c[NSAMP_CEILING_product_fp32].median, tf32 = c[NSAMP_CEILING_product_tf32].median,
+                 bf16 = c[NSAMP_CEILING_product_bf16].median;
+    char between[40] = "";
     char share[32] = "";
     if (fma > 0) {
         printf("| F, float32 multiply-adds | %.1f GFLOP | | a ceiling |\n", fma * 1e-9);
         snprintf(share, sizeof share, " = F/%.0f", fma / noise);
     }
     if (noise > 0) printf("| normals, bit-exact | %.3g%s | | a ceiling |\n", noise, share);
+    if (fast > 0) printf("| normals, run.math = fast | %.3g | | a ceiling |\n", fast);
+    if (curand > 0) printf("| cuRAND's normals, written to memory | %.3g | | a ceiling |\n", curand);
+    if (tf32 > 0) snprintf(between, sizeof between, " tf32 %.1f,", tf32 * 1e-9);
     if (fp32 > 0)
-        printf("| products, m 300, n 20,000 | fp32 %.1f, bf16 %.1f GFLOP | | ceilings |\n", fp32 * 1e-9,
-               bf16 * 1e-9);
+        printf("| products, m 300, n 20,000 | fp32 %.1f,%s bf16 %.1f GFLOP | | ceilings |\n", fp32 * 1e-9,
+               between, bf16 * 1e-9);
 }
 
 static void markdown_row(const nsamp_bench_row *row, int threads) {
