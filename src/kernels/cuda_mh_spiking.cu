@@ -10,7 +10,7 @@
 #include "kernels/cuda_noise.h"
 #include "kernels/systems/mh_spiking.h"
 
-enum { L = NSAMP_CUDA_LANES, MAX_WARPS = 8 };
+enum { L = NSAMP_CUDA_LANES, WARPS = 8 /* a block, where a multiprocessor has room for several */ };
 
 /* What a launch reads: rows [n][stride], then keep [G] and shift [G], in words of four floats. */
 typedef struct mh_table {
@@ -107,14 +107,14 @@ static __device__ __forceinline__ uint32_t step(const nsamp_mh_spiking_params &p
     return spike;
 }
 
-/* Blocks that a multiprocessor is to hold as far as registers decide (mk/occupancy.txt). */
-static constexpr uint32_t blocks_of(uint32_t Q) {
-    return Q < 4 ? 3 : Q <= 8 ? 2 : 1;
+/* The most warps of a block: those that a table leaves alone on a multiprocessor. */
+static constexpr uint32_t most_warps(uint32_t Q) {
+    return Q <= 8 ? 2 * WARPS : WARPS;
 }
 
 /* Steps step0 to step0 + nsteps, over which the upper bits of step/2 are the same. */
 template <uint32_t Q, bool LEAK, uint32_t ROUNDS>
-static __global__ void __launch_bounds__(MAX_WARPS *L, blocks_of(Q))
+static __global__ void __launch_bounds__(most_warps(Q) * L)
     mh_advance(nsamp_cuda_view view, const nsamp_mh_spiking_params p, const nsamp_keys keys, uint64_t step0,
                uint32_t nsteps) {
     NSAMP_SHARED;
@@ -158,11 +158,12 @@ typedef void mh_kernel(nsamp_cuda_view, nsamp_mh_spiking_params, nsamp_keys, uin
 typedef struct mh_shape {
     uint32_t groups;
     bool leak;
+    uint32_t warps;       /* the most of a block */
     mh_kernel *kernel[2]; /* 10 rounds, 7 rounds */
 } mh_shape;
 #define MH(Q, LEAK)                                                                                          \
     {                                                                                                        \
-        Q, LEAK, {                                                                                           \
+        Q, LEAK, most_warps(Q), {                                                                            \
             mh_advance<Q, LEAK, 10>, mh_advance<Q, LEAK, 7>                                                  \
         }                                                                                                    \
     }
@@ -181,11 +182,12 @@ static const mh_shape *choose(const nsamp_mh_spiking_params *p) {
 static cudaError_t launch_advance(const nsamp_cuda_view *v, const void *host_params, uint64_t step0,
                                   uint32_t nsteps) {
     const nsamp_mh_spiking_params *const p = (const nsamp_mh_spiking_params *)host_params;
-    mh_kernel *const kernel = choose(p)->kernel[v->noise.rounds == 7];
+    const mh_shape *const s = choose(p);
+    mh_kernel *const kernel = s->kernel[v->noise.rounds == 7];
     const size_t shared = shared_bytes(*p);
     const uint64_t wrap = (1ull << 33) - step0 % (1ull << 33); /* a stream keeps the upper bits of step/2 */
     const uint32_t first = nsteps <= wrap ? nsteps : (uint32_t)wrap;
-    uint32_t warps = MAX_WARPS;
+    uint32_t warps = 2 * shared > v->shared_most ? s->warps : (uint32_t)WARPS;
     while (warps > 1 && v->tiles / warps < 2 * v->multiprocessors)
         warps /= 2;
     cudaError_t error = nsamp_cuda_permit(kernel, shared);

@@ -200,6 +200,7 @@ static void test_mh_shared(void **state) {
     }
     mh(10, 100, "system.leak=no", "run.burn_in=12");
     mh(10, 100, "system.leak=no", "system.spike_counts=no");
+    mh(10, 3000, "system.leak=no", "run.burn_in=0"); /* leaves room for one block */
     mh(50, 1000, "system.geometry=natural", "run.burn_in=0");
     mh(5, 20, "target.mean=1.5 -2 0.25 0 0", "run.start=zero");
 }

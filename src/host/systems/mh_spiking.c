@@ -162,8 +162,8 @@ static nsamp_status make_params(const nsamp_mh_network *net, const nsamp_roots *
     for (size_t i = 0; i < p; i++) {
         keep[i] = (float)(1.0 - eta);
         shift[i] = (float)(0.0 - eta * extra->inverse_mean[i]);
-        /* A silent network decays to here and not into the subnormal numbers, where a step would take forty times as long. */
-        if (eta > 0 && shift[i] == 0.0f) shift[i] = 0x1p-90f;
+        /* A silent network decays to here and not into the subnormal numbers, where a step would take forty times as long; nor to -0. */
+        if (eta > 0 && fabsf(shift[i]) < 0x1p-90f) shift[i] = 0x1p-90f;
         mean[i] = net->mean ? (float)net->mean[i] : 0.0f;
         if (net->cov) nsamp_factor_row(roots->root + i * p, p, root + i * p);
     }
