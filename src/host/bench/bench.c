@@ -167,6 +167,7 @@ static nsamp_status measure_ceilings(run *r, nsamp_error *err) {
         status = nsamp_ceilings_measure(r->cuda ? "cuda" : "cpu", m->isa, m->threads, &report->watch,
                                         &report->ceilings, &m->l2_bytes, err);
     if (r->cuda) m->l1_bytes = m->l3_bytes = 0;
+    report->beside = !r->cuda;
     return status;
 }
 

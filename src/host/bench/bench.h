@@ -39,6 +39,7 @@ typedef struct nsamp_bench_report {
     char overrides[1024]; /* settings put on top of every case, separated by spaces */
     size_t laws;          /* comparisons of nsamp check that passed before */
     nsamp_ceilings ceilings;
+    bool beside; /* the CPU's loops of vectors are measured again before and after each row, and bound it */
     nsamp_bench_row *rows;
     size_t count;
 } nsamp_bench_report;

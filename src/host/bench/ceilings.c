@@ -193,19 +193,38 @@ nsamp_status nsamp_ceiling_product_cpu(size_t m, size_t n, size_t rows, nsamp_pr
     return status;
 }
 
+/* fma, noise, words -> found. */
+static nsamp_status vector_rates(const char *isa, int threads, const nsamp_stopwatch *watch,
+                                 nsamp_rate *found, nsamp_error *err) {
+    loops l = loops_of(isa, threads);
+    const double normals = (double)threads * NOISE_BLOCKS * NSAMP_CEILING_NORMALS;
+    nsamp_status status = nsamp_measure(watch, fma_work, &l, 2.0 * threads * FMA_ROUNDS * NSAMP_CEILING_FMAS,
+                                        &found[NSAMP_CEILING_fma], err);
+    if (!status) status = nsamp_measure(watch, noise_work, &l, normals, &found[NSAMP_CEILING_noise], err);
+    if (!status) status = nsamp_measure(watch, words_work, &l, normals, &found[NSAMP_CEILING_words], err);
+    return status;
+}
+
+nsamp_status nsamp_ceilings_vectors(const char *isa, int threads, const nsamp_stopwatch *watch, bool half,
+                                    nsamp_ceilings *c, nsamp_error *err) {
+    static const nsamp_ceiling loop[] = {NSAMP_CEILING_fma, NSAMP_CEILING_noise, NSAMP_CEILING_words};
+    nsamp_ceilings now;
+    const nsamp_status status = vector_rates(isa, threads, watch, now.rate, err);
+    for (size_t i = 0; i < sizeof loop / sizeof loop[0] && !status; i++) {
+        nsamp_rate *const rate = &c->rate[loop[i]];
+        if (half)
+            rate->median = (rate->median + now.rate[loop[i]].median) / 2;
+        else
+            *rate = now.rate[loop[i]];
+    }
+    return status;
+}
+
 nsamp_status nsamp_ceilings_cpu(const char *isa, int threads, const nsamp_stopwatch *watch, nsamp_ceilings *c,
                                 nsamp_error *err) {
-    loops l = loops_of(isa, threads);
     memset(c, 0, sizeof *c);
     snprintf(c->backend, sizeof c->backend, "cpu");
-    nsamp_status status = nsamp_measure(watch, fma_work, &l, 2.0 * threads * FMA_ROUNDS * NSAMP_CEILING_FMAS,
-                                        &c->rate[NSAMP_CEILING_fma], err);
-    if (!status)
-        status = nsamp_measure(watch, noise_work, &l, (double)threads * NOISE_BLOCKS * NSAMP_CEILING_NORMALS,
-                               &c->rate[NSAMP_CEILING_noise], err);
-    if (!status)
-        status = nsamp_measure(watch, words_work, &l, (double)threads * NOISE_BLOCKS * NSAMP_CEILING_NORMALS,
-                               &c->rate[NSAMP_CEILING_words], err);
+    nsamp_status status = vector_rates(isa, threads, watch, c->rate, err);
     if (!status)
         status = nsamp_ceiling_product_cpu(M, N, ROWS, NSAMP_FP32, threads, watch,
                                            &c->rate[NSAMP_CEILING_product_fp32], err);

@@ -125,6 +125,7 @@ bool nsamp_bench_write(FILE *out, const nsamp_bench_report *r) {
     put_text(root, "program", r->machine.program);
     put_text(root, "overrides", r->overrides);
     put_number(root, "laws_passed", (double)r->laws);
+    json_object_set_new(root, "ceilings_beside", json_boolean(r->beside));
     put_number(root, "runs", r->watch.runs);
     put_number(root, "run_seconds", r->watch.seconds);
     json_object_set_new(root, "machine", machine_of(&r->machine));
@@ -233,6 +234,7 @@ static nsamp_status get_report(const char *path, const json_t *root, nsamp_bench
     GET_TEXT(root, "program", r->machine.program);
     GET_TEXT(root, "overrides", r->overrides);
     r->laws = (size_t)get_count(root, "laws_passed", 1e9);
+    r->beside = json_is_true(json_object_get(root, "ceilings_beside"));
     r->watch = (nsamp_stopwatch){get_count(root, "run_seconds", 1e9), (int)get_count(root, "runs", 1e6)};
     get_machine(json_object_get(root, "machine"), &r->machine);
     for (int k = 0; k < NSAMP_CEILING_count; k++)

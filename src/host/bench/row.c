@@ -36,8 +36,9 @@ static nsamp_ceiling copy_for(const nsamp_bench_report *r, double working_set) {
 
 /* What a kernel of a GPU reads is in registers and shared memory from step to step, or its product library's affair, whose ceiling
  * has it: only a training, which goes through all its weights, is set against copies there. */
-static void set_against_ceilings(const nsamp_bench_report *r, bool fast, nsamp_bench_row *row) {
-    nsamp_ceilings c = r->ceilings;
+static void set_against_ceilings(const nsamp_bench_report *r, const nsamp_ceilings *beside, bool fast,
+                                 nsamp_bench_row *row) {
+    nsamp_ceilings c = *beside;
     const nsamp_ceiling copy = copy_for(r, row->counts.working_set);
     const bool copies = !strcmp(row->backend, "cpu") || !strcmp(row->system, "training");
     row->binds = NSAMP_BOUND_count;
@@ -46,6 +47,14 @@ static void set_against_ceilings(const nsamp_bench_report *r, bool fast, nsamp_b
     snprintf(row->copy, sizeof row->copy, "%s", copies ? nsamp_ceiling_names[copy].name : "");
     nsamp_bounds_of(&row->counts, &c, row->product, copies ? c.rate[copy].median : 0, row->bound);
     row->binds = nsamp_bound_that_binds(row->bound);
+}
+
+/* The ceilings of vectors as they are now, and in the mean with those of before. */
+static nsamp_status look_again(const nsamp_bench_report *r, const nsamp_bench_row *row, bool after,
+                               nsamp_ceilings *c, nsamp_error *err) {
+    const nsamp_stopwatch watch = {r->watch.seconds / 8, r->watch.runs};
+    if (!r->beside || strcmp(row->backend, "cpu")) return NSAMP_OK;
+    return nsamp_ceilings_vectors(r->machine.isa, r->machine.threads, &watch, after, c, err);
 }
 
 static nsamp_status advance(void *work, uint64_t steps, nsamp_error *err) {
@@ -121,6 +130,7 @@ static nsamp_status product_of(const nsamp_bench_report *r, const nsamp_plan *p,
 
 void nsamp_bench_time_plan(const nsamp_bench_report *r, nsamp_plan *p, nsamp_bench_row *row) {
     nsamp_error err = {0};
+    nsamp_ceilings beside = r->ceilings;
     nsamp_rate rate;
     snprintf(row->unit, sizeof row->unit, "chain-step");
     snprintf(row->kernel, sizeof row->kernel, "%s", p->model->why);
@@ -130,7 +140,9 @@ void nsamp_bench_time_plan(const nsamp_bench_report *r, nsamp_plan *p, nsamp_ben
     row->counts = nsamp_counts_of(p->job, p->model, p->batch.lanes);
     nsamp_status status = nsamp_plan_start(p, &err);
     if (!status) status = nsamp_reference_check(p, &row->reference, &err);
+    if (!status) status = look_again(r, row, false, &beside, &err);
     if (!status) status = nsamp_measure(&r->watch, advance, p, (double)p->batch.chains, &rate, &err);
+    if (!status) status = look_again(r, row, true, &beside, &err);
     if (!status) status = effective(p, row, &err);
     if (!status) status = product_of(r, p, &row->product, &err);
     if (status) {
@@ -138,7 +150,7 @@ void nsamp_bench_time_plan(const nsamp_bench_report *r, nsamp_plan *p, nsamp_ben
         return;
     }
     row->rate = rate;
-    set_against_ceilings(r, nsamp_job_is(p->job, NSAMP_KEY_run_math, "fast"), row);
+    set_against_ceilings(r, &beside, nsamp_job_is(p->job, NSAMP_KEY_run_math, "fast"), row);
 }
 
 static void time_training(const nsamp_bench_report *r, const nsamp_job *job, nsamp_bench_row *row) {
@@ -166,7 +178,7 @@ static void time_training(const nsamp_bench_report *r, const nsamp_job *job, nsa
         return;
     }
     row->rate = rate;
-    set_against_ceilings(r, false, row);
+    set_against_ceilings(r, &r->ceilings, false, row);
 }
 
 void nsamp_bench_time(const nsamp_bench_report *report, const nsamp_job *job, nsamp_bench_row *row) {

@@ -97,9 +97,12 @@ void cli_bench_table(const nsamp_bench_report *r) {
            "the\nsmallest ESS of the timed run; ' from the exact autocorrelation time of the recursion, "
            "where the run is shorter than 20 of "
            "them.\nFLOP and bytes are those of one step (docs/performance.md). Shares of each ceiling in per "
-           "cent; * binds; noise%% of mh-spiking is of the words alone. %zu laws passed "
-           "before.\n",
-           r->watch.runs, r->laws);
+           "cent; * binds; noise%% of mh-spiking is of the words alone.%s\n%zu laws passed before.\n",
+           r->watch.runs,
+           r->beside ? " fma, noise and words were measured again\nbefore and after each row, and their "
+                       "means are what its shares are of."
+                     : "",
+           r->laws);
 }
 
 /* ---- Markdown ------------------------------------------------------------------------------------------ */
