@@ -205,17 +205,14 @@ static nsamp_status vector_rates(const char *isa, int threads, const nsamp_stopw
     return status;
 }
 
-nsamp_status nsamp_ceilings_vectors(const char *isa, int threads, const nsamp_stopwatch *watch, bool half,
+nsamp_status nsamp_ceilings_vectors(const char *isa, int threads, const nsamp_stopwatch *watch, bool keep,
                                     nsamp_ceilings *c, nsamp_error *err) {
     static const nsamp_ceiling loop[] = {NSAMP_CEILING_fma, NSAMP_CEILING_noise, NSAMP_CEILING_words};
     nsamp_ceilings now;
     const nsamp_status status = vector_rates(isa, threads, watch, now.rate, err);
     for (size_t i = 0; i < sizeof loop / sizeof loop[0] && !status; i++) {
         nsamp_rate *const rate = &c->rate[loop[i]];
-        if (half)
-            rate->median = (rate->median + now.rate[loop[i]].median) / 2;
-        else
-            *rate = now.rate[loop[i]];
+        if (!keep || now.rate[loop[i]].median > rate->median) *rate = now.rate[loop[i]];
     }
     return status;
 }

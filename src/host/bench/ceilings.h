@@ -33,9 +33,9 @@ enum { NSAMP_CEILING_M = 300, NSAMP_CEILING_N = 20000, NSAMP_CEILING_ROWS = 512 
 nsamp_status nsamp_ceilings_measure(const char *backend, const char *isa, int threads,
                                     const nsamp_stopwatch *watch, nsamp_ceilings *ceilings, double *cache,
                                     nsamp_error *err);
-/* The CPU's loops of vectors alone (fma, noise, words), into a struct that has been measured: half of it what was there, half what is now,
- * where `half` is set. For rows on a machine whose neighbours come and go. */
-nsamp_status nsamp_ceilings_vectors(const char *isa, int threads, const nsamp_stopwatch *watch, bool half,
+/* The CPU's loops of vectors alone (fma, noise, words), into a struct that has been measured; keep: the faster of what was there and what is
+ * now. For rows on a machine whose neighbours come and go. */
+nsamp_status nsamp_ceilings_vectors(const char *isa, int threads, const nsamp_stopwatch *watch, bool keep,
                                     nsamp_ceilings *ceilings, nsamp_error *err);
 /* FLOP/s of the products of a network there: layers m to n (ReLU) and n to m, on `rows` rows, hidden units through memory between them.
  * Zero where the library is missing or has not got the precision. */

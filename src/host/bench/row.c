@@ -49,7 +49,7 @@ static void set_against_ceilings(const nsamp_bench_report *r, const nsamp_ceilin
     row->binds = nsamp_bound_that_binds(row->bound);
 }
 
-/* The ceilings of vectors as they are now, and in the mean with those of before. */
+/* The ceilings of vectors as they are now; after: or as they were before, whichever is faster. */
 static nsamp_status look_again(const nsamp_bench_report *r, const nsamp_bench_row *row, bool after,
                                nsamp_ceilings *c, nsamp_error *err) {
     const nsamp_stopwatch watch = {r->watch.seconds / 8, r->watch.runs};

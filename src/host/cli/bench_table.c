@@ -99,8 +99,8 @@ void cli_bench_table(const nsamp_bench_report *r) {
            "them.\nFLOP and bytes are those of one step (docs/performance.md). Shares of each ceiling in per "
            "cent; * binds; noise%% of mh-spiking is of the words alone.%s\n%zu laws passed before.\n",
            r->watch.runs,
-           r->beside ? " fma, noise and words were measured again\nbefore and after each row, and their "
-                       "means are what its shares are of."
+           r->beside ? " fma, noise and words were measured again\nbefore and after each row; its shares "
+                       "are of the faster of both."
                      : "",
            r->laws);
 }
