@@ -33,6 +33,7 @@ static __global__ void __launch_bounds__(THREADS)
     const uint64_t chain = (uint64_t)blockIdx.x * THREADS + threadIdx.x, tile = chain / L, lane = chain % L;
     if (tile >= m.tiles) return;
     double total = 0;
+#pragma unroll 8
     for (uint32_t i = 0; i < m.dim; i++)
         total += x[(tile * m.dim + i) * L + lane];
     double *const sum1 = m.sums + (tile * 2 + half) * 2 * m.rows * L + (size_t)m.dim * L + lane;
@@ -40,21 +41,81 @@ static __global__ void __launch_bounds__(THREADS)
     sum1[(size_t)m.rows * L] += total * total;
 }
 
-/* Lower triangle of x x^T summed over a group's chains in their order: a thread an entry. */
+/* Lower triangle of x x^T summed over a group's chains in their order. A block makes a square of it, of 16 M entries a side, from the
+ * coordinates of 32 chains at a time in shared memory, as double; a thread has M x M entries in registers, whose rows and columns lie
+ * 16 apart. blockIdx.x counts the squares below the diagonal and on it, row by row. */
+enum { SIDE = 16, PAD = 1 /* a column more: a warp writes one coordinate of 32 chains */ };
+
+static __device__ __forceinline__ void load_square(const nsamp_cuda_moments &m, const float *x, uint64_t tile,
+                                                   uint32_t lane0, uint32_t lanes, uint32_t first,
+                                                   uint32_t count, double *to) {
+    for (uint32_t k = threadIdx.x; k < count * L; k += THREADS) {
+        const uint32_t i = k / L, lane = k % L;
+        const bool there = lane >= lane0 && lane < lane0 + lanes && first + i < m.dim;
+        to[lane * (count + PAD) + i] = there ? (double)x[(tile * m.dim + first + i) * L + lane] : 0.0;
+    }
+}
+
+template <uint32_t M>
 static __global__ void __launch_bounds__(THREADS)
     add_products(nsamp_cuda_moments m, uint32_t half, const float *x) {
-    const uint64_t entry = (uint64_t)blockIdx.x * THREADS + threadIdx.x, i = entry / m.dim, j = entry % m.dim;
-    if (i >= m.dim || j > i) return;
+    NSAMP_SHARED;
+    constexpr uint32_t N = SIDE * M, ROW = N + PAD;
+    double *const xi = (double *)nsamp_shared, *const xj = xi + L * ROW;
+    uint32_t square_i = 0, square_j = blockIdx.x;
+    while (square_j > square_i)
+        square_j -= ++square_i;
+    const uint32_t i0 = square_i * N, j0 = square_j * N, ti = threadIdx.x / SIDE, tj = threadIdx.x % SIDE;
+    double *const sum =
+        m.products +
+        (uint64_t)(blockIdx.y * m.group_halves + (m.group_halves == 2 ? half : 0)) * m.dim * m.dim;
+    double s[M][M];
+#pragma unroll
+    for (uint32_t r = 0; r < M; r++)
+#pragma unroll
+        for (uint32_t c = 0; c < M; c++) {
+            const uint32_t i = i0 + ti + SIDE * r, j = j0 + tj + SIDE * c;
+            s[r][c] = i < m.dim && j <= i ? sum[(uint64_t)i * m.dim + j] : 0.0;
+        }
     const uint64_t first = blockIdx.y * m.group_chains;
     const uint64_t last = first + m.group_chains < m.chains ? first + m.group_chains : m.chains;
-    double *const sum =
-        m.products + (blockIdx.y * m.group_halves + (m.group_halves == 2 ? half : 0)) * m.dim * m.dim + entry;
-    double s = *sum;
-    for (uint64_t c = first; c < last; c++) {
-        const float *const at = x + c / L * m.dim * L + c % L;
-        s += (double)at[i * L] * (double)at[j * L];
+    for (uint64_t chain = first; chain < last;) {
+        const uint32_t lane0 = (uint32_t)(chain % L), room = L - lane0,
+                       lanes = last - chain < room ? (uint32_t)(last - chain) : room;
+        load_square(m, x, chain / L, lane0, lanes, i0, N, xi);
+        load_square(m, x, chain / L, lane0, lanes, j0, N, xj);
+        __syncthreads();
+        for (uint32_t lane = lane0; lane < lane0 + lanes; lane++) {
+            double a[M], b[M];
+#pragma unroll
+            for (uint32_t k = 0; k < M; k++) {
+                a[k] = xi[lane * ROW + ti + SIDE * k];
+                b[k] = xj[lane * ROW + tj + SIDE * k];
+            }
+#pragma unroll
+            for (uint32_t r = 0; r < M; r++)
+#pragma unroll
+                for (uint32_t c = 0; c < M; c++)
+                    s[r][c] = fma(a[r], b[c], s[r][c]); /* the product is exact */
+        }
+        __syncthreads();
+        chain += lanes;
     }
-    *sum = s;
+#pragma unroll
+    for (uint32_t r = 0; r < M; r++)
+#pragma unroll
+        for (uint32_t c = 0; c < M; c++) {
+            const uint32_t i = i0 + ti + SIDE * r, j = j0 + tj + SIDE * c;
+            if (i < m.dim && j <= i) sum[(uint64_t)i * m.dim + j] = s[r][c];
+        }
+}
+
+template <uint32_t M>
+static void launch_products(const nsamp_cuda_moments *m, uint32_t half, const float *x, cudaStream_t stream) {
+    const uint32_t squares = (m->dim + SIDE * M - 1) / (SIDE * M),
+                   groups = (uint32_t)((m->chains + m->group_chains - 1) / m->group_chains);
+    NSAMP_LAUNCH(add_products<M>, dim3(squares * (squares + 1) / 2, groups), (uint32_t)THREADS,
+                 2 * sizeof(double) * L * (SIDE * M + PAD), stream, *m, half, x);
 }
 
 cudaError_t nsamp_cuda_moments_add(const nsamp_cuda_moments *m, uint32_t half, const float *x,
@@ -65,10 +126,12 @@ cudaError_t nsamp_cuda_moments_add(const nsamp_cuda_moments *m, uint32_t half, c
         NSAMP_LAUNCH(add_totals, (uint32_t)((m->tiles * L + THREADS - 1) / THREADS), threads, 0, stream, *m,
                      half, x);
     if (m->products) {
-        const uint64_t entries = (uint64_t)m->dim * m->dim,
-                       groups = (m->chains + m->group_chains - 1) / m->group_chains;
-        NSAMP_LAUNCH(add_products, dim3((uint32_t)((entries + THREADS - 1) / THREADS), (uint32_t)groups),
-                     threads, 0, stream, *m, half, x);
+        if (m->dim <= SIDE)
+            launch_products<1>(m, half, x, stream);
+        else if (m->dim <= 2 * SIDE)
+            launch_products<2>(m, half, x, stream);
+        else
+            launch_products<4>(m, half, x, stream);
     }
     return cudaGetLastError();
 }

@@ -228,7 +228,7 @@ static void test_tensor_step(void **) {
     static const struct {
         size_t m, n;
         nsamp_activation phi;
-    } nets[] = {{16, 48, NSAMP_RELU}, {9, 40, NSAMP_TANH},      {20, 24, NSAMP_RELU},
+    } nets[] = {{3, 24, NSAMP_RELU},  {16, 48, NSAMP_RELU},     {9, 40, NSAMP_TANH}, {20, 24, NSAMP_RELU},
                 {32, 33, NSAMP_RELU}, {33, 24, NSAMP_SOFTPLUS}, {64, 40, NSAMP_RELU}};
     for (const auto &each : nets) {
         network net = make(each.m, each.n, each.phi);

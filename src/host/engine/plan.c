@@ -17,6 +17,9 @@
  * are added 16 at a time, and what comes on top for a chain alone. A step of a chain costs its draws plus its arithmetic. */
 static const double MOMENT_COST = 1.3, MOMENT_FAR_COST = 2.8, PRODUCT_ROW_COST = 3.0, PRODUCT_COST = 0.02,
                     PRODUCT_ALONE_COST = 12.0, FLOPS_PER_NORMAL = 100.0;
+/* The same on a GPU, a model for one of 2022 (H100: 3.35 TB/s, 64 double multiply-adds a clock and multiprocessor, 1e12 normals a second): a
+ * number's 48 bytes through memory; an entry of the products for each chain; its 16 bytes for each group of chains. */
+static const double CUDA_MOMENT_COST = 14.0, CUDA_PRODUCT_COST = 0.06, CUDA_GROUP_COST = 4.8;
 static const double ACCUMULATOR_BYTES = 24.0, CACHE_BYTES = 1 << 20;
 /* Accumulating costs this share of the steps; the larger one where samples would otherwise lie further apart than half an autocorrelation
  * time. Samples k steps apart, each as dear as s steps, give 1 / ((k + s) coth(k / tau)) effective ones a step. */
@@ -44,17 +47,24 @@ static bool full_cov(const nsamp_job *job, const nsamp_model *model) {
     return model->dim > 1 && (int64_t)model->dim <= nsamp_job_int(job, NSAMP_KEY_record_cov_dim);
 }
 
+/* Chains whose products of the covariance are summed together (moments.c). */
+static double group_of(const nsamp_plan *p, double most) {
+    return fmin(fmax((double)p->batch.chains / 256, 1), most);
+}
+
 /* Normals that one sample of a chain costs. */
 static double sample_cost(const nsamp_plan *p) {
     const nsamp_model *m = p->model;
     const double D = (double)m->dim, tile = ACCUMULATOR_BYTES * D * (double)p->batch.lanes;
-    double cost =
-        (tile <= CACHE_BYTES ? MOMENT_COST : MOMENT_FAR_COST) * D + m->observe_flops / FLOPS_PER_NORMAL;
-    if (full_cov(p->job, m)) {
-        double together = (double)p->batch.chains / 256; /* chains a group, moments.c */
-        together = together < 1 ? 1 : together > 16 ? 16 : together;
-        cost += D * (PRODUCT_ROW_COST + PRODUCT_COST * D + PRODUCT_ALONE_COST / together);
+    const double observe = m->observe_flops / FLOPS_PER_NORMAL;
+    if (!p->kernel) {
+        const double entries = full_cov(p->job, m) ? D * (D + 1) / 2 : 0;
+        return CUDA_MOMENT_COST * D + observe +
+               entries * (CUDA_PRODUCT_COST + CUDA_GROUP_COST / group_of(p, INFINITY));
     }
+    double cost = (tile <= CACHE_BYTES ? MOMENT_COST : MOMENT_FAR_COST) * D + observe;
+    if (full_cov(p->job, m))
+        cost += D * (PRODUCT_ROW_COST + PRODUCT_COST * D + PRODUCT_ALONE_COST / group_of(p, 16));
     return cost;
 }
 

@@ -195,8 +195,13 @@ static nsamp_status fill(const nsamp_network *net, const nsamp_rsn_options *o, n
     nsamp_rsn_extra *extra = model->extra;
     const char *why;
     nsamp_status status = check(net, o, err);
-    if (!status && o->reservoir) status = nsamp_rsn_pinv(net, &extra->pinv, err);
-    if (!status) status = nsamp_rsn_pack(net, o, extra->pinv, model, err);
+    if (status) return status;
+    const nsamp_rsn_path path = choose_path(net, o, &why);
+    const uint32_t precision = path == NSAMP_RSN_PRODUCT || o->precision == NSAMP_FP32 ? NSAMP_RSN_FP32
+                               : o->precision == NSAMP_BF16                            ? NSAMP_RSN_BF16
+                                                                                       : NSAMP_RSN_TF32;
+    if (o->reservoir) status = nsamp_rsn_pinv(net, &extra->pinv, err);
+    if (!status) status = nsamp_rsn_pack(net, o, extra->pinv, precision, model, err);
     if (!status) status = choose_start(net, o, model, err);
     if (status) return status;
     nsamp_rsn_params *params = model->params;
@@ -208,14 +213,12 @@ static nsamp_status fill(const nsamp_network *net, const nsamp_rsn_options *o, n
     model->flops = (o->reservoir ? 6.0 : 4.0) * (double)net->m * (double)net->n;
     model->scratch_bytes = NSAMP_RSN_SCRATCH(64, net->m);
     model->start = start;
-    const nsamp_rsn_path path = choose_path(net, o, &why);
     if (path == NSAMP_RSN_PRODUCT) {
         if (o->tile % 16)
             return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: must be a multiple of 16 here", o->tile);
         model->host_kernel = &nsamp_rsn_product_kernel;
         model->prepare = prepare;
     } else if (o->precision != NSAMP_FP32) {
-        params->precision = o->precision == NSAMP_BF16 ? NSAMP_RSN_BF16 : NSAMP_RSN_TF32;
         model->prepare = refuse_on_cpu;
     }
     snprintf(model->why, sizeof model->why, "%s (%s): m %zu, n %zu, %s level, %.3g flops a chain-step",

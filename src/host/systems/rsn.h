@@ -45,9 +45,10 @@ static inline size_t nsamp_rsn_round_up(size_t n, size_t to) {
     return (n + to - 1) / to * to;
 }
 
-/* The kernel's parameters and weights -> model->params; s [n * m] is the noise matrix of the reservoir level, or NULL. NSAMP_ENOMEM. */
+/* The kernel's parameters and weights -> model->params; s [n * m] is the noise matrix of the reservoir level, or NULL; precision:
+ * NSAMP_RSN_FP32, or another of the fused kernels of a GPU. NSAMP_ENOMEM. */
 nsamp_status nsamp_rsn_pack(const nsamp_network *net, const nsamp_rsn_options *options, const double *s,
-                            nsamp_model *model, nsamp_error *err);
+                            uint32_t precision, nsamp_model *model, nsamp_error *err);
 
 /* S [n * m] = W1^T (W1 W1^T)^-1, by Cholesky. NSAMP_EUSAGE when W1 has not full row rank (n < m, or a pivot
  * vanishes). *s is malloc'ed, the caller frees. */

@@ -91,9 +91,12 @@ static size_t count_hinges(const nsamp_network *net, nsamp_rsn_params *p) {
 }
 
 nsamp_status nsamp_rsn_pack(const nsamp_network *net, const nsamp_rsn_options *o, const double *s,
-                            nsamp_model *model, nsamp_error *err) {
-    nsamp_rsn_params head = {
-        .dim = (uint32_t)net->m, .reservoir = o->reservoir, .jump = o->jump, .h = (float)o->h};
+                            uint32_t precision, nsamp_model *model, nsamp_error *err) {
+    nsamp_rsn_params head = {.dim = (uint32_t)net->m,
+                             .reservoir = o->reservoir,
+                             .jump = o->jump,
+                             .precision = precision,
+                             .h = (float)o->h};
     head.units = (uint32_t)nsamp_rsn_round_up(net->n, B);
     head.activation = net->activation == NSAMP_RELU   ? NSAMP_RSN_RELU
                       : net->activation == NSAMP_TANH ? NSAMP_RSN_TANH

@@ -37,7 +37,7 @@ enum { NSAMP_RSN_FP32, NSAMP_RSN_BF16, NSAMP_RSN_TF32 };
  * W1 [m][8], and at the reservoir level a S [m][8]. */
 enum { NSAMP_RSN_BLOCK = 8 };
 
-/* A relu unit as a hinge, which takes an operation less where operations are few. Of w, its row of W2, the pivot k has the largest
+/* A relu unit as a hinge, in float32, which takes an operation less where operations are few. Of w, its row of W2, the pivot k has the largest
  * |w_k|; with h = x_k + (w x - w_k x_k)/w_k and c = -b/w_k, so that w x + b = w_k (h - c),
  *     relu(w x + b) = |w_k| (max(h, c) - c) where w_k > 0,  |w_k| (max(h, c) - h) where w_k < 0.
  * What is not max(h, c) is linear in x and is added up once for all units: W1 relu(W2 x + b) = y0 + A x + sum of v max(h, c),
@@ -66,7 +66,8 @@ typedef struct nsamp_rsn_params {
 
 /* Whether the blocks are hinges. */
 NSAMP_HD uint32_t nsamp_rsn_is_hinged(const nsamp_rsn_params *p) {
-    return p->activation == NSAMP_RSN_RELU && !p->reservoir && p->dim <= NSAMP_RSN_HINGES;
+    return p->activation == NSAMP_RSN_RELU && !p->reservoir && p->dim <= NSAMP_RSN_HINGES &&
+           p->precision == NSAMP_RSN_FP32;
 }
 
 NSAMP_HD uint32_t nsamp_rsn_block_len(const nsamp_rsn_params *p) {
@@ -255,7 +256,7 @@ NSAMP_HD void nsamp_rsn_any(const nsamp_rsn_params *p, const uint32_t phi, const
 NSAMP_HD void nsamp_rsn_few_pass(const nsamp_rsn_params *p, const uint32_t M, const uint32_t V,
                                  const uint32_t phi, const float *x, float *y, const uint32_t L) {
     for (uint32_t g = 0; g < L; g += NSAMP_GROUP(V * NSAMP_WIDTH, L)) {
-        if (phi == NSAMP_RSN_RELU)
+        if (phi == NSAMP_RSN_RELU && nsamp_rsn_is_hinged(p))
             nsamp_rsn_hinges(p, M, V, x + g, y + g, L);
         else
             nsamp_rsn_few(p, M, V, phi, x + g, y + g, L);
