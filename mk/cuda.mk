@@ -71,6 +71,8 @@ MUTANT_shuffle := cuda_langevin_equi s/(NSAMP_FULL_WARP, s, h, width)/(NSAMP_FUL
 MUTANT_tree    := cuda_langevin_equi s/2 \* stride/stride/;s/first + stride/first + N \/ 2 * stride/
 MUTANT_step    := cuda_langevin_equi s/step0 + n, b)/step0 + n + 1, b)/
 MUTANT_total   := cuda_moments s/total \* total/total/
+MUTANT_square  := cuda_moments s/square_j \* N, ti/square_i * N, ti/
+MUTANT_group   := cuda_moments s/first = blockIdx.y \* m.group_chains/first = blockIdx.y * L/
 MUTANT_lane    := cuda_lane s/(uint32_t)(index \* L) + lane/(uint32_t)(index * L) + (lane ^ 1)/
 MUTANT_draw    := cuda_train s/head.first + head.now/head.first/
 MUTANT_named   := cuda_train s/head.named\[given\]/head.named[row]/
@@ -88,6 +90,15 @@ MUTANT_mh_tree   := cuda_mh_spiking s/(sum\[0\] + sum\[2\]) + (sum\[1\] + sum\[3
 MUTANT_mh_burn   := cuda_mh_spiking s/2 \* pair + 1 >= counted/2 * pair >= counted/
 MUTANT_mh_wrap   := cuda_mh_spiking s/1ull << 33) - /1ull << 34) - /
 MUTANT_mh_bad    := cuda_mh_spiking s/all - all == 0.0f/true/
+# Of small rsn, for test_cuda_rsn_small.
+MUTANT_few_pivot    := cuda_rsn_few s/(k + o) % M/o % M/
+MUTANT_few_linear   := cuda_rsn_few s/NSAMP_RSN_HINGES \* (1 + k) + i/NSAMP_RSN_HINGES * (1 + i) + k/
+MUTANT_few_far      := cuda_rsn_few s/far = far || is_far/far = is_far/
+MUTANT_tensor_swap  := cuda_rsn_tensor s/odd ? a : own\[0\]/odd ? own[0] : a/
+MUTANT_tensor_bias  := cuda_rsn_tensor s/tile \* 8 + 2 \* t + 1\]/tile * 8 + 2 * t]/
+MUTANT_tensor_chain := cuda_rsn_tensor s/g + t % 2 \* 8/g/
+MUTANT_tensor_flag  := cuda_rsn_tensor s/h < 4; h/h < 2; h/
+MUTANT_tensor_left  := cuda_rsn_tensor s/left\[c\]\[s . P::STEPS\]/left[0][s \/ P::STEPS]/
 # Of rsn by products, for test_cuda_rsn.
 MUTANT_rsn_step    := cuda_rsn_step s/b.reservoir ? step + 1 : step)/step + 1)/
 MUTANT_rsn_next    := cuda_rsn_step s/b.reservoir ? step + 1 : step)/step)/
@@ -99,12 +110,13 @@ MUTANT_rsn_bad     := cuda_rsn_step s/0x1p27f/0x1p20f/
 MUTANT_rsn_beta    := cuda_rsn_product s/1.0f - b->h/1.0f/
 MUTANT_rsn_tf32    := cuda_rsn_product s/NSAMP_FP32 ? NSAMP_CUDA_FP32 : NSAMP_CUDA_TF32/NSAMP_FP32 ? NSAMP_CUDA_TF32 : NSAMP_CUDA_TF32/
 MUTANT_rsn_block   := cuda_rsn_product s/step0, first \* L, tiles/step0, 0, tiles/
-MUTANTS        := barrier parity turn shuffle tree step total lane draw named widen slope bias clean largest finish chunk \
+MUTANTS        := square group barrier parity turn shuffle tree step total lane draw named widen slope bias clean largest finish chunk \
                   mh_pair mh_stride mh_last mh_tree mh_burn mh_wrap mh_bad \
+                  few_pivot few_linear few_far tensor_swap tensor_bias tensor_chain tensor_flag tensor_left \
                   rsn_step rsn_next rsn_offset rsn_end rsn_barrier rsn_relax rsn_bad rsn_beta rsn_tf32 rsn_block
 MUTANT_BIN     := $(MUTANTS:%=$(BUILD)/shim/mutant_%)
 mutant_file     = $(firstword $(MUTANT_$(1)))
-mutant_test     = $(if $(filter cuda_train%,$(mutant_file)),test_cuda_train,$(if $(filter rsn_%,$(1)),test_cuda_rsn,test_cuda_shim))
+mutant_test     = $(if $(filter few_% tensor_%,$(1)),test_cuda_rsn_small,$(if $(filter cuda_train%,$(mutant_file)),test_cuda_train,$(if $(filter rsn_%,$(1)),test_cuda_rsn,test_cuda_shim)))
 
 define mutant_rules
 $(BUILD)/shim/mutant_$(1): src/kernels/$(call mutant_file,$(1)).cu $(BUILD)/tests/$(call mutant_test,$(1))
@@ -117,7 +129,7 @@ endef
 $(foreach m,$(MUTANTS),$(eval $(call mutant_rules,$(m))))
 
 $(BUILD)/tests/test_shim_mutants: tests/shim/test_shim_mutants.c $(MUTANT_BIN)
-	$(Q)$(CC) $(filter-out -Wmissing-prototypes,$(ALL_CFLAGS)) -DMUTANT_PATH='"$(BUILD)/shim/mutant_"' -MMD -MP -o $@ $< -lcmocka
+	$(Q)$(CC) $(filter-out -Wmissing-prototypes,$(ALL_CFLAGS)) -DMUTANT_COUNT=$(words $(MUTANTS)) -DMUTANT_PATH='"$(BUILD)/shim/mutant_"' -MMD -MP -o $@ $< -lcmocka
 TEST_EXTRA += $(BUILD)/tests/test_shim_mutants
 
 # --- Thrust by its OpenMP backend --------------------------------------------------------------------------------

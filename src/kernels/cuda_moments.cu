@@ -47,17 +47,16 @@ static __global__ void __launch_bounds__(THREADS)
 enum { SIDE = 16, PAD = 1 /* a column more: a warp writes one coordinate of 32 chains */ };
 
 static __device__ __forceinline__ void load_square(const nsamp_cuda_moments &m, const float *x, uint64_t tile,
-                                                   uint32_t lane0, uint32_t lanes, uint32_t first,
-                                                   uint32_t count, double *to) {
+                                                   uint32_t first, uint32_t count, double *to) {
     for (uint32_t k = threadIdx.x; k < count * L; k += THREADS) {
         const uint32_t i = k / L, lane = k % L;
-        const bool there = lane >= lane0 && lane < lane0 + lanes && first + i < m.dim;
-        to[lane * (count + PAD) + i] = there ? (double)x[(tile * m.dim + first + i) * L + lane] : 0.0;
+        to[lane * (count + PAD) + i] =
+            first + i < m.dim ? (double)x[(tile * m.dim + first + i) * L + lane] : 0.0;
     }
 }
 
 template <uint32_t M>
-static __global__ void __launch_bounds__(THREADS)
+static __global__ void __launch_bounds__(THREADS, M == 4 ? 3 : 4)
     add_products(nsamp_cuda_moments m, uint32_t half, const float *x) {
     NSAMP_SHARED;
     constexpr uint32_t N = SIDE * M, ROW = N + PAD;
@@ -82,9 +81,10 @@ static __global__ void __launch_bounds__(THREADS)
     for (uint64_t chain = first; chain < last;) {
         const uint32_t lane0 = (uint32_t)(chain % L), room = L - lane0,
                        lanes = last - chain < room ? (uint32_t)(last - chain) : room;
-        load_square(m, x, chain / L, lane0, lanes, i0, N, xi);
-        load_square(m, x, chain / L, lane0, lanes, j0, N, xj);
+        load_square(m, x, chain / L, i0, N, xi);
+        load_square(m, x, chain / L, j0, N, xj);
         __syncthreads();
+#pragma unroll 2
         for (uint32_t lane = lane0; lane < lane0 + lanes; lane++) {
             double a[M], b[M];
 #pragma unroll

@@ -140,6 +140,25 @@ static void test_langevin_block_a_chain(void **state) {
     langevin(16384, "naive", "run.steps=7");
 }
 
+/* Products of the covariance: one square of 16, 32 or 64 coordinates and several, groups of one chain, of a few and of more than a warp. */
+static void test_products(void **state) {
+    (void)state;
+    static const struct {
+        const char *dim, *chains;
+    } runs[] = {{"target.dim=5", "run.chains=600"},  {"target.dim=20", "run.chains=600"},
+                {"target.dim=70", "run.chains=300"}, {"target.dim=130", "run.chains=29"},
+                {"target.dim=3", "run.chains=9001"}, {"target.dim=129", "run.chains=530"}};
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        const char *const settings[] = {"target.name=equicorrelated",
+                                        "record.cov_dim=200",
+                                        runs[i].dim,
+                                        runs[i].chains,
+                                        "run.steps=7",
+                                        NULL};
+        compare(settings, NULL);
+    }
+}
+
 static void test_langevin_mean_and_start(void **state) {
     (void)state;
     static const char *const settings[] = {
@@ -263,6 +282,22 @@ static void test_mh_late_steps(void **state) {
     nsamp_plan_destroy(p[1]);
 }
 
+/* ---- the interval of samples ---------------------------------------------------------------------------- */
+
+/* Naive, so that tau is long; by the constants of plan.c 4 % of a run of d = 100 is a sample every 14/0.04 steps (and what the
+ * arithmetic of a step adds) without a full covariance; on a CPU it is a tenth of that. */
+static void test_interval(void **state) {
+    (void)state;
+    static const char *const settings[] = {
+        "target.dim=100",         "target.rho=0.75", "system.dt=0.001",       "run.steps=100000",
+        "run.accumulate_every=0", "run.burn_in=0",   "system.geometry=naive", NULL};
+    nsamp_plan *cpu = plan_on("cpu", settings), *cuda = plan_on("cuda", settings);
+    assert_in_range(cuda->accumulate_every, 300, 350);
+    assert_in_range(cpu->accumulate_every, 25, 35);
+    nsamp_plan_destroy(cpu);
+    nsamp_plan_destroy(cuda);
+}
+
 /* ---- refusals ------------------------------------------------------------------------------------------ */
 
 static void test_rsn(void **state) {
@@ -308,6 +343,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_langevin_part_of_a_warp),
         cmocka_unit_test(test_langevin_warp_a_chain),
         cmocka_unit_test(test_langevin_block_a_chain),
+        cmocka_unit_test(test_products),
         cmocka_unit_test(test_langevin_mean_and_start),
         cmocka_unit_test(test_langevin_divergence),
         cmocka_unit_test(test_late_steps),
@@ -317,6 +353,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_mh_bad_start),
         cmocka_unit_test(test_mh_late_steps),
         cmocka_unit_test(test_rsn),
+        cmocka_unit_test(test_interval),
         cmocka_unit_test(test_device_memory),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);

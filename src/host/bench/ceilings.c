@@ -208,7 +208,7 @@ static nsamp_status vector_rates(const char *isa, int threads, const nsamp_stopw
 nsamp_status nsamp_ceilings_vectors(const char *isa, int threads, const nsamp_stopwatch *watch, bool keep,
                                     nsamp_ceilings *c, nsamp_error *err) {
     static const nsamp_ceiling loop[] = {NSAMP_CEILING_fma, NSAMP_CEILING_noise, NSAMP_CEILING_words};
-    nsamp_ceilings now;
+    nsamp_ceilings now = {0};
     const nsamp_status status = vector_rates(isa, threads, watch, now.rate, err);
     for (size_t i = 0; i < sizeof loop / sizeof loop[0] && !status; i++) {
         nsamp_rate *const rate = &c->rate[loop[i]];
