@@ -93,7 +93,7 @@ MUTANT_mh_bad    := cuda_mh_spiking s/all - all == 0.0f/true/
 # Of small rsn, for test_cuda_rsn_small.
 MUTANT_few_pivot    := cuda_rsn_few s/(k + o) % M/o % M/
 MUTANT_few_linear   := cuda_rsn_few s/NSAMP_RSN_HINGES \* (1 + k) + i/NSAMP_RSN_HINGES * (1 + i) + k/
-MUTANT_few_far      := cuda_rsn_few s/far = far || is_far/far = is_far/
+MUTANT_few_far      := cuda_rsn_few s/bad\[c\] < n ? bad\[c\] : n/n/
 MUTANT_tensor_swap  := cuda_rsn_tensor s/odd ? a : own\[0\]/odd ? own[0] : a/
 MUTANT_tensor_bias  := cuda_rsn_tensor s/tile \* 8 + 2 \* t + 1\]/tile * 8 + 2 * t]/
 MUTANT_tensor_chain := cuda_rsn_tensor s/g + t % 2 \* 8/g/

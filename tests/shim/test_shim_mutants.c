@@ -37,7 +37,7 @@ static const struct {
                {"mh_bad", "*mh_bad*"},
                {"few_pivot", "*bits*"},
                {"few_linear", "*bits*"},
-               {"few_far", "*few*diverge"},
+               {"few_far", "*diverge"},
                {"tensor_swap", "*tensor_step"},
                {"tensor_bias", "*tensor_step"},
                {"tensor_chain", "*tensor_step"},
