@@ -90,18 +90,19 @@ static float state_of(const nsamp_plan *p, uint64_t chain, size_t i) {
 
 /* ---- float32: the CPU's bits --------------------------------------------------------------------------- */
 
-/* -> chains that were flagged. */
+/* Launches of several steps: a launch ends where a sample is due. -> chains that were flagged. */
 static uint64_t compare(const char *settings) {
     uint64_t failed = 0;
     nsamp_error err = {};
-    nsamp_plan *cpu = plan_of(settings, "run.backend=cpu run.threads=1", NSAMP_OK, &err);
+    nsamp_plan *cpu =
+        plan_of(settings, "run.backend=cpu run.threads=1 run.accumulate_every=3", NSAMP_OK, &err);
     start(cpu);
     advance(cpu, 0, 3);
     advance(cpu, 3, 7);
     for (int many = 0; many < 2; many++) {
         nsamp_shim_set_order(many ? NSAMP_SHIM_SHUFFLED : NSAMP_SHIM_REVERSED, 9);
         nsamp_shim_set_multiprocessors(many ? 4096 : 0);
-        nsamp_plan *gpu = plan_of(settings, "run.backend=cuda", NSAMP_OK, &err);
+        nsamp_plan *gpu = plan_of(settings, "run.backend=cuda run.accumulate_every=3", NSAMP_OK, &err);
         start(gpu);
         advance(gpu, 0, 3);
         advance(gpu, 3, 7);
@@ -145,7 +146,8 @@ static void test_few_outputs_that_diverge(void **) {
     network net = make(2, 24, NSAMP_RELU);
     char settings[256];
     snprintf(settings, sizeof settings,
-             "system.name=rsn system.model=%s run.path=fused run.chains=40 run.steps=7 system.dt=1e8 "
+             "system.name=rsn system.model=%s run.path=fused run.chains=40 run.steps=7 system.dt=1e6 "
+             "run.start_scale=1e12 "
              "run.start=normal",
              net.path);
     assert_true(compare(settings) > 20);
