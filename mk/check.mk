@@ -27,6 +27,7 @@ TEST_EXTRA += $(BUILD)/tests/test_scaling
 ## make check      install what is missing, build, run all tests; the last line says how many passed
 check:
 	@mk/setup.sh
+	@mk/cuobjdump.sh '$(NVCC)' '$(CUOBJDUMP)' '$(BUILD)'
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@$(MAKE) --no-print-directory -j$(JOBS) test
 

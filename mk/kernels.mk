@@ -1,8 +1,9 @@
 # kernels.mk: what the GPU's compiler made of the kernels, kept in bench/results/kernels-sm90.txt and held to the plan by
-# tests/test_kernel_report.c. Needs nvcc; the counts of instructions also cuobjdump, which comes with the CUDA Toolkit (from
-# PyPI: nvidia-cuda-cuobjdump and nvidia-cuda-nvdisasm). CUOBJDUMP=... where it is not in the path.
-CUOBJDUMP  ?= $(firstword $(call have_cmd,cuobjdump) $(wildcard $(CUDA_HOME)/bin/cuobjdump))
-SASS_OBJ    = $(filter %/cuda_langevin_equi.cu.o %/cuda_mh_spiking.cu.o,$(CU_OBJ))
+# tests/test_kernel_report.c. Needs nvcc; the counts of instructions also cuobjdump, which comes with the CUDA Toolkit, or which make check
+# installs from PyPI (mk/cuobjdump.sh). CUOBJDUMP=... where it is not in the path.
+CUOBJDUMP  ?= $(firstword $(call have_cmd,cuobjdump) $(wildcard $(CUDA_HOME)/bin/cuobjdump \
+                $(BUILD)/cuda-tools/lib/python3*/site-packages/nvidia/cu13/bin/cuobjdump))
+SASS_OBJ    = $(filter %/cuda_langevin_equi.cu.o %/cuda_mh_spiking.cu.o %/cuda_rsn_few.cu.o %/cuda_rsn_tensor.cu.o,$(CU_OBJ))
 HAVE_SM_90  = $(and $(CU_SRC),$(filter sm_90,$(CUDA_TARGETS)))
 
 # A failing cuobjdump leaves no file.

@@ -1,5 +1,6 @@
 # sass.awk: instructions in the loop over steps of each kernel, from `cuobjdump -sass | c++filt`. The loop is the longest
 # stretch that a branch goes back over. A static count: each instruction once, whether or not its branch is taken.
+# Of the small networks' kernels also the loop over units, the longest in it that holds no other: KERNEL:units.
 # With -v only=NAME counts kernels whose name holds NAME. A line a kernel: name, all, then by kind. Any awk will do.
 function hex(text,   i, v) {
     v = 0
@@ -21,26 +22,40 @@ function kind(op) {
     if (op ~ /^U/) return "uniform"
     return "other"
 }
-function finish(   i, best, len, k, sum, line) {
-    if (count == 0) return
-    best = -1
-    len = 0
-    for (i = 0; i < branches; i++)
-        if (last[i] - first[i] > len) {
-            len = last[i] - first[i]
-            best = i
-        }
+# Prints what lies between two addresses.
+function row(name, from, to,   i, k, sum, line, total) {
     for (k = 1; k <= kinds; k++) sum[name_of[k]] = 0
     total = 0
-    if (best >= 0)
-        for (i = 0; i < count; i++)
-            if (at[i] >= first[best] && at[i] <= last[best]) {
-                total++
-                sum[kind(op[i])]++
-            }
-    line = sprintf("%-36s %6d", kernel, total)
+    for (i = 0; i < count; i++)
+        if (at[i] >= from && at[i] <= to) {
+            total++
+            sum[kind(op[i])]++
+        }
+    line = sprintf("%-36s %6d", name, total)
     for (k = 1; k <= kinds; k++) line = line sprintf(" %7d", sum[name_of[k]])
     print line
+}
+function holds(a, b) { # loop a holds loop b
+    return a != b && first[a] <= first[b] && last[a] >= last[b] && last[a] - first[a] > last[b] - first[b]
+}
+function finish(   i, j, best, inner, simple) {
+    if (count == 0) return
+    best = inner = -1
+    for (i = 0; i < branches; i++)
+        if (best < 0 || last[i] - first[i] > last[best] - first[best]) best = i
+    if (best < 0) {
+        row(kernel, 1, 0)
+        return
+    }
+    row(kernel, first[best], last[best])
+    if (kernel !~ /^rsn_/) return
+    for (i = 0; i < branches; i++) {
+        simple = 1
+        for (j = 0; j < branches; j++)
+            if (holds(i, j)) simple = 0
+        if (simple && holds(best, i) && (inner < 0 || last[i] - first[i] > last[inner] - first[inner])) inner = i
+    }
+    if (inner >= 0) row(kernel ":units", first[inner], last[inner])
 }
 function tidy(s) {
     sub(/^static /, "", s)

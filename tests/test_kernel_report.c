@@ -113,6 +113,52 @@ static void check_mh(const char *line) {
     if (all > 165 + (leaks ? 48 : 30) * Q) fail_msg("%s: %d instructions for two proposals", line, all);
 }
 
+/* rsn_few<m,K,phi,rounds>:units: four units of K chains, one of them where a sum of the rest is left over; relu to m = 4: hinges, of which the
+ * maximum is not counted in fp32. A weight is read once, 16 bytes at a time. */
+static void check_units(const char *line) {
+    unsigned m, K, phi, rounds;
+    int all, fp32, wide, lop3, mufu, mma, shared;
+    if (sscanf(line, "rsn_few<%uu,%uu,%uu,%uu>:units %d %d %d %d %d %d %d", &m, &K, &phi, &rounds, &all,
+               &fp32, &wide, &lop3, &mufu, &mma, &shared) != 11 ||
+        phi != 1)
+        return;
+    const unsigned hinged = m <= 4, adds = hinged ? 2 * m - 1 : 2 * m;
+    const unsigned reads = ((hinged ? 2 * m : 1 + 2 * m) + 3) / 4;
+    counted++;
+    if ((unsigned)fp32 != 4 * K * adds) fail_msg("%s: not %u multiply-adds", line, 4 * K * adds);
+    if ((unsigned)shared != 4 * reads) fail_msg("%s: not %u reads of weights", line, 4 * reads);
+    if ((unsigned)all > 4 * (K * (2 * m + 4) + reads + 4)) fail_msg("%s: %d instructions", line, all);
+}
+
+/* rsn_tensor<precision,M,pieces,phi>:units: 16 units of 16 chains a piece; each product of fragments takes 16 (bf16) or 8 inner numbers. */
+static void check_tensor(const char *line) {
+    char precision[8];
+    unsigned M, pieces, phi;
+    int all, fp32, wide, lop3, mufu, mma;
+    if (sscanf(line, "rsn_tensor<%4[a-z0-9],%uu,%uu,%uu>:units %d %d %d %d %d %d", precision, &M, &pieces,
+               &phi, &all, &fp32, &wide, &lop3, &mufu, &mma) != 10)
+        return;
+    const unsigned products = pieces * M / 4 * (strcmp(precision, "bf16") ? 2 : 1);
+    counted++;
+    if ((unsigned)mma != products) fail_msg("%s: not %u products", line, products);
+    if (phi == 1 && fp32) fail_msg("%s: arithmetic beside the products", line);
+    /* A tensor core takes some 2 clocks and more for a product of bf16, 4 of tf32, four of them side by side. */
+    if (phi == 1 && (unsigned)all > 4 * products + 40) fail_msg("%s: %d instructions", line, all);
+}
+
+static void test_instructions_a_unit(void **state) {
+    (void)state;
+    counted = 0;
+    if (each_row("all", check_units) == 0) {
+        print_message("no cuobjdump here: instructions are not counted\n");
+        skip();
+    }
+    assert_int_equal(counted, 20);
+    counted = 0;
+    each_row("all", check_tensor);
+    assert_int_equal(counted, 18);
+}
+
 static void test_instructions_a_proposal(void **state) {
     (void)state;
     counted = 0;
@@ -140,7 +186,8 @@ static int kept_rows;
 /* The rows that docs/gpu.md quotes must stand in the kept report as they are now. */
 static void check_kept(const char *line) {
     char row[LINE];
-    if (strncmp(line, "equi_advance<", 13)) return;
+    if (strncmp(line, "equi_advance<", 13) && strncmp(line, "mh_advance<", 11) && strncmp(line, "rsn_", 4))
+        return;
     FILE *kept = fopen("bench/results/kernels-sm90.txt", "r");
     if (!kept) fail_msg("bench/results/kernels-sm90.txt is missing; make kernels-report writes it");
     int found = 0;
@@ -171,9 +218,8 @@ static void test_kept_report_is_current(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_registers_and_occupancy),
-        cmocka_unit_test(test_instructions_a_normal),
-        cmocka_unit_test(test_instructions_a_proposal),
+        cmocka_unit_test(test_registers_and_occupancy), cmocka_unit_test(test_instructions_a_normal),
+        cmocka_unit_test(test_instructions_a_proposal), cmocka_unit_test(test_instructions_a_unit),
         cmocka_unit_test(test_kept_report_is_current),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

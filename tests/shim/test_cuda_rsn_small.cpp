@@ -176,6 +176,8 @@ static void one_step(const network &net, bool bf16) {
     nsamp_error err = {};
     const double dt = 0.125;
     const int digits = bf16 ? 7 : 10;
+    /* bf16 takes the tanh of the hardware, with what that may be off */
+    const double off = bf16 && net.phi == NSAMP_TANH && nsamp_shim_approx != 0 ? 0x1p-11 : 0;
     snprintf(settings, sizeof settings,
              "system.name=rsn system.model=%s run.path=fused run.precision=%s system.dt=%g run.chains=75 "
              "run.steps=9 run.seed=3 "
@@ -202,7 +204,7 @@ static void one_step(const network &net, bool bf16) {
                 size += fabs(term);
             }
             const double a = phi_of(net.phi, sum),
-                         error = size * (double)(net.m + 4) * 0x1p-24 + fabs(a) * 0x1p-21;
+                         error = size * (double)(net.m + 4) * 0x1p-24 + fabs(a) * (0x1p-21 + off);
             hidden[u] = rounded(a, digits, !bf16);
             slack[u] = error + ldexp(fabs(a), -digits);
         }
@@ -225,7 +227,7 @@ static void one_step(const network &net, bool bf16) {
             near += fabs(got - want) <= scale / 4;
         }
     }
-    if ((double)near < 0.95 * (double)(chains * net.m))
+    if (off == 0 && (double)near < 0.95 * (double)(chains * net.m))
         fail_msg("m %d n %d %s: only %d of %d outputs without another rounding", (int)net.m, (int)net.n,
                  bf16 ? "bf16" : "tf32", (int)near, (int)(chains * net.m));
     nsamp_plan_destroy(p);
@@ -239,7 +241,10 @@ static void test_tensor_step(void **) {
                 {32, 33, NSAMP_RELU}, {33, 24, NSAMP_SOFTPLUS}, {64, 40, NSAMP_RELU}};
     for (const auto &each : nets) {
         network net = make(each.m, each.n, each.phi);
-        one_step(net, true);
+        for (double share : {0.0, -1.0, 1.0, (double)NAN}) {
+            nsamp_shim_approx = share;
+            if (share == 0 || each.phi == NSAMP_TANH) one_step(net, true);
+        }
         one_step(net, false);
         unlink(net.path);
     }
