@@ -1,4 +1,4 @@
-/* spool.c: recorded draws on their way to disk: two buffers, one writer thread, a flat file of float32. A
+/* spool.c: recorded draws on their way to disk: four buffers, one writer thread, a flat file of float32. A
  * flat file, since it can be cut back to what a checkpoint covers and survives a kill; run.c copies it into
  * the netCDF output at the end. */
 #include "plan.h"
