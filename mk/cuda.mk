@@ -88,7 +88,7 @@ MUTANT_mh_stride := cuda_mh_spiking s/j \* t.stride/j * t.groups/
 MUTANT_mh_last   := cuda_mh_spiking s/LEAK || q == Q - 1/LEAK/
 MUTANT_mh_tree   := cuda_mh_spiking s/(sum\[0\] + sum\[2\]) + (sum\[1\] + sum\[3\])/((sum[0] + sum[1]) + sum[2]) + sum[3]/
 MUTANT_mh_burn   := cuda_mh_spiking s/2 \* pair + 1 >= counted/2 * pair >= counted/
-MUTANT_mh_wrap   := cuda_mh_spiking s/1ull << 33) - /1ull << 34) - /
+MUTANT_mh_wrap   := cuda_mh_spiking s/(step0, nsteps, 2)/(step0, nsteps, 4)/
 MUTANT_mh_bad    := cuda_mh_spiking s/all - all == 0.0f/true/
 # Of small rsn, for test_cuda_rsn_small.
 MUTANT_few_pivot    := cuda_rsn_few s/(k + o) % M/o % M/

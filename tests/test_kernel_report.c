@@ -67,6 +67,14 @@ static void test_registers_and_occupancy(void **state) {
 
 static int counted;
 
+/* Calls row for each line of the counts -> counted; skips the test where there are none. */
+static void count_rows(void row(const char *line)) {
+    counted = 0;
+    if (each_row("all", row)) return;
+    print_message("no cuobjdump here: instructions are not counted\n");
+    skip();
+}
+
 /* equi_advance<G,NB,rounds,fast>: a thread makes 4 NB normals a step, and updates as many coordinates. */
 static void check_instructions(const char *line) {
     char fast[8];
@@ -148,34 +156,21 @@ static void check_tensor(const char *line) {
 
 static void test_instructions_a_unit(void **state) {
     (void)state;
-    counted = 0;
-    if (each_row("all", check_units) == 0) {
-        print_message("no cuobjdump here: instructions are not counted\n");
-        skip();
-    }
+    count_rows(check_units);
     assert_int_equal(counted, 20);
-    counted = 0;
-    each_row("all", check_tensor);
+    count_rows(check_tensor);
     assert_int_equal(counted, 18);
 }
 
 static void test_instructions_a_proposal(void **state) {
     (void)state;
-    counted = 0;
-    if (each_row("all", check_mh) == 0) {
-        print_message("no cuobjdump here: instructions are not counted\n");
-        skip();
-    }
+    count_rows(check_mh);
     assert_int_equal(counted, 24);
 }
 
 static void test_instructions_a_normal(void **state) {
     (void)state;
-    counted = 0;
-    if (each_row("all", check_instructions) == 0) {
-        print_message("no cuobjdump here: instructions are not counted\n");
-        skip();
-    }
+    count_rows(check_instructions);
     assert_in_range(counted, 80, 100);
 }
 

@@ -233,8 +233,7 @@ static cudaError_t launch_advance(const nsamp_cuda_view *v, const void *host_par
     equi_kernel *const kernel = s->kernel[v->fast][v->noise.rounds == 7];
     const uint64_t threads = v->tiles * L * s->threads;
     const size_t shared = s->threads == THREADS ? 2 * THREADS * sizeof(float) : 0;
-    const uint64_t wrap = (1ull << 32) - (uint32_t)step0; /* a kernel keeps the upper bits of the step */
-    const uint32_t first = nsteps <= wrap ? nsteps : (uint32_t)wrap;
+    const uint32_t first = nsamp_stream_steps(step0, nsteps, 1);
     NSAMP_LAUNCH(kernel, (uint32_t)((threads + THREADS - 1) / THREADS), (uint32_t)THREADS, shared, v->stream,
                  *v, *p, nsamp_keys_of(v->noise), step0, first);
     const cudaError_t error = cudaGetLastError();

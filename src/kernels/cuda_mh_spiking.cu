@@ -185,8 +185,7 @@ static cudaError_t launch_advance(const nsamp_cuda_view *v, const void *host_par
     const mh_shape *const s = choose(p);
     mh_kernel *const kernel = s->kernel[v->noise.rounds == 7];
     const size_t shared = shared_bytes(*p);
-    const uint64_t wrap = (1ull << 33) - step0 % (1ull << 33); /* a stream keeps the upper bits of step/2 */
-    const uint32_t first = nsteps <= wrap ? nsteps : (uint32_t)wrap;
+    const uint32_t first = nsamp_stream_steps(step0, nsteps, 2);
     uint32_t warps = 2 * shared > v->shared_most ? s->warps : (uint32_t)WARPS;
     while (warps > 1 && v->tiles / warps < 2 * v->multiprocessors)
         warps /= 2;

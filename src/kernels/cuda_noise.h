@@ -30,6 +30,13 @@ typedef struct nsamp_stream {
     uint32_t high, low; /* round 2's product with what round 1 made of it */
 } nsamp_stream;
 
+/* Of nsteps steps from step0 on, those of one launch: a stream keeps the upper 32 bits of step / each, where a block of words serves
+ * `each` steps. */
+static inline uint32_t nsamp_stream_steps(uint64_t step0, uint32_t nsteps, uint64_t each) {
+    const uint64_t span = each << 32, left = span - step0 % span;
+    return nsteps <= left ? nsteps : (uint32_t)left;
+}
+
 static __device__ __forceinline__ uint32_t nsamp_wide(uint32_t a, uint32_t b, uint32_t *low) {
     const uint64_t product = (uint64_t)a * b;
     *low = (uint32_t)product;

@@ -209,8 +209,7 @@ static cudaError_t launch_few(const nsamp_cuda_view *v, const void *host_params,
     const few_shape *const s = choose_few(p, v);
     few_kernel *const kernel = s->kernel[v->noise.rounds == 7][p->activation - 1];
     const size_t shared = shared_bytes(*p);
-    const uint64_t wrap = (1ull << 32) - (uint32_t)step0; /* a stream keeps the upper bits of the step */
-    const uint32_t first = nsteps <= wrap ? nsteps : (uint32_t)wrap;
+    const uint32_t first = nsamp_stream_steps(step0, nsteps, 1);
     const uint64_t tiles = (uint64_t)(THREADS / L) * s->chains; /* a block */
     cudaError_t error = nsamp_cuda_permit(kernel, shared);
     if (error) return error;
