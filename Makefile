@@ -22,9 +22,9 @@ MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
 X86    := $(if $(findstring x86_64,$(MACHINE)),1,0)
 DNNL   ?= $(call try_header,oneapi/dnnl/dnnl.h)
 
-PKGS   := netcdf inih libpng zlib jansson
+PKGS   := netcdf hdf5 inih libpng zlib jansson
 pkg_cflags := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-pkg_libs   := $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -lnetcdf -linih -lpng -lz -ljansson)
+pkg_libs   := $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -lnetcdf -lhdf5 -linih -lpng -lz -ljansson)
 
 include mk/report.mk
 

@@ -60,15 +60,15 @@ static inline nsamp_status out_write(const nsamp_job *job, nsamp_error *err) {
     for (size_t k = 0; k < OUT_DRAWS; k++)
         steps[k] = (k + 1) * OUT_EVERY;
     nsamp_output *out = NULL;
-    nsamp_status status = nsamp_output_create(job, OUT_CHAINS, OUT_DRAWS, OUT_DIM, steps, &out, err);
+    nsamp_status status = nsamp_output_create(job, OUT_CHAINS, OUT_DRAWS, OUT_DIM, steps, NULL, 0, &out, err);
     for (size_t first = 0; !status && first < OUT_DRAWS; first += 2) {
         const size_t n = OUT_DRAWS - first < 2 ? OUT_DRAWS - first : 2;
-        float x[2 * OUT_CHAINS * OUT_DIM];
+        float x[OUT_CHAINS * 2 * OUT_DIM];
         for (size_t k = 0; k < n; k++)
             for (size_t c = 0; c < OUT_CHAINS; c++)
                 for (size_t d = 0; d < OUT_DIM; d++)
-                    x[(k * OUT_CHAINS + c) * OUT_DIM + d] = out_x(c, first + k, d);
-        status = nsamp_output_draws(out, first, n, x, err);
+                    x[(c * 2 + k) * OUT_DIM + d] = out_x(c, first + k, d);
+        status = nsamp_output_draws(out, first, n, x, 2 * OUT_DIM, err);
     }
     if (!status) status = nsamp_output_summary(out, &s, &law, first_bad, stats, 2, err);
     if (!status) return nsamp_output_close(out, err);

@@ -21,7 +21,7 @@ typedef struct sample_run {
     uint64_t seed;
 } sample_run;
 
-/* x [draws][chains][dim] */
+/* x [chains][draws][dim] */
 static inline float *run_draws(const sample_run *s) {
     float *x = malloc(sizeof *x * RUN_DRAWS * RUN_CHAINS * s->dim);
     double *z = calloc(s->dim, sizeof *z);
@@ -32,7 +32,7 @@ static inline float *run_draws(const sample_run *s) {
             const double common = normal(&r), step = t ? sqrt(1 - s->a * s->a) : 1, keep = t ? s->a : 0;
             for (size_t i = 0; i < s->dim; i++) {
                 z[i] = keep * z[i] + step * (sqrt(s->rho) * common + sqrt(1 - s->rho) * normal(&r));
-                x[(t * RUN_CHAINS + c) * s->dim + i] =
+                x[(c * RUN_DRAWS + t) * s->dim + i] =
                     c == s->broken && t > RUN_DRAWS / 2 ? NAN : (float)z[i];
             }
         }
@@ -78,8 +78,8 @@ static inline nsamp_status run_write(const sample_run *s, const nsamp_job *job, 
     const nsamp_statistic stats[1] = {
         {.name = "rate", .count = 3, .value = rate, .se = se, .expected = expected, .unit = "Hz"}};
     nsamp_status status =
-        nsamp_output_create(job, s->stored ? RUN_CHAINS : 0, s->stored ? RUN_DRAWS : 0, D, steps, &out, err);
-    if (!status && s->stored) status = nsamp_output_draws(out, 0, RUN_DRAWS, x, err);
+        nsamp_output_create(job, s->stored ? RUN_CHAINS : 0, s->stored ? RUN_DRAWS : 0, D, steps, NULL, 0, &out, err);
+    if (!status && s->stored) status = nsamp_output_draws(out, 0, RUN_DRAWS, x, RUN_DRAWS * D, err);
     if (!status) status = nsamp_output_summary(out, &summary, &law, bad, stats, 1, err);
     if (!status)
         status = nsamp_output_close(out, err);

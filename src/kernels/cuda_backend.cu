@@ -195,7 +195,7 @@ static nsamp_status advance(nsamp_backend *base, uint64_t step0, uint64_t step1,
     return NSAMP_OK;
 }
 
-static nsamp_status observe(nsamp_backend *base, uint64_t n, float *x, nsamp_error *err) {
+static nsamp_status observe(nsamp_backend *base, uint64_t n, float *x, size_t stride, nsamp_error *err) {
     cuda_backend *b = (cuda_backend *)base;
     const size_t D = base->batch->model->dim;
     const uint64_t tiles = (n + L - 1) / L;
@@ -209,7 +209,7 @@ static nsamp_status observe(nsamp_backend *base, uint64_t n, float *x, nsamp_err
         NSAMP_CUDA_TRY(err, cudaStreamSynchronize(b->view.stream));
         for (uint64_t c = first * L; c < (first + part) * L && c < n; c++)
             for (size_t d = 0; d < D; d++)
-                x[c * D + d] = b->staging[((c / L - first) * D + d) * L + c % L];
+                x[c * stride + d] = b->staging[((c / L - first) * D + d) * L + c % L];
     }
     return NSAMP_OK;
 }

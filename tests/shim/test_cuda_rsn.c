@@ -230,7 +230,7 @@ static void same_bits(bool reservoir, nsamp_activation phi, const char *precisio
         for (int i = 0; i < 3; i++)
             if (p->backend->ops->advance(p->backend, cuts[k % 3][i], cuts[k % 3][i + 1], &err))
                 fail_msg("%s", err.text);
-        if (p->backend->ops->observe(p->backend, runs[k].chains, x, &err)) fail_msg("%s", err.text);
+        if (p->backend->ops->observe(p->backend, runs[k].chains, x, p->model->dim, &err)) fail_msg("%s", err.text);
         if (k)
             assert_memory_equal(x, first, runs[k].chains * c.m * sizeof *x);
         else

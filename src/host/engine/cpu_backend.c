@@ -117,7 +117,7 @@ static nsamp_status cpu_advance(nsamp_backend *base, uint64_t step0, uint64_t st
     return NSAMP_OK;
 }
 
-static nsamp_status cpu_observe(nsamp_backend *base, uint64_t n, float *x, nsamp_error *err) {
+static nsamp_status cpu_observe(nsamp_backend *base, uint64_t n, float *x, size_t stride, nsamp_error *err) {
     cpu_backend *b = (cpu_backend *)base;
     (void)err;
     const size_t L = base->batch->lanes, D = base->batch->model->dim;
@@ -128,7 +128,7 @@ static nsamp_status cpu_observe(nsamp_backend *base, uint64_t n, float *x, nsamp
         observe_tile(b, thread, i, tile);
         for (size_t l = 0; l < L && i * L + l < n; l++)
             for (size_t d = 0; d < D; d++)
-                x[(i * L + l) * D + d] = tile[d * L + l];
+                x[(i * L + l) * stride + d] = tile[d * L + l];
     }
     return NSAMP_OK;
 }

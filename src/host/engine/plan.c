@@ -122,17 +122,14 @@ static nsamp_status set_paths(nsamp_plan *p, nsamp_error *err) {
     const char *out = nsamp_job_text(p->job, NSAMP_KEY_output_file);
     const char *ckpt = nsamp_job_text(p->job, NSAMP_KEY_run_checkpoint);
     const size_t size = strlen(out) + strlen(ckpt) + 16;
-    if (!*out && !*ckpt) {
-        if (!p->records) return NSAMP_OK;
+    if (!*out && p->records)
         return nsamp_job_fail(p->job, NSAMP_KEY_record_every, err,
                               "draws are to be stored, but output.file is not set");
-    }
+    if (!*out && !*ckpt) return NSAMP_OK;
     p->checkpoint_path = malloc(size);
-    p->spool_path = malloc(size);
-    if (!p->checkpoint_path || !p->spool_path) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    if (!p->checkpoint_path) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
     snprintf(p->checkpoint_path, size, *ckpt ? "%s" : "%s.ckpt", *ckpt ? ckpt : out);
     p->digest = nsamp_job_digest(p->job);
-    snprintf(p->spool_path, size, "%s.draws", *out ? out : ckpt);
     return NSAMP_OK;
 }
 
@@ -157,7 +154,7 @@ static double memory_needed(const nsamp_plan *p, uint64_t lanes, int threads) {
     const nsamp_moments_spec spec = moments_spec(p, (uint32_t)lanes);
     const double moments = (double)nsamp_moments_bytes(&spec);
     const double scratch = threads * (double)nsamp_cpu_thread_bytes(m, (size_t)lanes);
-    const double records = p->records ? 4.0 * (double)p->record_chains * (double)m->dim * sizeof(float) : 0;
+    const double records = p->records ? nsamp_recorder_bytes((size_t)p->record_chains, m->dim, p->records) : 0;
     return state + moments + scratch + records + (double)m->params_bytes;
 }
 
@@ -266,7 +263,7 @@ static void describe(nsamp_plan *p, const char *why, double memory) {
     line(p, "memory      %s%s%s\n", bytes_text(memory, t), p->device_bytes ? ", on the GPU " : "",
          p->device_bytes ? bytes_text((double)p->device_bytes, u) : "");
     if (p->records)
-        line(p, "record      %llu draws of %llu chains: %s on disk, as much again while running\n",
+        line(p, "record      %llu draws of %llu chains: %s on disk\n",
              (unsigned long long)p->records, (unsigned long long)p->record_chains,
              bytes_text((double)p->records * (double)p->record_chains * (double)m->dim * sizeof(float), u));
     if (p->checkpoint_path) line(p, "checkpoint  %s\n", p->checkpoint_path);
@@ -336,6 +333,7 @@ void nsamp_plan_destroy(nsamp_plan *p) {
     free(p->batch.first_bad);
     free(p->exact_tau);
     free(p->checkpoint_path);
-    free(p->spool_path);
+    nsamp_output_abandon(p->out);
+    free(p->frame.data);
     free(p);
 }

@@ -1,12 +1,13 @@
 /* plan.h: what a plan holds; private to src/host/engine. plan.c sizes it, run.c runs it, resume.c saves and
- * restores it, spool.c keeps recorded draws on disk while the run goes on. */
+ * restores it, recorder.c writes recorded draws while the run goes on. */
 #ifndef NSAMP_HOST_ENGINE_PLAN_H
 #define NSAMP_HOST_ENGINE_PLAN_H
 
 #include "engine.h"
+#include "io/output.h"
 #include "stats/moments.h"
 
-typedef struct nsamp_spool nsamp_spool;
+typedef struct nsamp_recorder nsamp_recorder;
 
 struct nsamp_plan {
     nsamp_job *job;
@@ -19,8 +20,10 @@ struct nsamp_plan {
     uint64_t steps, burn_in, step; /* step: done so far */
     uint64_t accumulate_every;
     uint64_t record_every, record_chains, records; /* records: stored draws a chain over the whole run */
-    char *checkpoint_path, *spool_path;            /* NULL: none */
-    uint64_t digest;                               /* of the job, where there is a checkpoint */
+    char *checkpoint_path;    /* NULL: none */
+    uint64_t digest;          /* of the job, where there is a checkpoint */
+    nsamp_output *out;        /* of a run that records, from its start; NULL */
+    nsamp_output_frame frame; /* of the output that a restored run goes on with; data its own */
     bool ran;
     nsamp_statistic *statistics; /* of the system, after the run */
     size_t nstatistics;
@@ -33,22 +36,22 @@ struct nsamp_plan {
 /* Gives every chain its state at step 0 (run.c). */
 nsamp_status nsamp_plan_start(nsamp_plan *plan, nsamp_error *err);
 
-/* ---- spool.c: recorded draws, appended to a flat file by a thread of its own while the chains go on ---- */
+/* ---- recorder.c: recorded draws, written into the output by a thread of its own while the chains go on ---- */
 
-/* Opens path for draws of `floats` numbers each; keeps the first `draws` that are there and cuts off the
- * rest. */
-nsamp_status nsamp_spool_open(const char *path, size_t floats, uint64_t draws, nsamp_spool **spool,
-                              nsamp_error *err);
-/* The buffer for the next draw [floats]; waits while the writer is behind. NULL after a write error. */
-float *nsamp_spool_next(nsamp_spool *spool);
-/* Hands the buffer of nsamp_spool_next to the writer. */
-void nsamp_spool_put(nsamp_spool *spool);
-/* Waits until everything is on disk (fsync). NSAMP_EIO with the reason of the first write that failed. */
-nsamp_status nsamp_spool_sync(nsamp_spool *spool, nsamp_error *err);
-/* Reads n draws from number first -> x [n][floats]. */
-nsamp_status nsamp_spool_read(nsamp_spool *spool, uint64_t first, size_t n, float *x, nsamp_error *err);
-/* Stops the thread, closes, and removes the file unless keep. */
-void nsamp_spool_close(nsamp_spool *spool, bool keep);
+/* Starts the thread for draws first .. total - 1 of `chains` chains. The output stays the caller's and must outlive it. */
+nsamp_status nsamp_recorder_start(nsamp_output *out, size_t chains, size_t dim, uint64_t first,
+                                  uint64_t total, nsamp_recorder **recorder, nsamp_error *err);
+/* Memory that it takes. */
+double nsamp_recorder_bytes(size_t chains, size_t dim, uint64_t draws);
+/* Where the next draw goes: dim numbers of chain c to x + c * stride; waits while the writer is behind. NSAMP_EIO with the reason of the first write
+ * that failed. */
+nsamp_status nsamp_recorder_next(nsamp_recorder *recorder, float **x, size_t *stride, nsamp_error *err);
+/* The draw is there. */
+void nsamp_recorder_put(nsamp_recorder *recorder);
+/* Waits until every draw has been written, one that failed included (as above). Not yet on the disk: nsamp_output_sync. */
+nsamp_status nsamp_recorder_flush(nsamp_recorder *recorder, nsamp_error *err);
+/* Stops the thread and frees; draws that were not flushed may be lost. */
+void nsamp_recorder_stop(nsamp_recorder *recorder);
 
 /* ---- resume.c: checkpoints of a plan ---- */
 

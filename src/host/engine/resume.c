@@ -50,17 +50,34 @@ nsamp_status nsamp_plan_save(nsamp_plan *p, nsamp_error *err) {
             nsamp_moments_get(b->moments, c, k.sums + c * record);
         }
         memcpy(k.first_bad, b->first_bad, k.bad_bytes);
+        const nsamp_output_frame none = {0}, *frame = p->out ? nsamp_output_frame_of(p->out) : &none;
         const nsamp_section sections[] = {{"state", k.state, k.state_bytes},
                                           {"first_bad", k.first_bad, k.bad_bytes},
                                           {"sums", k.sums, k.sums_bytes},
                                           {"products", b->moments->products, k.products_bytes},
                                           {"every", &p->accumulate_every, sizeof p->accumulate_every},
-                                          {"seconds", &p->seconds, sizeof p->seconds}};
+                                          {"seconds", &p->seconds, sizeof p->seconds},
+                                          {"x_at", &frame->x_at, sizeof frame->x_at},
+                                          {"frame", frame->data, frame->bytes}};
         status = nsamp_checkpoint_save(p->checkpoint_path, p->digest, p->step, sections,
                                        sizeof sections / sizeof *sections, err);
     }
     release(&k);
     return status;
+}
+
+/* What the output held beside the draws. */
+static nsamp_status read_frame(nsamp_plan *p, nsamp_checkpoint *file, nsamp_error *err) {
+    nsamp_output_frame *f = &p->frame;
+    f->bytes = nsamp_checkpoint_bytes(file, "frame");
+    nsamp_status status = nsamp_checkpoint_read(file, "x_at", &f->x_at, sizeof f->x_at, err);
+    if (status) return status;
+    if (!f->x_at || f->x_at > f->bytes)
+        return nsamp_fail(err, NSAMP_EIO, "%s: draws at byte %llu of %zu beside them", p->checkpoint_path,
+                          (unsigned long long)f->x_at, f->bytes);
+    f->data = malloc(f->bytes);
+    if (!f->data) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a checkpoint");
+    return nsamp_checkpoint_read(file, "frame", f->data, f->bytes, err);
 }
 
 static nsamp_status read_all(nsamp_plan *p, nsamp_checkpoint *file, canonical *k, nsamp_error *err) {
@@ -72,6 +89,7 @@ static nsamp_status read_all(nsamp_plan *p, nsamp_checkpoint *file, canonical *k
     if (!status) status = nsamp_checkpoint_read(file, "seconds", &p->seconds, sizeof p->seconds, err);
     if (!status)
         status = nsamp_checkpoint_read(file, "every", &p->accumulate_every, sizeof p->accumulate_every, err);
+    if (!status && p->records) status = read_frame(p, file, err);
     if (!status && (!p->accumulate_every || p->accumulate_every > p->steps))
         status = nsamp_fail(err, NSAMP_EIO, "%s: accumulates every %llu steps of %llu", p->checkpoint_path,
                             (unsigned long long)p->accumulate_every, (unsigned long long)p->steps);

@@ -9,7 +9,6 @@
 
 #include "clock.h"
 #include "error.h"
-#include "io/output.h"
 #include "stats/laws.h"
 
 /* Seconds a block of steps should take: how soon a stop is noticed, how often progress is told. */
@@ -40,7 +39,7 @@ nsamp_status nsamp_plan_start(nsamp_plan *p, nsamp_error *err) {
 }
 
 typedef struct run_state {
-    nsamp_spool *spool;
+    nsamp_recorder *recorder;
     double began, saved; /* clock at the beginning of this part of the run, and at the last checkpoint */
     uint64_t first_step; /* of this part */
     uint64_t block;      /* steps a block */
@@ -53,11 +52,12 @@ static uint64_t next_record(const nsamp_plan *p) {
     return p->burn_in + ((p->step - p->burn_in) / p->record_every + 1) * p->record_every;
 }
 
-static nsamp_status record(nsamp_plan *p, nsamp_spool *spool, nsamp_error *err) {
-    float *x = nsamp_spool_next(spool);
-    if (!x) return nsamp_spool_sync(spool, err);
-    nsamp_status status = p->backend->ops->observe(p->backend, p->record_chains, x, err);
-    if (!status) nsamp_spool_put(spool);
+static nsamp_status record(nsamp_plan *p, nsamp_recorder *recorder, nsamp_error *err) {
+    float *x;
+    size_t stride;
+    nsamp_status status = nsamp_recorder_next(recorder, &x, &stride, err);
+    if (!status) status = p->backend->ops->observe(p->backend, p->record_chains, x, stride, err);
+    if (!status) nsamp_recorder_put(recorder);
     return status;
 }
 
@@ -87,11 +87,13 @@ static void tell(nsamp_plan *p, run_state *r, nsamp_progress_fn *progress, void 
 /* A checkpoint of now: draws on disk first, since it says how many there are. */
 static nsamp_status save(nsamp_plan *p, run_state *r, nsamp_error *err) {
     nsamp_status status = p->backend->ops->fetch(p->backend, err);
-    if (!status && r->spool) status = nsamp_spool_sync(r->spool, err);
+    if (!status && r->recorder) status = nsamp_recorder_flush(r->recorder, err);
+    if (!status && p->out) status = nsamp_output_sync(p->out, err);
     const double here = nsamp_clock() - r->began;
     p->seconds += here;
     if (!status) status = nsamp_plan_save(p, err);
     p->seconds -= here;
+    if (!status && p->out) nsamp_output_keep(p->out);
     r->saved = nsamp_clock();
     return status;
 }
@@ -110,7 +112,7 @@ static nsamp_status steps(nsamp_plan *p, run_state *r, nsamp_progress_fn *progre
         status = p->backend->ops->advance(p->backend, p->step, end, err);
         if (status) break;
         p->step = end;
-        if (end == stop) status = record(p, r->spool, err);
+        if (end == stop) status = record(p, r->recorder, err);
         const double t = nsamp_clock();
         if (t - measured > BLOCK_SECONDS / 2) {
             const double per = (t - measured) / (double)(p->step - measured_step),
@@ -161,23 +163,6 @@ static void summarise(nsamp_plan *p) {
     s->exact_offdiag = law->offdiag;
 }
 
-/* Copies the spooled draws into the output, a few at a time. */
-static nsamp_status copy_draws(nsamp_plan *p, nsamp_spool *spool, nsamp_output *out, nsamp_error *err) {
-    const size_t floats = (size_t)p->record_chains * p->model->dim;
-    size_t at_once = ((size_t)1 << 24) / (floats * sizeof(float)) + 1;
-    if (at_once > p->records) at_once = p->records;
-    float *x = malloc(at_once * floats * sizeof *x);
-    if (!x) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the recorded draws");
-    nsamp_status status = NSAMP_OK;
-    for (uint64_t first = 0; first < p->records && !status; first += at_once) {
-        const size_t n = p->records - first < at_once ? (size_t)(p->records - first) : at_once;
-        status = nsamp_spool_read(spool, first, n, x, err);
-        if (!status) status = nsamp_output_draws(out, first, n, x, err);
-    }
-    free(x);
-    return status;
-}
-
 /* [C][S], one chain after the other. */
 static float *states_by_chain(const nsamp_plan *p) {
     const size_t S = p->model->state_len, L = p->batch.lanes, C = p->batch.chains;
@@ -198,34 +183,45 @@ static nsamp_status statistics(nsamp_plan *p, nsamp_error *err) {
     return status;
 }
 
-static nsamp_status write_output(nsamp_plan *p, nsamp_spool *spool, nsamp_error *err) {
-    if (!*nsamp_job_text(p->job, NSAMP_KEY_output_file)) return NSAMP_OK;
-    nsamp_output *out = NULL;
+/* The output with room for the draws, or none where none are to be stored; a restored run goes on with the one it
+ * left. */
+static nsamp_status create_output(nsamp_plan *p, const nsamp_output_frame *frame, uint64_t written,
+                                  nsamp_error *err) {
     uint64_t *at = malloc((p->records + 1) * sizeof *at);
     if (!at) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
     for (uint64_t k = 0; k < p->records; k++)
         at[k] = p->burn_in + (k + 1) * p->record_every;
     nsamp_status status = nsamp_output_create(p->job, p->records ? p->record_chains : 0, p->records,
-                                              p->model->dim, at, &out, err);
+                                              p->model->dim, at, frame, written, &p->out, err);
     free(at);
+    return status;
+}
+
+static nsamp_status start_recording(nsamp_plan *p, bool restored, nsamp_recorder **recorder,
+                                    nsamp_error *err) {
+    const uint64_t done = p->step > p->burn_in ? (p->step - p->burn_in) / p->record_every : 0;
+    nsamp_status status = create_output(p, restored ? &p->frame : NULL, done, err);
     if (status) return status;
-    if (p->records) status = copy_draws(p, spool, out, err);
+    return nsamp_recorder_start(p->out, (size_t)p->record_chains, p->model->dim, done, p->records, recorder, err);
+}
+
+static nsamp_status write_output(nsamp_plan *p, nsamp_recorder *recorder, nsamp_error *err) {
+    if (!*nsamp_job_text(p->job, NSAMP_KEY_output_file)) return NSAMP_OK;
+    nsamp_status status = recorder ? nsamp_recorder_flush(recorder, err) : create_output(p, NULL, 0, err);
     if (!status)
-        status = nsamp_output_summary(out, &p->summary, &p->model->law, p->batch.first_bad, p->statistics,
+        status = nsamp_output_summary(p->out, &p->summary, &p->model->law, p->batch.first_bad, p->statistics,
                                       p->nstatistics, err);
-    if (status) {
-        nsamp_output_abandon(out);
-        return status;
-    }
+    if (status) return status;
+    nsamp_output *const out = p->out;
+    p->out = NULL;
     return nsamp_output_close(out, err);
 }
 
-static nsamp_status finish(nsamp_plan *p, nsamp_spool *spool, nsamp_error *err) {
+static nsamp_status finish(nsamp_plan *p, nsamp_recorder *recorder, nsamp_error *err) {
     nsamp_status status = p->backend->ops->fetch(p->backend, err);
     if (!status) summarise(p);
     if (!status) status = statistics(p, err);
-    if (!status && spool) status = nsamp_spool_sync(spool, err);
-    if (!status) status = write_output(p, spool, err);
+    if (!status) status = write_output(p, recorder, err);
     if (status) return status;
     if (p->summary.diverged)
         return nsamp_fail(
@@ -245,30 +241,25 @@ nsamp_status nsamp_plan_run(nsamp_plan *p, nsamp_progress_fn *progress, void *us
         status = nsamp_plan_restore(p, &found, err);
     if (!status && !found) status = nsamp_plan_start(p, err);
     run_state r = {.block = 1, .first_step = p->step};
-    if (!status && p->records) {
-        const uint64_t done = p->step > p->burn_in ? (p->step - p->burn_in) / p->record_every : 0;
-        status =
-            nsamp_spool_open(p->spool_path, (size_t)p->record_chains * p->model->dim, done, &r.spool, err);
-    }
+    if (!status && p->records) status = start_recording(p, found, &r.recorder, err);
     if (status) return status;
     r.began = r.saved = nsamp_clock();
     status = steps(p, &r, progress, user, err);
-    bool keep = false;
     if (!status && p->step < p->steps) {
         if (p->checkpoint_path) status = save(p, &r, err);
-        keep = !status && p->checkpoint_path;
         if (!status)
             status = nsamp_fail(err, NSAMP_STOPPED, "stopped after step %llu of %llu%s%s",
                                 (unsigned long long)p->step, (unsigned long long)p->steps,
-                                keep ? "; checkpoint " : "; nothing to save it in (output.file is not set)",
-                                keep ? p->checkpoint_path : "");
+                                p->checkpoint_path ? "; checkpoint "
+                                                   : "; nothing to save it in (output.file is not set)",
+                                p->checkpoint_path ? p->checkpoint_path : "");
     } else if (!status) {
         p->seconds += nsamp_clock() - r.began;
-        status = finish(p, r.spool, err);
+        status = finish(p, r.recorder, err);
         if ((!status || status == NSAMP_EDIVERGED) && p->checkpoint_path) nsamp_plan_forget(p);
-    } else {
-        keep = p->checkpoint_path != NULL;
     }
-    nsamp_spool_close(r.spool, keep);
+    nsamp_recorder_stop(r.recorder);
+    nsamp_output_abandon(p->out);
+    p->out = NULL;
     return status;
 }

@@ -1,9 +1,8 @@
 /* ncfile.c: see ncfile.h. */
-#define _GNU_SOURCE /* RTLD_DEFAULT */
 #include "ncfile.h"
 
-#include <dlfcn.h>
 #include <errno.h>
+#include <hdf5.h>
 #include <netcdf.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -15,17 +14,16 @@
 static pthread_mutex_t the_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* A write that failed leaves the file open within HDF5 (1.10), and its clean-up at exit then crashes the
- * program, exit code and all. We close every file ourselves, so that clean-up is switched off. netCDF does
- * not pass the call on, hence the look-up by name; without HDF5 in the process there is nothing to switch. */
-static void switch_off_exit_handler(void) {
-    int (*dont_atexit)(void);
-    *(void **)&dont_atexit = dlsym(RTLD_DEFAULT, "H5dont_atexit");
-    if (dont_atexit) dont_atexit();
+ * program, exit code and all. We close every file ourselves, so that clean-up is switched off. HDF5 tells of errors by
+ * itself unless told not to: ours are told once, by us. */
+static void quiet_hdf5(void) {
+    H5dont_atexit();
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
 void nsamp_nc_lock(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, switch_off_exit_handler);
+    pthread_once(&once, quiet_hdf5);
     pthread_mutex_lock(&the_lock);
 }
 

@@ -119,34 +119,54 @@ void nsamp_newfile_sweep(const char *path) {
     free(folder);
 }
 
+/* f for path and a temporary name of at most `size` bytes, yet to be filled in. */
+static nsamp_status hold(nsamp_newfile *f, const char *path, bool overwrite, size_t size, nsamp_error *err) {
+    nsamp_status status = nsamp_newfile_check(path, overwrite, err);
+    if (status) return status;
+    *f = (nsamp_newfile){.path = strdup(path), .temp = malloc(size), .overwrite = overwrite};
+    if (f->path && f->temp) return NSAMP_OK;
+    free(f->path);
+    free(f->temp);
+    *f = (nsamp_newfile){0};
+    return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+}
+
+/* Creates the temporary file, which must not be there; one that is was left by a dead process and is replaced. */
+static nsamp_status create(nsamp_newfile *f, nsamp_error *err) {
+    int fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    if (fd < 0 && errno == EEXIST && !unlink(f->temp)) fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    if (fd >= 0) {
+        close(fd);
+        return NSAMP_OK;
+    }
+    const nsamp_status status =
+        nsamp_fail(err, NSAMP_EIO, "%s: cannot be created: %s", f->path, strerror(errno));
+    free(f->path);
+    free(f->temp);
+    *f = (nsamp_newfile){0};
+    return status;
+}
+
 nsamp_status nsamp_newfile_begin(const char *path, bool overwrite, nsamp_newfile *f, nsamp_error *err) {
     static atomic_uint number; /* distinct names within the process */
     *f = (nsamp_newfile){0};
-    nsamp_status status = nsamp_newfile_check(path, overwrite, err);
+    const size_t size = strlen(path) + 64;
+    nsamp_status status = hold(f, path, overwrite, size, err);
     if (status) return status;
     nsamp_newfile_sweep(path);
-    const size_t size = strlen(path) + 64;
-    *f = (nsamp_newfile){.path = strdup(path), .temp = malloc(size), .overwrite = overwrite};
-    if (!f->path || !f->temp) {
-        free(f->path);
-        free(f->temp);
-        *f = (nsamp_newfile){0};
-        return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
-    }
     snprintf(f->temp, size, "%s.tmp-%08x-%ld-%u", path, host_number(), (long)getpid(),
              atomic_fetch_add(&number, 1));
-    int fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
-    if (fd < 0 && errno == EEXIST && !unlink(f->temp)) /* left by a dead process that had this number */
-        fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
-    if (fd < 0) {
-        status = nsamp_fail(err, NSAMP_EIO, "%s: cannot be created: %s", path, strerror(errno));
-        free(f->path);
-        free(f->temp);
-        *f = (nsamp_newfile){0};
-        return status;
-    }
-    close(fd);
-    return NSAMP_OK;
+    return create(f, err);
+}
+
+nsamp_status nsamp_newfile_begin_as(const char *path, const char *suffix, bool overwrite, bool old,
+                                    nsamp_newfile *f, nsamp_error *err) {
+    *f = (nsamp_newfile){0};
+    const size_t size = strlen(path) + strlen(suffix) + 1;
+    nsamp_status status = hold(f, path, overwrite, size, err);
+    if (status) return status;
+    snprintf(f->temp, size, "%s%s", path, suffix);
+    return old ? NSAMP_OK : create(f, err);
 }
 
 /* 0, or the errno that writing `bytes` bytes would meet, as far as can be known without writing. */
@@ -216,7 +236,7 @@ nsamp_status nsamp_newfile_commit(nsamp_newfile *f, nsamp_error *err) {
 }
 
 void nsamp_newfile_abandon(nsamp_newfile *f) {
-    if (f->temp) unlink(f->temp);
+    if (f->temp && !f->keep) unlink(f->temp);
     free(f->temp);
     free(f->path);
     *f = (nsamp_newfile){0};

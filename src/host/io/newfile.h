@@ -9,6 +9,7 @@
 typedef struct nsamp_newfile {
     char *path, *temp; /* owned; NULL when nothing is under way */
     bool overwrite;
+    bool keep; /* the temporary file outlives a failure; set by the caller */
 } nsamp_newfile;
 
 /* Can path be written? Writes nothing. NSAMP_EUSAGE: an existing path without overwrite, a folder or anything
@@ -23,15 +24,19 @@ nsamp_status nsamp_newfile_check_key(const nsamp_job *job, nsamp_key file, nsamp
 
 /* Checks as above, sweeps (below) and creates the empty temporary file f->temp. On failure f holds nothing. */
 nsamp_status nsamp_newfile_begin(const char *path, bool overwrite, nsamp_newfile *f, nsamp_error *err);
+/* The same with a temporary file that later processes find again: f->temp = path and suffix. old: it is there, and is left as
+ * it is (whether it is there is for the caller to see); otherwise it is created empty, whatever was there. */
+nsamp_status nsamp_newfile_begin_as(const char *path, const char *suffix, bool overwrite, bool old,
+                                    nsamp_newfile *f, nsamp_error *err);
 /* Sets space for `bytes` bytes aside on the disk, for f->temp as a whole, whose size stays. For libraries
  * that do not take a full disk well: they are not started where this fails (NSAMP_EIO). Where the file system
  * cannot set space aside, looks at what is free. What is not used is given back by commit. */
 nsamp_status nsamp_newfile_reserve(const nsamp_newfile *f, uint64_t bytes, nsamp_error *err);
 /* f->temp, complete and closed by the caller, becomes f->path: fsync, rename, fsync of the folder. Without
  * overwrite a path that somebody else made meanwhile is kept (NSAMP_EUSAGE). On failure the temporary file is
- * removed. f holds nothing after. */
+ * removed unless f->keep. f holds nothing after. */
 nsamp_status nsamp_newfile_commit(nsamp_newfile *f, nsamp_error *err);
-/* Removes the temporary file. f holds nothing after; an f that holds nothing is allowed. */
+/* Removes the temporary file unless f->keep. f holds nothing after; an f that holds nothing is allowed. */
 void nsamp_newfile_abandon(nsamp_newfile *f);
 
 /* Removes the temporary files for path that killed processes of this machine left behind. */

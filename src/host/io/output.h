@@ -1,7 +1,12 @@
 /* output.h: the result of a run as netCDF-4 in ArviZ's InferenceData layout. Groups posterior (x),
  * sample_stats, moments; root attributes hold every option with its origin, the noise and program versions,
- * the machine. Written under a temporary name in the same folder, synced, and renamed when complete: the
- * final name never holds half a file. */
+ * the machine. Written under another name in the same folder, synced, and renamed when complete: the final
+ * name never holds half a file.
+ *
+ * With draws that other name is PATH.draws, a netCDF file with the group posterior from the beginning. x lies in it as one
+ * block [chain][draw][dim] at an offset that never changes, and draws are written there without netCDF: what is on the disk stays
+ * a readable file whenever the process is killed, and a checkpoint needs no copy of the draws. The other groups and
+ * the attributes come at the end. */
 #ifndef NSAMP_HOST_IO_OUTPUT_H
 #define NSAMP_HOST_IO_OUTPUT_H
 
@@ -10,24 +15,41 @@
 
 typedef struct nsamp_output nsamp_output;
 
+/* What PATH.draws holds beside x: kept with a checkpoint, and put back by a resumed run, since one that is killed
+ * while the last groups are written leaves them half done. */
+typedef struct nsamp_output_frame {
+    uint64_t x_at; /* offset of x in the file: bytes 0 .. x_at - 1 come before it */
+    size_t bytes;  /* before and after x together */
+    void *data;    /* [bytes]: those before, then those after */
+} nsamp_output_frame;
+
 /* Refuses an existing path unless output.overwrite, a missing folder, a path that is a folder (NSAMP_EUSAGE);
  * NSAMP_EIO when it cannot be created. Writes nothing; the plan calls it before anything is computed. */
 nsamp_status nsamp_output_check(const nsamp_job *job, nsamp_error *err);
 
 /* chains: how many are stored (0: no posterior group); draws: how many each, with their step numbers [draws].
- */
+ * Sets the disk space aside: a full disk is met here (NSAMP_EIO). frame NULL: a new file. Otherwise goes on with PATH.draws as
+ * a run left it whose frame this is; draws from number `written` on are still to come. */
 nsamp_status nsamp_output_create(const nsamp_job *job, size_t chains, size_t draws, size_t dim,
-                                 const uint64_t *steps, nsamp_output **out, nsamp_error *err);
-/* Draws first .. first + n - 1 of all stored chains: x [n][chains][D]. Called from one thread at a time,
- * which need not be the one that created it. */
-nsamp_status nsamp_output_draws(nsamp_output *out, size_t first, size_t n, const float *x, nsamp_error *err);
+                                 const uint64_t *steps, const nsamp_output_frame *frame, size_t written,
+                                 nsamp_output **out, nsamp_error *err);
+/* Of a file with draws; the output's own. */
+const nsamp_output_frame *nsamp_output_frame_of(const nsamp_output *out);
+/* Draws first .. first + n - 1 of all stored chains, n D numbers of each: x [chains][stride], stride >= n D. In order, though some may be
+ * written once more. Called from one thread at a time, which need not be the one that created it. */
+nsamp_status nsamp_output_draws(nsamp_output *out, size_t first, size_t n, const float *x, size_t stride,
+                                nsamp_error *err);
+/* Waits until the draws are on the disk. */
+nsamp_status nsamp_output_sync(nsamp_output *out, nsamp_error *err);
+/* From now on PATH.draws stays where it is unless it becomes PATH: there is a checkpoint that needs it. */
+void nsamp_output_keep(nsamp_output *out);
 /* first_bad [C_stored]: first non-finite step of each stored chain, UINT64_MAX if none. */
 nsamp_status nsamp_output_summary(nsamp_output *out, const nsamp_summary *summary, const nsamp_law *law,
                                   const uint64_t *first_bad, const nsamp_statistic *stats, size_t nstats,
                                   nsamp_error *err);
-/* Syncs, checks and renames. On failure the temporary file is removed. out is freed either way. */
+/* Syncs, checks and renames. On failure the temporary file is removed, unless it is to be kept. out is freed either way. */
 nsamp_status nsamp_output_close(nsamp_output *out, nsamp_error *err);
-/* Removes the temporary file; frees. */
+/* Removes the temporary file, unless it is to be kept; frees. NULL is allowed. */
 void nsamp_output_abandon(nsamp_output *out);
 
 #endif
