@@ -15,7 +15,7 @@ static inline float out_x(size_t chain, size_t draw, size_t dim) {
 }
 
 /* Writes the file that the job names. Chain 1 is said to diverge in step number 25 (counted from 0), so draws
- * at 10 and 20 are good, 30 to 50 are not. Draws come in pieces of 2, 2 and 1. */
+ * at 10 and 20 are good, 30 to 50 are not. */
 static inline nsamp_status out_write(const nsamp_job *job, nsamp_error *err) {
     static const double mean[OUT_DIM] = {1, 2}, se[OUT_DIM] = {0.5, 0.25}, var[OUT_DIM] = {3, 4},
                         tau[OUT_DIM] = {5, 6}, one[OUT_DIM] = {1.01, 1.02}, cov[4] = {3, 0.5, 0.5, 4},
@@ -60,16 +60,13 @@ static inline nsamp_status out_write(const nsamp_job *job, nsamp_error *err) {
     for (size_t k = 0; k < OUT_DRAWS; k++)
         steps[k] = (k + 1) * OUT_EVERY;
     nsamp_output *out = NULL;
-    nsamp_status status = nsamp_output_create(job, OUT_CHAINS, OUT_DRAWS, OUT_DIM, steps, NULL, 0, &out, err);
-    for (size_t first = 0; !status && first < OUT_DRAWS; first += 2) {
-        const size_t n = OUT_DRAWS - first < 2 ? OUT_DRAWS - first : 2;
-        float x[OUT_CHAINS * 2 * OUT_DIM];
-        for (size_t k = 0; k < n; k++)
-            for (size_t c = 0; c < OUT_CHAINS; c++)
-                for (size_t d = 0; d < OUT_DIM; d++)
-                    x[(c * 2 + k) * OUT_DIM + d] = out_x(c, first + k, d);
-        status = nsamp_output_draws(out, first, n, x, 2 * OUT_DIM, err);
-    }
+    nsamp_status status = nsamp_output_create(job, OUT_CHAINS, OUT_DRAWS, OUT_DIM, steps, NULL, &out, err);
+    float x[OUT_CHAINS * OUT_DRAWS * OUT_DIM];
+    for (size_t c = 0; c < OUT_CHAINS; c++)
+        for (size_t k = 0; k < OUT_DRAWS; k++)
+            for (size_t d = 0; d < OUT_DIM; d++)
+                x[(c * OUT_DRAWS + k) * OUT_DIM + d] = out_x(c, k, d);
+    if (!status) status = nsamp_output_write(out, 0, x, err);
     if (!status) status = nsamp_output_summary(out, &s, &law, first_bad, stats, 2, err);
     if (!status) return nsamp_output_close(out, err);
     nsamp_output_abandon(out);

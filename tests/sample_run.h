@@ -32,8 +32,7 @@ static inline float *run_draws(const sample_run *s) {
             const double common = normal(&r), step = t ? sqrt(1 - s->a * s->a) : 1, keep = t ? s->a : 0;
             for (size_t i = 0; i < s->dim; i++) {
                 z[i] = keep * z[i] + step * (sqrt(s->rho) * common + sqrt(1 - s->rho) * normal(&r));
-                x[(c * RUN_DRAWS + t) * s->dim + i] =
-                    c == s->broken && t > RUN_DRAWS / 2 ? NAN : (float)z[i];
+                x[(c * RUN_DRAWS + t) * s->dim + i] = c == s->broken && t > RUN_DRAWS / 2 ? NAN : (float)z[i];
             }
         }
     }
@@ -57,13 +56,14 @@ static inline nsamp_status run_write(const sample_run *s, const nsamp_job *job, 
     double *exact = calloc(D, sizeof *exact);
     nsamp_moments *m = NULL;
     nsamp_output *out = NULL;
+    if (nsamp_output_block(RUN_CHAINS, D, RUN_DRAWS) != RUN_DRAWS) abort(); /* all in one */
     if (!x || !tile || !exact || nsamp_moments_create(&spec, &m, err)) abort();
     for (size_t t = 0; t < RUN_DRAWS; t++) {
         steps[t] = (t + 1) * RUN_EVERY;
         for (size_t k = 0; k < RUN_CHAINS / LANES; k++) {
             for (size_t l = 0; l < LANES; l++)
                 for (size_t i = 0; i < D; i++)
-                    tile[i * LANES + l] = x[(t * RUN_CHAINS + k * LANES + l) * D + i];
+                    tile[i * LANES + l] = x[((k * LANES + l) * RUN_DRAWS + t) * D + i];
             nsamp_moments_add_tile(m, k, steps[t], tile);
         }
     }
@@ -77,9 +77,9 @@ static inline nsamp_status run_write(const sample_run *s, const nsamp_job *job, 
     double rate[3] = {10, 20, 30}, se[3] = {1, 1, 1}, expected[3] = {10, 17, 30};
     const nsamp_statistic stats[1] = {
         {.name = "rate", .count = 3, .value = rate, .se = se, .expected = expected, .unit = "Hz"}};
-    nsamp_status status =
-        nsamp_output_create(job, s->stored ? RUN_CHAINS : 0, s->stored ? RUN_DRAWS : 0, D, steps, NULL, 0, &out, err);
-    if (!status && s->stored) status = nsamp_output_draws(out, 0, RUN_DRAWS, x, RUN_DRAWS * D, err);
+    nsamp_status status = nsamp_output_create(job, s->stored ? RUN_CHAINS : 0, s->stored ? RUN_DRAWS : 0, D,
+                                              steps, NULL, &out, err);
+    if (!status && s->stored) status = nsamp_output_write(out, 0, x, err);
     if (!status) status = nsamp_output_summary(out, &summary, &law, bad, stats, 1, err);
     if (!status)
         status = nsamp_output_close(out, err);

@@ -152,44 +152,146 @@ static void holds_what_was_written(void **state) {
     scratch_clear();
 }
 
-/* In uneven pieces: each number must come back from its place. */
+/* A summary of nothing, for files whose draws are what matters. */
+static nsamp_summary no_summary(void) {
+    static double zero[1];
+    return (nsamp_summary){.dim = 1, .mean = zero, .offdiag = NAN, .offdiag_se = NAN, .exact_offdiag = NAN};
+}
+
+/* x [C][R][D] as the test wants it, and what is needed to write it block by block. */
+typedef struct array {
+    size_t C, R, D, B;
+    uint64_t *steps, *bad;
+    float *x, *block;
+} array;
+
+static array array_of(size_t C, size_t R, size_t D) {
+    const array a = {C,
+                     R,
+                     D,
+                     nsamp_output_block(C, D, R),
+                     malloc(R * sizeof *a.steps),
+                     malloc(C * sizeof *a.bad),
+                     malloc(R * C * D * sizeof *a.x),
+                     calloc((R + C) * C * D, sizeof *a.block)};
+    assert_true(a.steps && a.bad && a.x && a.block);
+    for (size_t k = 0; k < R; k++)
+        a.steps[k] = k + 1;
+    for (size_t c = 0; c < C; c++)
+        a.bad[c] = UINT64_MAX;
+    for (size_t k = 0; k < R * C * D; k++)
+        a.x[k] = (float)(k % 16000057);
+    return a;
+}
+
+static void free_array(const array *a) {
+    free(a->steps);
+    free(a->bad);
+    free(a->x);
+    free(a->block);
+}
+
+static void write_block(const array *a, nsamp_output *out, size_t k) {
+    nsamp_error err = {0};
+    for (size_t c = 0; c < a->C; c++)
+        for (size_t r = k * a->B; r < (k + 1) * a->B && r < a->R; r++)
+            memcpy(a->block + (c * a->B + r - k * a->B) * a->D, a->x + (c * a->R + r) * a->D,
+                   a->D * sizeof *a->x);
+    assert_int_equal(nsamp_output_write(out, k, a->block, &err), NSAMP_OK);
+}
+
+static void assert_file_holds(const array *a, const char *path) {
+    float *y = malloc(a->R * a->C * a->D * sizeof *y);
+    int file;
+    assert_int_equal(nc_open(path, NC_NOWRITE, &file), 0);
+    const int g = group_of(file, "posterior");
+    assert_int_equal(nc_get_var_float(g, var_of(g, "x", 3), y), 0);
+    assert_int_equal(nc_close(file), 0);
+    assert_memory_equal(a->x, y, a->R * a->C * a->D * sizeof *y);
+    free(y);
+}
+
+/* One block, several, and draws of several chunks: each number must come back from its place. */
 static void large_arrays_keep_their_places(void **state) {
     (void)state;
-    const size_t shapes[][3] = {{7, 1000, 130}, {3, 2, 300000}, {700, 50, 3}}; /* chains, draws, dim */
-    for (int i = 0; i < 3; i++) {
-        const size_t C = shapes[i][0], R = shapes[i][1], D = shapes[i][2];
+    const size_t shapes[][3] = {{7, 1000, 130}, {7, 1001, 1300}, {31, 2, 300000}, {700, 50, 3}};
+    const size_t blocks[] = {1, 2, 2, 1};
+    for (int i = 0; i < 4; i++) {
+        const array a = array_of(shapes[i][0], shapes[i][1], shapes[i][2]);
         nsamp_error err = {0};
         nsamp_job *job = job_for(scratch("large.nc"), "yes");
         nsamp_output *out = NULL;
-        uint64_t *steps = malloc(R * sizeof *steps), *bad = malloc(C * sizeof *bad);
-        float *x = malloc(R * C * D * sizeof *x), *y = malloc(R * C * D * sizeof *y);
-        double zero[1] = {0};
-        const nsamp_summary s = {
-            .dim = 1, .mean = zero, .offdiag = NAN, .offdiag_se = NAN, .exact_offdiag = NAN};
-        assert_true(steps && bad && x && y);
-        for (size_t k = 0; k < R; k++)
-            steps[k] = k + 1;
-        for (size_t c = 0; c < C; c++)
-            bad[c] = UINT64_MAX;
-        for (size_t k = 0; k < R * C * D; k++)
-            x[k] = (float)(k % 16000057);
-        assert_int_equal(nsamp_output_create(job, C, R, D, steps, NULL, 0, &out, &err), NSAMP_OK);
-        for (size_t first = 0, n = 1; first < R; first += n, n = n * 2 < R - first ? n * 2 : R - first)
-            assert_int_equal(nsamp_output_draws(out, first, n, x + first * D, R * D, &err), NSAMP_OK);
-        assert_int_equal(nsamp_output_summary(out, &s, NULL, bad, NULL, 0, &err), NSAMP_OK);
+        const nsamp_summary s = no_summary();
+        assert_int_equal((a.R + a.B - 1) / a.B, blocks[i]);
+        assert_int_equal(nsamp_output_create(job, a.C, a.R, a.D, a.steps, NULL, &out, &err), NSAMP_OK);
+        assert_int_equal(nsamp_output_frame_of(out)->chunks, i == 2 ? 4 : blocks[i]);
+        for (size_t k = 0; k < blocks[i]; k++)
+            write_block(&a, out, k);
+        assert_int_equal(nsamp_output_summary(out, &s, NULL, a.bad, NULL, 0, &err), NSAMP_OK);
         assert_int_equal(nsamp_output_close(out, &err), NSAMP_OK);
-        int file;
-        assert_int_equal(nc_open(scratch("large.nc"), NC_NOWRITE, &file), 0);
-        const int g = group_of(file, "posterior");
-        assert_int_equal(nc_get_var_float(g, var_of(g, "x", 3), y), 0);
-        assert_int_equal(nc_close(file), 0);
-        assert_memory_equal(x, y, R * C * D * sizeof *x);
-        free(steps);
-        free(bad);
-        free(x);
-        free(y);
+        assert_file_holds(&a, scratch("large.nc"));
+        free_array(&a);
         nsamp_job_destroy(job);
     }
+    scratch_clear();
+}
+
+/* Killed at any point, PATH.draws is readable, or made so by the frame: here one is left in the middle of the draws, and
+ * one in the middle of the last groups, the worst of which is a file whose every byte beside the draws is lost. */
+static void a_kept_file_goes_on(void **state) {
+    (void)state;
+    const array a = array_of(7, 1001, 1300);
+    nsamp_error err = {0};
+    nsamp_job *job = job_for(scratch("kept.nc"), "no");
+    nsamp_output *out = NULL;
+    const nsamp_summary s = no_summary();
+    assert_int_equal(nsamp_output_create(job, a.C, a.R, a.D, a.steps, NULL, &out, &err), NSAMP_OK);
+    const nsamp_output_frame *own = nsamp_output_frame_of(out);
+    nsamp_output_frame frame = {own->chunks, malloc(own->chunks * sizeof *own->at), own->bytes,
+                                malloc(own->bytes)};
+    memcpy(frame.at, own->at, own->chunks * sizeof *own->at);
+    memcpy(frame.data, own->data, own->bytes);
+    write_block(&a, out, 0);
+    nsamp_output_keep(out);
+    assert_int_equal(nsamp_output_summary(out, &s, NULL, a.bad, NULL, 0, &err), NSAMP_OK);
+    nsamp_output_abandon(out);
+    assert_int_equal(scratch_count(NULL), 1);
+    for (int ruined = 0; ruined < 2; ruined++) {
+        size_t bytes;
+        unsigned char *file = scratch_read(scratch("kept.nc.draws"), &bytes);
+        for (size_t i = 0; ruined && i < bytes; i++) {
+            bool chunk = false;
+            for (size_t k = 0; k < frame.chunks; k++)
+                chunk |= i >= frame.at[k] && i - frame.at[k] < a.C * a.B * a.D * sizeof *a.x;
+            if (!chunk) file[i] ^= 0xff;
+        }
+        scratch_write(scratch("kept.nc.draws"), file, bytes);
+        free(file);
+        assert_int_equal(nsamp_output_create(job, a.C, a.R, a.D, a.steps, &frame, &out, &err), NSAMP_OK);
+        if (ruined) break;
+        nsamp_output_abandon(out); /* with a frame, it is kept */
+    }
+    memset(a.block, 0, a.C * a.B * a.D * sizeof *a.block);
+    assert_int_equal(nsamp_output_read(out, 0, a.block, &err), NSAMP_OK);
+    for (size_t c = 0; c < a.C; c++)
+        assert_memory_equal(a.block + c * a.B * a.D, a.x + c * a.R * a.D, a.B * a.D * sizeof *a.x);
+    write_block(&a, out, 1);
+    assert_int_equal(nsamp_output_summary(out, &s, NULL, a.bad, NULL, 0, &err), NSAMP_OK);
+    assert_int_equal(nsamp_output_close(out, &err), NSAMP_OK);
+    assert_file_holds(&a, scratch("kept.nc"));
+    assert_int_equal(scratch_count(NULL), 1);
+
+    /* a frame whose file is gone, and one whose file was cut */
+    assert_int_equal(unlink(scratch("kept.nc")), 0);
+    for (int cut = 0; cut < 2; cut++) {
+        if (cut) scratch_write(scratch("kept.nc.draws"), "short", 5);
+        assert_int_equal(nsamp_output_create(job, a.C, a.R, a.D, a.steps, &frame, &out, &err), NSAMP_EIO);
+        assert_non_null(strstr(err.text, "start without run.resume"));
+    }
+    free(frame.at);
+    free(frame.data);
+    free_array(&a);
+    nsamp_job_destroy(job);
     scratch_clear();
 }
 
@@ -264,12 +366,12 @@ static void an_incomplete_output_gets_no_name(void **state) {
     nsamp_job *job = job_for(scratch("part.nc"), "no");
     nsamp_output *out = NULL;
     const uint64_t steps[2] = {1, 2};
-    const float x[2] = {1, 2};
-    assert_int_equal(nsamp_output_create(job, 1, 2, 2, steps, NULL, 0, &out, &err), NSAMP_OK);
-    assert_int_equal(nsamp_output_draws(out, 1, 1, x, 2, &err), NSAMP_EINTERNAL); /* draw 0 is missing */
-    assert_int_equal(nsamp_output_draws(out, 0, 1, x, 2, &err), NSAMP_OK);
+    const float x[4] = {1, 2, 3, 4};
+    assert_int_equal(nsamp_output_create(job, 1, 2, 2, steps, NULL, &out, &err), NSAMP_OK);
+    assert_int_equal(nsamp_output_write(out, 1, x, &err), NSAMP_EINTERNAL); /* there is one block */
+    assert_int_equal(nsamp_output_write(out, 0, x, &err), NSAMP_OK);
     assert_int_equal(nsamp_output_close(out, &err), NSAMP_EINTERNAL);
-    assert_int_equal(nsamp_output_create(job, 1, 2, 2, steps, NULL, 0, &out, &err), NSAMP_OK);
+    assert_int_equal(nsamp_output_create(job, 1, 2, 2, steps, NULL, &out, &err), NSAMP_OK);
     nsamp_output_abandon(out);
     assert_int_equal(scratch_count(NULL), 0);
     nsamp_job_destroy(job);
@@ -283,7 +385,7 @@ static void a_rival_is_not_replaced(void **state) {
     nsamp_output *out = NULL;
     double zero[1] = {0};
     const nsamp_summary s = {.dim = 1, .mean = zero, .offdiag = NAN, .offdiag_se = NAN, .exact_offdiag = NAN};
-    assert_int_equal(nsamp_output_create(job, 0, 0, 1, NULL, NULL, 0, &out, &err), NSAMP_OK);
+    assert_int_equal(nsamp_output_create(job, 0, 0, 1, NULL, NULL, &out, &err), NSAMP_OK);
     scratch_write(scratch("rival.nc"), "theirs", 6);
     assert_int_equal(nsamp_output_summary(out, &s, NULL, NULL, NULL, 0, &err), NSAMP_OK);
     assert_int_equal(nsamp_output_close(out, &err), NSAMP_EUSAGE);
@@ -298,9 +400,13 @@ static void a_rival_is_not_replaced(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(holds_what_was_written),   cmocka_unit_test(large_arrays_keep_their_places),
-        cmocka_unit_test(bad_paths_are_refused),    cmocka_unit_test(empty_name_means_none),
-        cmocka_unit_test(full_disk_leaves_nothing), cmocka_unit_test(an_incomplete_output_gets_no_name),
+        cmocka_unit_test(holds_what_was_written),
+        cmocka_unit_test(large_arrays_keep_their_places),
+        cmocka_unit_test(bad_paths_are_refused),
+        cmocka_unit_test(empty_name_means_none),
+        cmocka_unit_test(a_kept_file_goes_on),
+        cmocka_unit_test(full_disk_leaves_nothing),
+        cmocka_unit_test(an_incomplete_output_gets_no_name),
         cmocka_unit_test(a_rival_is_not_replaced),
     };
     return cmocka_run_group_tests_name("output", tests, scratch_open, scratch_close);

@@ -48,7 +48,7 @@ static void reads_what_was_written(void **state) {
     for (size_t c = 0; c < 5; c++)
         for (size_t t = 40; t < RUN_DRAWS; t++)
             for (size_t i = 0; i < 3; i++)
-                assert_true(x[(c * 60 + t - 40) * 3 + i] == expected[(t * RUN_CHAINS + c) * 3 + i]);
+                assert_true(x[(c * 60 + t - 40) * 3 + i] == expected[(c * RUN_DRAWS + t) * 3 + i]);
     assert_int_equal(nsamp_result_draws(r, RUN_CHAINS + 1, 0, &none, &err), NSAMP_EINTERNAL);
     assert_null(none);
     free(expected);

@@ -154,7 +154,8 @@ static double memory_needed(const nsamp_plan *p, uint64_t lanes, int threads) {
     const nsamp_moments_spec spec = moments_spec(p, (uint32_t)lanes);
     const double moments = (double)nsamp_moments_bytes(&spec);
     const double scratch = threads * (double)nsamp_cpu_thread_bytes(m, (size_t)lanes);
-    const double records = p->records ? nsamp_recorder_bytes((size_t)p->record_chains, m->dim, p->records) : 0;
+    const double records =
+        p->records ? nsamp_recorder_bytes((size_t)p->record_chains, m->dim, p->records) : 0;
     return state + moments + scratch + records + (double)m->params_bytes;
 }
 
@@ -263,8 +264,8 @@ static void describe(nsamp_plan *p, const char *why, double memory) {
     line(p, "memory      %s%s%s\n", bytes_text(memory, t), p->device_bytes ? ", on the GPU " : "",
          p->device_bytes ? bytes_text((double)p->device_bytes, u) : "");
     if (p->records)
-        line(p, "record      %llu draws of %llu chains: %s on disk\n",
-             (unsigned long long)p->records, (unsigned long long)p->record_chains,
+        line(p, "record      %llu draws of %llu chains: %s on disk\n", (unsigned long long)p->records,
+             (unsigned long long)p->record_chains,
              bytes_text((double)p->records * (double)p->record_chains * (double)m->dim * sizeof(float), u));
     if (p->checkpoint_path) line(p, "checkpoint  %s\n", p->checkpoint_path);
 }
@@ -334,6 +335,7 @@ void nsamp_plan_destroy(nsamp_plan *p) {
     free(p->exact_tau);
     free(p->checkpoint_path);
     nsamp_output_abandon(p->out);
+    free(p->frame.at);
     free(p->frame.data);
     free(p);
 }

@@ -20,9 +20,9 @@ struct nsamp_plan {
     uint64_t steps, burn_in, step; /* step: done so far */
     uint64_t accumulate_every;
     uint64_t record_every, record_chains, records; /* records: stored draws a chain over the whole run */
-    char *checkpoint_path;    /* NULL: none */
-    uint64_t digest;          /* of the job, where there is a checkpoint */
-    nsamp_output *out;        /* of a run that records, from its start; NULL */
+    char *checkpoint_path;                         /* NULL: none */
+    uint64_t digest;                               /* of the job, where there is a checkpoint */
+    nsamp_output *out;                             /* of a run that records, from its start; NULL */
     nsamp_output_frame frame; /* of the output that a restored run goes on with; data its own */
     bool ran;
     nsamp_statistic *statistics; /* of the system, after the run */

@@ -1,5 +1,5 @@
-/* recorder.c: recorded draws on their way into the output file. Two buffers, each for the same number of draws of
- * every chain, laid out as the file is: chains fill one while a thread writes the other. */
+/* recorder.c: recorded draws on their way into the output file. Two buffers, each a block of the file (output.h): chains
+ * fill one while a thread writes the other. */
 #include "plan.h"
 
 #include <pthread.h>
@@ -8,35 +8,25 @@
 
 #include "error.h"
 
-/* Of a buffer, where a draw is not larger: then a chain's piece of it is pages long for thousands of chains. */
-static const size_t BUFFER_BYTES = (size_t)32 << 20;
-
 struct nsamp_recorder {
     nsamp_output *out;
-    size_t chains, dim, depth; /* depth: draws a buffer holds */
-    uint64_t total;            /* draws of the whole run */
-    float *buffer[2];          /* [chains][depth][dim] */
-    uint64_t first;            /* first draw of the buffer that is being filled */
-    size_t filled;             /* draws in it */
-    /* The rest is shared with the thread. */
-    uint64_t handed, written;   /* buffers handed over, buffers done with; one is filled beside them */
-    uint64_t from[2];           /* draws of a buffer that was handed over: first, */
-    size_t count[2];            /* and how many */
-    nsamp_status status;        /* of the first write that failed, */
-    nsamp_error err;            /* and why */
+    size_t dim, block; /* block: draws a buffer holds */
+    uint64_t total;    /* draws of the whole run */
+    float *buffer[2];  /* [chains][block][dim] */
+    uint64_t draw;     /* the next one */
+    /* The rest is shared with the thread. Numbers of blocks; a block has the buffer of its number's last bit. */
+    uint64_t handed, written; /* handed over, done with; the one that is being filled is number `handed` */
+    nsamp_status status;      /* of the first write that failed, */
+    nsamp_error err;          /* and why */
     bool stop;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
 };
 
-static size_t depth_of(size_t chains, size_t dim, uint64_t draws) {
-    const size_t fit = BUFFER_BYTES / (chains * dim * sizeof(float));
-    return fit < 1 ? 1 : fit < draws ? fit : (size_t)draws;
-}
-
 double nsamp_recorder_bytes(size_t chains, size_t dim, uint64_t draws) {
-    return 2.0 * (double)depth_of(chains, dim, draws) * (double)chains * (double)dim * sizeof(float);
+    const double block = (double)nsamp_output_block(chains, dim, draws);
+    return 2 * block * (double)chains * (double)dim * sizeof(float);
 }
 
 static void *writer(void *arg) {
@@ -46,12 +36,11 @@ static void *writer(void *arg) {
         while (r->written == r->handed && !r->stop)
             pthread_cond_wait(&r->changed, &r->lock);
         if (r->written == r->handed) break;
-        const size_t i = r->written % 2;
+        const uint64_t k = r->written;
         nsamp_status status = r->status;
         nsamp_error err = {0};
         pthread_mutex_unlock(&r->lock);
-        if (!status)
-            status = nsamp_output_draws(r->out, r->from[i], r->count[i], r->buffer[i], r->depth * r->dim, &err);
+        if (!status) status = nsamp_output_write(r->out, k, r->buffer[k % 2], &err);
         pthread_mutex_lock(&r->lock);
         if (status && !r->status) {
             r->status = status;
@@ -76,17 +65,20 @@ nsamp_status nsamp_recorder_start(nsamp_output *out, size_t chains, size_t dim, 
     nsamp_recorder *r = calloc(1, sizeof *r);
     if (!r) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for recorded draws");
     r->out = out;
-    r->chains = chains;
     r->dim = dim;
-    r->depth = depth_of(chains, dim, total);
-    r->first = first;
+    r->block = nsamp_output_block(chains, dim, total);
     r->total = total;
-    const size_t bytes = r->depth * chains * dim * sizeof(float);
+    r->draw = first;
+    r->handed = r->written = first / r->block;
+    const size_t floats = r->block * chains * dim;
     nsamp_status status = NSAMP_OK;
-    for (size_t i = 0; i < 2; i++)
-        r->buffer[i] = malloc(bytes);
+    for (size_t i = 0; i < 2; i++) /* zeros: the file takes what lies beyond the last draw too */
+        r->buffer[i] = calloc(floats, sizeof(float));
     if (!r->buffer[0] || !r->buffer[1])
-        status = nsamp_fail(err, NSAMP_ENOMEM, "out of memory for recorded draws (2 times %zu bytes)", bytes);
+        status = nsamp_fail(err, NSAMP_ENOMEM, "out of memory for recorded draws (2 times %zu bytes)",
+                            floats * sizeof(float));
+    if (!status && first % r->block)
+        status = nsamp_output_read(out, (size_t)r->handed, r->buffer[r->handed % 2], err);
     if (!status) {
         pthread_mutex_init(&r->lock, NULL);
         pthread_cond_init(&r->changed, NULL);
@@ -117,22 +109,18 @@ nsamp_status nsamp_recorder_next(nsamp_recorder *r, float **x, size_t *stride, n
         pthread_cond_wait(&r->changed, &r->lock);
     const nsamp_status status = failure(r, err);
     pthread_mutex_unlock(&r->lock);
-    *x = r->buffer[r->handed % 2] + r->filled * r->dim;
-    *stride = r->depth * r->dim;
+    *x = r->buffer[r->handed % 2] + r->draw % r->block * r->dim;
+    *stride = r->block * r->dim;
     return status;
 }
 
 void nsamp_recorder_put(nsamp_recorder *r) {
-    r->filled++;
-    if (r->filled < r->depth && r->first + r->filled < r->total) return;
+    r->draw++;
+    if (r->draw % r->block && r->draw < r->total) return;
     pthread_mutex_lock(&r->lock);
-    r->from[r->handed % 2] = r->first;
-    r->count[r->handed % 2] = r->filled;
     r->handed++;
     pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
-    r->first += r->filled;
-    r->filled = 0;
 }
 
 nsamp_status nsamp_recorder_flush(nsamp_recorder *r, nsamp_error *err) {
@@ -141,9 +129,9 @@ nsamp_status nsamp_recorder_flush(nsamp_recorder *r, nsamp_error *err) {
         pthread_cond_wait(&r->changed, &r->lock);
     const nsamp_status status = failure(r, err);
     pthread_mutex_unlock(&r->lock);
-    /* What is there of a buffer stays in it, and is written once more when it is full. */
-    if (status || !r->filled) return status;
-    return nsamp_output_draws(r->out, r->first, r->filled, r->buffer[r->handed % 2], r->depth * r->dim, err);
+    /* What is there of a block stays in its buffer, and is written once more when it is full. */
+    if (status || r->draw % r->block == 0 || r->draw == r->total) return status;
+    return nsamp_output_write(r->out, (size_t)r->handed, r->buffer[r->handed % 2], err);
 }
 
 void nsamp_recorder_stop(nsamp_recorder *r) {

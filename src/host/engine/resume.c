@@ -57,7 +57,7 @@ nsamp_status nsamp_plan_save(nsamp_plan *p, nsamp_error *err) {
                                           {"products", b->moments->products, k.products_bytes},
                                           {"every", &p->accumulate_every, sizeof p->accumulate_every},
                                           {"seconds", &p->seconds, sizeof p->seconds},
-                                          {"x_at", &frame->x_at, sizeof frame->x_at},
+                                          {"chunks", frame->at, frame->chunks * sizeof *frame->at},
                                           {"frame", frame->data, frame->bytes}};
         status = nsamp_checkpoint_save(p->checkpoint_path, p->digest, p->step, sections,
                                        sizeof sections / sizeof *sections, err);
@@ -66,18 +66,18 @@ nsamp_status nsamp_plan_save(nsamp_plan *p, nsamp_error *err) {
     return status;
 }
 
-/* What the output held beside the draws. */
+/* Where the draws lie in the output and what it held beside them. */
 static nsamp_status read_frame(nsamp_plan *p, nsamp_checkpoint *file, nsamp_error *err) {
     nsamp_output_frame *f = &p->frame;
+    const size_t at = nsamp_checkpoint_bytes(file, "chunks");
+    f->chunks = at / sizeof *f->at;
     f->bytes = nsamp_checkpoint_bytes(file, "frame");
-    nsamp_status status = nsamp_checkpoint_read(file, "x_at", &f->x_at, sizeof f->x_at, err);
-    if (status) return status;
-    if (!f->x_at || f->x_at > f->bytes)
-        return nsamp_fail(err, NSAMP_EIO, "%s: draws at byte %llu of %zu beside them", p->checkpoint_path,
-                          (unsigned long long)f->x_at, f->bytes);
-    f->data = malloc(f->bytes);
-    if (!f->data) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a checkpoint");
-    return nsamp_checkpoint_read(file, "frame", f->data, f->bytes, err);
+    f->at = malloc(at + 1);
+    f->data = malloc(f->bytes + 1);
+    if (!f->at || !f->data) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a checkpoint");
+    nsamp_status status = nsamp_checkpoint_read(file, "chunks", f->at, at, err);
+    if (!status) status = nsamp_checkpoint_read(file, "frame", f->data, f->bytes, err);
+    return status;
 }
 
 static nsamp_status read_all(nsamp_plan *p, nsamp_checkpoint *file, canonical *k, nsamp_error *err) {

@@ -185,14 +185,13 @@ static nsamp_status statistics(nsamp_plan *p, nsamp_error *err) {
 
 /* The output with room for the draws, or none where none are to be stored; a restored run goes on with the one it
  * left. */
-static nsamp_status create_output(nsamp_plan *p, const nsamp_output_frame *frame, uint64_t written,
-                                  nsamp_error *err) {
+static nsamp_status create_output(nsamp_plan *p, const nsamp_output_frame *frame, nsamp_error *err) {
     uint64_t *at = malloc((p->records + 1) * sizeof *at);
     if (!at) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
     for (uint64_t k = 0; k < p->records; k++)
         at[k] = p->burn_in + (k + 1) * p->record_every;
     nsamp_status status = nsamp_output_create(p->job, p->records ? p->record_chains : 0, p->records,
-                                              p->model->dim, at, frame, written, &p->out, err);
+                                              p->model->dim, at, frame, &p->out, err);
     free(at);
     return status;
 }
@@ -200,14 +199,15 @@ static nsamp_status create_output(nsamp_plan *p, const nsamp_output_frame *frame
 static nsamp_status start_recording(nsamp_plan *p, bool restored, nsamp_recorder **recorder,
                                     nsamp_error *err) {
     const uint64_t done = p->step > p->burn_in ? (p->step - p->burn_in) / p->record_every : 0;
-    nsamp_status status = create_output(p, restored ? &p->frame : NULL, done, err);
+    nsamp_status status = create_output(p, restored ? &p->frame : NULL, err);
     if (status) return status;
-    return nsamp_recorder_start(p->out, (size_t)p->record_chains, p->model->dim, done, p->records, recorder, err);
+    return nsamp_recorder_start(p->out, (size_t)p->record_chains, p->model->dim, done, p->records, recorder,
+                                err);
 }
 
 static nsamp_status write_output(nsamp_plan *p, nsamp_recorder *recorder, nsamp_error *err) {
     if (!*nsamp_job_text(p->job, NSAMP_KEY_output_file)) return NSAMP_OK;
-    nsamp_status status = recorder ? nsamp_recorder_flush(recorder, err) : create_output(p, NULL, 0, err);
+    nsamp_status status = recorder ? nsamp_recorder_flush(recorder, err) : create_output(p, NULL, err);
     if (!status)
         status = nsamp_output_summary(p->out, &p->summary, &p->model->law, p->batch.first_bad, p->statistics,
                                       p->nstatistics, err);

@@ -24,9 +24,11 @@ struct nsamp_output {
     nsamp_nc nc;
     bool open; /* nc.id is an open file */
     int fd;    /* of a file with draws; -1: none */
-    size_t chains, draws, dim, written; /* written: draws so far */
-    uint64_t *steps;                    /* [draws] */
-    nsamp_output_frame frame;           /* of a file with draws */
+    size_t chains, draws, dim;
+    size_t rows, block;       /* a chunk of x: chains, draws; all numbers of a draw */
+    uint64_t *steps;          /* [draws] */
+    nsamp_output_frame frame; /* of a file with draws */
+    size_t written;           /* blocks up to the last one written */
     bool summarised;
     uint64_t bytes; /* set aside for it on the disk */
 };
@@ -36,20 +38,62 @@ nsamp_status nsamp_output_check(const nsamp_job *job, nsamp_error *err) {
     return nsamp_newfile_check_key(job, NSAMP_KEY_output_file, NSAMP_KEY_output_overwrite, err);
 }
 
-static uint64_t x_bytes(const nsamp_output *o) {
-    return (uint64_t)o->chains * o->draws * o->dim * sizeof(float);
+/* Of a chunk: many draws, since a trace is the usual reading; a draw that is larger is cut into chunks of some chains. */
+static const size_t CHUNK_FLOATS = (size_t)8 << 20;
+
+static size_t clamp(size_t value, size_t most) {
+    return value < 1 ? 1 : value < most ? value : most;
 }
 
-/* An upper bound of the file's size, statistics aside: x, moments with covariances, attributes. */
+static size_t ceil_div(size_t a, size_t b) {
+    return (a + b - 1) / b;
+}
+
+/* The length of equal parts of `all`, at most `most` (at least 1) each: so little lies beyond the end. */
+static size_t part(size_t all, size_t most) {
+    const size_t parts = ceil_div(all, clamp(most, all));
+    return ceil_div(all, parts);
+}
+
+size_t nsamp_output_block(size_t chains, size_t dim, uint64_t draws) {
+    return part((size_t)draws, CHUNK_FLOATS / chains / dim);
+}
+
+static size_t blocks(const nsamp_output *o) {
+    return ceil_div(o->draws, o->block);
+}
+
+static size_t chunk_bytes(const nsamp_output *o) {
+    return o->rows * o->block * o->dim * sizeof(float);
+}
+
+static size_t chunk_count(const nsamp_output *o) {
+    return ceil_div(o->chains, o->rows) * blocks(o);
+}
+
+/* An upper bound of the file's size, statistics aside: x with the index of its chunks, moments with covariances,
+ * attributes. */
 static uint64_t bytes_at_most(const nsamp_output *o, size_t cov_dim) {
     uint64_t bytes = ((uint64_t)1 << 20) + 8 * (20 * (uint64_t)o->dim + 3 * (uint64_t)(o->draws + o->chains));
     if (o->dim <= cov_dim) bytes += 3 * 8 * (uint64_t)o->dim * o->dim;
-    return bytes + x_bytes(o) + (uint64_t)o->chains * o->draws;
+    if (!o->chains) return bytes;
+    return bytes + (uint64_t)chunk_count(o) * (chunk_bytes(o) + 256) + (uint64_t)o->chains * o->draws;
 }
 
 /* ---- the group posterior ------------------------------------------------------------------------------- */
 
-/* One number of x is written, since netCDF sets the block aside with the first. */
+/* A number of each chunk is written, since that gives the chunk its place; past the cache, so that nothing else is
+ * written. */
+static void place_chunks(nsamp_output *o, int group, int x) {
+    const float zero = 0;
+    nsamp_nc_note(&o->nc, nc_set_var_chunk_cache(group, x, 1, 1, 0), "x");
+    for (size_t c = 0; c < o->chains; c += o->rows)
+        for (size_t k = 0; k < o->draws && !o->nc.status; k += o->block) {
+            const size_t at[3] = {c, k, 0};
+            nsamp_nc_note(&o->nc, nc_put_var1_float(group, x, at, &zero), "x");
+        }
+}
+
 static void define_posterior(nsamp_output *o) {
     nsamp_nc *w = &o->nc;
     const int group = nsamp_nc_group(w, "posterior");
@@ -57,34 +101,35 @@ static void define_posterior(nsamp_output *o) {
                          nsamp_nc_axis(w, group, "draw", o->draws, o->steps),
                          nsamp_nc_axis(w, group, "dim", o->dim, NULL)};
     const int x = nsamp_nc_var(w, group, "x", NC_FLOAT, 3, dims);
+    const size_t shape[3] = {o->rows, o->block, o->dim};
     if (w->status) return;
-    nsamp_nc_note(w, nc_def_var_chunking(group, x, NC_CONTIGUOUS, NULL), "x");
+    nsamp_nc_note(w, nc_def_var_chunking(group, x, NC_CHUNKED, shape), "x");
     nsamp_nc_note(w, nc_def_var_fill(group, x, NC_NOFILL, NULL), "x");
     nsamp_nc_text(w, group, x, "long_name", "the quantity that is sampled");
-    const size_t origin[3] = {0};
-    const float zero = 0;
-    if (!w->status) nsamp_nc_note(w, nc_put_var1_float(group, x, origin, &zero), "x");
+    if (!w->status) nsamp_nc_note(w, nc_enddef(w->id), "the file");
+    if (!w->status) place_chunks(o, group, x);
 }
 
-/* Where x lies in the closed file: netCDF does not say, HDF5 does. */
-static nsamp_status find_x(nsamp_output *o, nsamp_error *err) {
-    haddr_t at = HADDR_UNDEF;
-    hsize_t bytes = 0;
+/* Where the chunks lie in the closed file: netCDF does not say, HDF5 does. Returns how many it found. */
+static size_t find_chunks(nsamp_output *o) {
     nsamp_nc_lock();
     const hid_t file = H5Fopen(o->file.temp, H5F_ACC_RDONLY, H5P_DEFAULT);
     const hid_t x = file < 0 ? -1 : H5Dopen2(file, "/posterior/x", H5P_DEFAULT);
-    if (x >= 0) {
-        at = H5Dget_offset(x);
-        bytes = H5Dget_storage_size(x);
-        H5Dclose(x);
-    }
+    size_t found = 0;
+    for (size_t c = 0; c < o->chains && x >= 0; c += o->rows)
+        for (size_t k = 0; k < o->draws; k += o->block) {
+            const hsize_t first[3] = {c, k, 0};
+            unsigned filters;
+            haddr_t at = HADDR_UNDEF;
+            hsize_t bytes = 0;
+            const bool known = H5Dget_chunk_info_by_coord(x, first, &filters, &at, &bytes) >= 0;
+            if (!known || at == HADDR_UNDEF || bytes != chunk_bytes(o)) continue;
+            o->frame.at[found++] = at;
+        }
+    if (x >= 0) H5Dclose(x);
     if (file >= 0) H5Fclose(file);
     nsamp_nc_unlock();
-    if (at == HADDR_UNDEF || bytes != x_bytes(o))
-        return nsamp_fail(err, NSAMP_EIO, "%s: HDF5 sets no block of %llu bytes aside for the draws",
-                          o->file.temp, (unsigned long long)x_bytes(o));
-    o->frame.x_at = at;
-    return NSAMP_OK;
+    return found;
 }
 
 /* Reads or writes all of it at the offset; 0 or an errno. */
@@ -100,27 +145,55 @@ static int transfer(int fd, bool write, char *data, size_t bytes, uint64_t at) {
     return 0;
 }
 
-/* What lies before and after x, read from the file or written to it; 0 or an errno. */
+static int by_value(const void *a, const void *b) {
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* What is no chunk, read from the file or written to it; 0 or an errno, EINVAL where the chunks do not fit in. */
 static int transfer_frame(nsamp_output *o, bool write) {
     const nsamp_output_frame *f = &o->frame;
-    const int failed = transfer(o->fd, write, f->data, f->x_at, 0);
-    if (failed) return failed;
-    return transfer(o->fd, write, (char *)f->data + f->x_at, f->bytes - f->x_at, f->x_at + x_bytes(o));
+    uint64_t *sorted = malloc((f->chunks + 1) * sizeof *sorted), at = 0;
+    if (!sorted) return ENOMEM;
+    memcpy(sorted, f->at, f->chunks * sizeof *sorted);
+    sorted[f->chunks] = f->bytes + (uint64_t)f->chunks * chunk_bytes(o); /* the end of the file */
+    qsort(sorted, f->chunks, sizeof *sorted, by_value);
+    char *data = f->data;
+    size_t left = f->bytes;
+    int failed = 0;
+    for (size_t i = 0; i <= f->chunks && !failed; i++) {
+        if (sorted[i] < at || sorted[i] - at > left) {
+            failed = EINVAL;
+            break;
+        }
+        const size_t n = (size_t)(sorted[i] - at);
+        failed = transfer(o->fd, write, data, n, at);
+        data += n;
+        left -= n;
+        at = sorted[i] + chunk_bytes(o);
+    }
+    free(sorted);
+    return failed;
 }
 
 /* The new file, closed by netCDF, becomes one with a frame and a descriptor. */
 static nsamp_status take_frame(nsamp_output *o, nsamp_error *err) {
+    nsamp_output_frame *f = &o->frame;
     struct stat st;
-    nsamp_status status = find_x(o, err);
-    if (status) return status;
+    f->chunks = chunk_count(o);
+    f->at = malloc(f->chunks * sizeof *f->at);
+    if (!f->at) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the output");
+    const uint64_t x = (uint64_t)f->chunks * chunk_bytes(o);
     o->fd = open(o->file.temp, O_RDWR);
-    int failed = o->fd < 0 || fstat(o->fd, &st) ? errno : 0;
-    if (!failed && (uint64_t)st.st_size < o->frame.x_at + x_bytes(o)) failed = EIO;
-    if (!failed) {
-        o->frame.bytes = (size_t)((uint64_t)st.st_size - x_bytes(o));
-        o->frame.data = malloc(o->frame.bytes);
-        failed = o->frame.data ? transfer_frame(o, false) : ENOMEM;
-    }
+    if (o->fd < 0 || fstat(o->fd, &st))
+        return nsamp_fail(err, NSAMP_EIO, "%s: %s", o->file.temp, strerror(errno));
+    const size_t found = find_chunks(o);
+    if (found != f->chunks || (uint64_t)st.st_size < x)
+        return nsamp_fail(err, NSAMP_EIO, "%s: HDF5 gave %zu of %zu chunks of draws a place", o->file.temp,
+                          found, f->chunks);
+    f->bytes = (size_t)((uint64_t)st.st_size - x);
+    f->data = malloc(f->bytes);
+    const int failed = f->data ? transfer_frame(o, false) : ENOMEM;
     if (!failed) return NSAMP_OK;
     return nsamp_fail(err, failed == ENOMEM ? NSAMP_ENOMEM : NSAMP_EIO, "%s: %s", o->file.temp,
                       strerror(failed));
@@ -128,23 +201,24 @@ static nsamp_status take_frame(nsamp_output *o, nsamp_error *err) {
 
 /* Puts the frame of an earlier part of the run back. */
 static nsamp_status put_frame(nsamp_output *o, const nsamp_output_frame *frame, nsamp_error *err) {
+    nsamp_output_frame *f = &o->frame;
     struct stat st;
-    const uint64_t whole = x_bytes(o) + frame->bytes;
-    o->frame = *frame;
-    o->frame.data = malloc(frame->bytes);
-    if (!o->frame.data) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the output");
-    memcpy(o->frame.data, frame->data, frame->bytes);
+    *f = (nsamp_output_frame){frame->chunks, malloc(frame->chunks * sizeof *f->at), frame->bytes,
+                              malloc(frame->bytes)};
+    if (!f->at || !f->data) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the output");
+    memcpy(f->at, frame->at, f->chunks * sizeof *f->at);
+    memcpy(f->data, frame->data, f->bytes);
+    const uint64_t whole = f->bytes + (uint64_t)f->chunks * chunk_bytes(o);
     o->fd = open(o->file.temp, O_RDWR);
     if (o->fd < 0 || fstat(o->fd, &st))
         return nsamp_fail(err, NSAMP_EIO,
                           "%s: the draws of the checkpoint cannot be opened: %s; start without run.resume",
                           o->file.temp, strerror(errno));
-    if ((uint64_t)st.st_size < frame->x_at + x_bytes(o))
+    if ((uint64_t)st.st_size < whole)
         return nsamp_fail(err, NSAMP_EIO,
-                          "%s: %lld bytes, but with the draws of the checkpoint it has %llu; start without "
-                          "run.resume",
+                          "%s: %lld bytes, but the checkpoint was made with %llu; start without run.resume",
                           o->file.temp, (long long)st.st_size, (unsigned long long)whole);
-    int failed = transfer_frame(o, true);
+    int failed = f->chunks == chunk_count(o) ? transfer_frame(o, true) : EINVAL;
     if (!failed && ftruncate(o->fd, (off_t)whole)) failed = errno;
     return failed ? nsamp_fail(err, NSAMP_EIO, "%s: %s", o->file.temp, strerror(failed)) : NSAMP_OK;
 }
@@ -172,22 +246,27 @@ static nsamp_status create_draws(nsamp_output *o, nsamp_error *err) {
 static nsamp_status begin(nsamp_output *o, const nsamp_output_frame *frame, nsamp_error *err) {
     const char *path = nsamp_job_text(o->job, NSAMP_KEY_output_file);
     const bool overwrite = nsamp_job_bool(o->job, NSAMP_KEY_output_overwrite);
-    nsamp_status status = o->chains ? nsamp_newfile_begin_as(path, ".draws", overwrite, frame != NULL,
-                                                             &o->file, err)
-                                    : nsamp_newfile_begin(path, overwrite, &o->file, err);
+    nsamp_status status =
+        o->chains ? nsamp_newfile_begin_as(path, ".draws", overwrite, frame != NULL, &o->file, err)
+                  : nsamp_newfile_begin(path, overwrite, &o->file, err);
     if (status) return status;
-    o->file.keep = frame != NULL;
+    if (frame) {
+        o->file.keep = true;
+        o->written = blocks(o); /* only the caller knows which are still to come */
+        status = put_frame(o, frame, err);
+        return status ? status : nsamp_newfile_reserve(&o->file, o->bytes, err);
+    }
     /* Space is set aside before HDF5 sees the disk, and again since HDF5 empties the file: a full disk is
      * met here, not there. */
     status = nsamp_newfile_reserve(&o->file, o->bytes, err);
-    if (status || !o->chains) return status;
-    status = frame ? put_frame(o, frame, err) : create_draws(o, err);
-    return status ? status : nsamp_newfile_reserve(&o->file, o->bytes, err);
+    if (!status && o->chains) status = create_draws(o, err);
+    if (!status && o->chains) status = nsamp_newfile_reserve(&o->file, o->bytes, err);
+    return status;
 }
 
 nsamp_status nsamp_output_create(const nsamp_job *job, size_t chains, size_t draws, size_t dim,
-                                 const uint64_t *steps, const nsamp_output_frame *frame, size_t written,
-                                 nsamp_output **out, nsamp_error *err) {
+                                 const uint64_t *steps, const nsamp_output_frame *frame, nsamp_output **out,
+                                 nsamp_error *err) {
     *out = NULL;
     nsamp_output *o = calloc(1, sizeof *o);
     if (!o) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the output");
@@ -196,7 +275,10 @@ nsamp_status nsamp_output_create(const nsamp_job *job, size_t chains, size_t dra
     o->chains = draws ? chains : 0;
     o->draws = draws;
     o->dim = dim;
-    o->written = written;
+    if (o->chains) {
+        o->block = nsamp_output_block(chains, dim, draws);
+        o->rows = part(chains, CHUNK_FLOATS / o->block / dim);
+    }
     o->bytes = bytes_at_most(o, (size_t)nsamp_job_int(job, NSAMP_KEY_record_cov_dim));
     o->steps = malloc((draws + 1) * sizeof *o->steps);
     nsamp_status status = o->steps ? NSAMP_OK : nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the output");
@@ -215,25 +297,39 @@ const nsamp_output_frame *nsamp_output_frame_of(const nsamp_output *o) {
     return &o->frame;
 }
 
-nsamp_status nsamp_output_draws(nsamp_output *o, size_t first, size_t n, const float *x, size_t stride,
-                                nsamp_error *err) {
-    if (!o->chains || first > o->written || n > o->draws - first || stride < n * o->dim)
-        return nsamp_fail(err, NSAMP_EINTERNAL, "draws %zu to %zu of %zu written after %zu", first, first + n,
-                          o->draws, o->written);
-    const bool together = n == o->draws && stride == n * o->dim; /* no gaps: all chains at once */
-    const size_t pieces = together ? 1 : o->chains, bytes = (together ? o->chains : 1) * n * o->dim * sizeof *x;
+/* The chunks of a block, one for every o->rows chains; 0 or an errno. */
+static int transfer_block(nsamp_output *o, bool write, size_t k, float *x) {
     int failed = 0;
-    for (size_t c = 0; c < pieces && !failed; c++)
-        failed = transfer(o->fd, true, (char *)(x + c * stride), bytes,
-                          o->frame.x_at + (c * o->draws + first) * o->dim * sizeof *x);
+    for (size_t c = 0, chunk = k; c < o->chains && !failed; c += o->rows, chunk += blocks(o)) {
+        const size_t rows = o->chains - c < o->rows ? o->chains - c : o->rows, row = o->block * o->dim;
+        failed = transfer(o->fd, write, (char *)(x + c * row), rows * row * sizeof *x, o->frame.at[chunk]);
 #ifdef SYNC_FILE_RANGE_WRITE
-    /* The disk begins now, so that less is left to wait for at the end; a hint, hence nothing is lost where it fails. */
-    if (!failed) sync_file_range(o->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+        /* The disk begins now, so that less is left to wait for at the end. A hint: nothing is lost where it fails. */
+        if (!failed && write)
+            sync_file_range(o->fd, (off_t)o->frame.at[chunk], (off_t)chunk_bytes(o), SYNC_FILE_RANGE_WRITE);
 #endif
+    }
+    return failed;
+}
+
+nsamp_status nsamp_output_write(nsamp_output *o, size_t k, const float *x, nsamp_error *err) {
+    if (!o->chains || k >= blocks(o))
+        return nsamp_fail(err, NSAMP_EINTERNAL, "block %zu of %zu", k, o->chains ? blocks(o) : 0);
+    const int failed = transfer_block(o, true, k, (float *)x);
     if (failed)
         return nsamp_fail(err, NSAMP_EIO, "%s: recorded draws cannot be written: %s", o->file.path,
                           strerror(failed));
-    if (first + n > o->written) o->written = first + n;
+    if (k >= o->written) o->written = k + 1;
+    return NSAMP_OK;
+}
+
+nsamp_status nsamp_output_read(nsamp_output *o, size_t k, float *x, nsamp_error *err) {
+    if (!o->chains || k >= blocks(o))
+        return nsamp_fail(err, NSAMP_EINTERNAL, "block %zu of %zu", k, o->chains ? blocks(o) : 0);
+    const int failed = transfer_block(o, false, k, x);
+    if (failed)
+        return nsamp_fail(err, NSAMP_EIO, "%s: recorded draws cannot be read back: %s", o->file.temp,
+                          strerror(failed));
     return NSAMP_OK;
 }
 
@@ -280,9 +376,9 @@ nsamp_status nsamp_output_summary(nsamp_output *o, const nsamp_summary *summary,
 
 nsamp_status nsamp_output_close(nsamp_output *o, nsamp_error *err) {
     nsamp_status status = nsamp_nc_result(&o->nc, o->file.path, err);
-    if (!status && (!o->summarised || (o->chains && o->written != o->draws)))
-        status = nsamp_fail(err, NSAMP_EINTERNAL, "%s: closed after %zu of %zu draws, %s summary",
-                            o->file.path, o->written, o->draws, o->summarised ? "with its" : "without a");
+    if (!status && (!o->summarised || (o->chains && o->written != blocks(o))))
+        status = nsamp_fail(err, NSAMP_EINTERNAL, "%s: closed after %zu blocks of draws, %s summary",
+                            o->file.path, o->written, o->summarised ? "with its" : "without a");
     if (!status) {
         nsamp_nc_lock();
         errno = 0;
@@ -303,6 +399,7 @@ void nsamp_output_abandon(nsamp_output *o) {
     }
     if (o->fd >= 0) close(o->fd);
     nsamp_newfile_abandon(&o->file);
+    free(o->frame.at);
     free(o->frame.data);
     free(o->steps);
     free(o);
