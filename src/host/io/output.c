@@ -1,12 +1,13 @@
 /* output.c: the output file of a run: its life (check, create, close, abandon) and the group posterior. The
  * groups of the summary are in output_summary.c. */
-#define _GNU_SOURCE /* sync_file_range */
+#define _GNU_SOURCE /* O_DIRECT */
 #include "output.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <hdf5.h>
 #include <netcdf.h>
+#include <netcdf_meta.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +23,9 @@ struct nsamp_output {
     const nsamp_job *job;
     nsamp_newfile file;
     nsamp_nc nc;
-    bool open; /* nc.id is an open file */
-    int fd;    /* of a file with draws; -1: none */
+    bool open;  /* nc.id is an open file */
+    int fd;     /* of a file with draws; -1: none */
+    int direct; /* the same past the system's cache; -1: none */
     size_t chains, draws, dim;
     size_t rows, block;       /* a chunk of x: chains, draws; all numbers of a draw */
     uint64_t *steps;          /* [draws] */
@@ -234,6 +236,9 @@ static nsamp_status close_nc(nsamp_output *o, nsamp_error *err) {
 static nsamp_status create_draws(nsamp_output *o, nsamp_error *err) {
     nsamp_nc_lock();
     errno = 0;
+#if NC_VERSION_MAJOR > 4 || (NC_VERSION_MAJOR == 4 && NC_VERSION_MINOR >= 9)
+    nc_set_alignment((int)NSAMP_OUTPUT_ALIGN, (int)NSAMP_OUTPUT_ALIGN); /* for write_direct */
+#endif
     o->open = !nsamp_nc_note(&o->nc, nc_create(o->file.temp, NC_NETCDF4 | NC_CLOBBER, &o->nc.id), "the file");
     if (o->open) define_posterior(o);
     nsamp_status status = close_nc(o, err);
@@ -271,7 +276,7 @@ nsamp_status nsamp_output_create(const nsamp_job *job, size_t chains, size_t dra
     nsamp_output *o = calloc(1, sizeof *o);
     if (!o) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the output");
     o->job = job;
-    o->fd = -1;
+    o->fd = o->direct = -1;
     o->chains = draws ? chains : 0;
     o->draws = draws;
     o->dim = dim;
@@ -286,6 +291,9 @@ nsamp_status nsamp_output_create(const nsamp_job *job, size_t chains, size_t dra
         if (draws) memcpy(o->steps, steps, draws * sizeof *steps);
         status = begin(o, frame, err);
     }
+#ifdef O_DIRECT
+    if (!status && o->chains) o->direct = open(o->file.temp, O_WRONLY | O_DIRECT);
+#endif
     if (status)
         nsamp_output_abandon(o);
     else
@@ -297,17 +305,32 @@ const nsamp_output_frame *nsamp_output_frame_of(const nsamp_output *o) {
     return &o->frame;
 }
 
+/* Writes whole pages past the system's cache, where data and file lie on them: no copy, and no memory taken from others
+ * for draws that nobody reads now. Returns how many bytes; the rest, and everything where the file system
+ * cannot do that or an error is to be met, is for the usual way. */
+static size_t write_direct(nsamp_output *o, const char *data, size_t bytes, uint64_t at) {
+    if (o->direct < 0 || (uintptr_t)data % NSAMP_OUTPUT_ALIGN || at % NSAMP_OUTPUT_ALIGN) return 0;
+    const size_t whole = bytes / NSAMP_OUTPUT_ALIGN * NSAMP_OUTPUT_ALIGN;
+    size_t done = 0;
+    while (done < whole) {
+        const ssize_t n = pwrite(o->direct, data + done, whole - done, (off_t)(at + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0 || n % NSAMP_OUTPUT_ALIGN) break;
+        done += (size_t)n;
+    }
+    return done;
+}
+
 /* The chunks of a block, one for every o->rows chains; 0 or an errno. */
 static int transfer_block(nsamp_output *o, bool write, size_t k, float *x) {
     int failed = 0;
     for (size_t c = 0, chunk = k; c < o->chains && !failed; c += o->rows, chunk += blocks(o)) {
         const size_t rows = o->chains - c < o->rows ? o->chains - c : o->rows, row = o->block * o->dim;
-        failed = transfer(o->fd, write, (char *)(x + c * row), rows * row * sizeof *x, o->frame.at[chunk]);
-#ifdef SYNC_FILE_RANGE_WRITE
-        /* The disk begins now, so that less is left to wait for at the end. A hint: nothing is lost where it fails. */
-        if (!failed && write)
-            sync_file_range(o->fd, (off_t)o->frame.at[chunk], (off_t)chunk_bytes(o), SYNC_FILE_RANGE_WRITE);
-#endif
+        char *const data = (char *)(x + c * row);
+        const size_t bytes = rows * row * sizeof *x;
+        const uint64_t at = o->frame.at[chunk];
+        const size_t done = write ? write_direct(o, data, bytes, at) : 0;
+        failed = transfer(o->fd, write, data + done, bytes - done, at + done);
     }
     return failed;
 }
@@ -398,6 +421,7 @@ void nsamp_output_abandon(nsamp_output *o) {
         nsamp_nc_unlock();
     }
     if (o->fd >= 0) close(o->fd);
+    if (o->direct >= 0) close(o->direct);
     nsamp_newfile_abandon(&o->file);
     free(o->frame.at);
     free(o->frame.data);

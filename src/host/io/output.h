@@ -16,6 +16,9 @@
 
 typedef struct nsamp_output nsamp_output;
 
+/* Blocks of draws at a multiple of this address, in bytes, are written without a copy where the system can. */
+#define NSAMP_OUTPUT_ALIGN ((size_t)4096)
+
 /* Where the chunks of PATH.draws lie and what it holds beside them: kept with a checkpoint, and put back by a resumed
  * run, since one that is killed while the last groups are written leaves them half done. */
 typedef struct nsamp_output_frame {
