@@ -178,8 +178,8 @@ static void test_two_runs_are_one(void **state) {
     nsamp_error err = {0};
     nsamp_plan *whole = run_of(SET("run.start=normal")),
                *parts = run_of(SET("run.start=normal", "run.steps=100", "run.burn_in=0"));
-    assert_int_equal(parts->backend->ops->advance(parts->backend, 100, 133, &err), NSAMP_OK);
-    assert_int_equal(parts->backend->ops->advance(parts->backend, 133, 200, &err), NSAMP_OK);
+    assert_int_equal(parts->backend->ops->advance(parts->backend, 100, 133, NULL, &err), NSAMP_OK);
+    assert_int_equal(parts->backend->ops->advance(parts->backend, 133, 200, NULL, &err), NSAMP_OK);
     assert_int_equal(parts->backend->ops->fetch(parts->backend, &err), NSAMP_OK);
     assert_same_states(whole, parts, 300);
     nsamp_plan_destroy(whole);
@@ -237,7 +237,7 @@ static void test_resume_keeps_the_interval(void **state) {
     plan->accumulate_every = 13; /* as a program with other costs might have chosen */
     nsamp_moments_set_interval(plan->batch.moments, 13, 3000);
     assert_int_equal(nsamp_plan_start(plan, &err), NSAMP_OK);
-    assert_int_equal(plan->backend->ops->advance(plan->backend, 0, 1500, &err), NSAMP_OK);
+    assert_int_equal(plan->backend->ops->advance(plan->backend, 0, 1500, NULL, &err), NSAMP_OK);
     assert_int_equal(plan->backend->ops->fetch(plan->backend, &err), NSAMP_OK);
     plan->step = 1500;
     assert_int_equal(nsamp_plan_save(plan, &err), NSAMP_OK);
@@ -295,9 +295,9 @@ static void test_divergence(void **state) {
     for (size_t i = 0; i < S; i++)
         bad->batch.state[(5 / L * S + i) * L + 5 % L] = 3e38f;
     bad->batch.state[(5 / L * S) * L + 5 % L] = INFINITY;
-    assert_int_equal(bad->backend->ops->advance(bad->backend, 200, 230, &err), NSAMP_OK);
+    assert_int_equal(bad->backend->ops->advance(bad->backend, 200, 230, NULL, &err), NSAMP_OK);
     assert_int_equal(bad->backend->ops->fetch(bad->backend, &err), NSAMP_OK);
-    assert_int_equal(good->backend->ops->advance(good->backend, 200, 230, &err), NSAMP_OK);
+    assert_int_equal(good->backend->ops->advance(good->backend, 200, 230, NULL, &err), NSAMP_OK);
     assert_int_equal(good->backend->ops->fetch(good->backend, &err), NSAMP_OK);
     for (uint64_t c = 0; c < 64; c++) {
         assert_int_equal(bad->batch.first_bad[c], c == 5 ? 200 : UINT64_MAX);

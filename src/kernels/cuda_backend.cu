@@ -174,7 +174,27 @@ static nsamp_status sample(cuda_backend *b, uint64_t step, nsamp_error *err) {
     return NSAMP_OK;
 }
 
-static nsamp_status advance(nsamp_backend *base, uint64_t step0, uint64_t step1, nsamp_error *err) {
+static nsamp_status observe(nsamp_backend *base, const nsamp_record *record, nsamp_error *err) {
+    cuda_backend *b = (cuda_backend *)base;
+    const size_t D = base->batch->model->dim;
+    const uint64_t n = record->chains, tiles = (n + L - 1) / L;
+    nsamp_status status = upload(b, err);
+    if (status) return status;
+    NSAMP_CUDA_TRY(err, b->kernel->observe(&b->view, tiles, b->x));
+    for (uint64_t first = 0; first < tiles; first += b->staging_tiles) {
+        const uint64_t part = tiles - first < b->staging_tiles ? tiles - first : b->staging_tiles;
+        NSAMP_CUDA_TRY(err, cudaMemcpyAsync(b->staging, b->x + first * D * L, part * D * L * sizeof(float),
+                                            cudaMemcpyDeviceToHost, b->view.stream));
+        NSAMP_CUDA_TRY(err, cudaStreamSynchronize(b->view.stream));
+        for (uint64_t c = first * L; c < (first + part) * L && c < n; c++)
+            for (size_t d = 0; d < D; d++)
+                record->x[c * record->stride + d] = b->staging[((c / L - first) * D + d) * L + c % L];
+    }
+    return NSAMP_OK;
+}
+
+static nsamp_status advance(nsamp_backend *base, uint64_t step0, uint64_t step1, const nsamp_record *record,
+                            nsamp_error *err) {
     cuda_backend *b = (cuda_backend *)base;
     const nsamp_batch *batch = base->batch;
     nsamp_status status = upload(b, err);
@@ -192,26 +212,7 @@ static nsamp_status advance(nsamp_backend *base, uint64_t step0, uint64_t step1,
     NSAMP_CUDA_TRY(err, cudaMemcpyAsync(batch->first_bad, b->view.first_bad, bytes, cudaMemcpyDeviceToHost,
                                         b->view.stream));
     NSAMP_CUDA_TRY(err, cudaStreamSynchronize(b->view.stream));
-    return NSAMP_OK;
-}
-
-static nsamp_status observe(nsamp_backend *base, uint64_t n, float *x, size_t stride, nsamp_error *err) {
-    cuda_backend *b = (cuda_backend *)base;
-    const size_t D = base->batch->model->dim;
-    const uint64_t tiles = (n + L - 1) / L;
-    nsamp_status status = upload(b, err);
-    if (status) return status;
-    NSAMP_CUDA_TRY(err, b->kernel->observe(&b->view, tiles, b->x));
-    for (uint64_t first = 0; first < tiles; first += b->staging_tiles) {
-        const uint64_t part = tiles - first < b->staging_tiles ? tiles - first : b->staging_tiles;
-        NSAMP_CUDA_TRY(err, cudaMemcpyAsync(b->staging, b->x + first * D * L, part * D * L * sizeof(float),
-                                            cudaMemcpyDeviceToHost, b->view.stream));
-        NSAMP_CUDA_TRY(err, cudaStreamSynchronize(b->view.stream));
-        for (uint64_t c = first * L; c < (first + part) * L && c < n; c++)
-            for (size_t d = 0; d < D; d++)
-                x[c * stride + d] = b->staging[((c / L - first) * D + d) * L + c % L];
-    }
-    return NSAMP_OK;
+    return record ? observe(base, record, err) : NSAMP_OK;
 }
 
 /* ---- life ---------------------------------------------------------------------------------------------- */

@@ -63,8 +63,9 @@ static inline nsamp_plan *run_on(const char *backend, const char *const *setting
     assert_non_null(*x);
     if (nsamp_plan_start(p, &err)) fail_msg("%s", err.text);
     for (int i = 0; i < 3; i++) {
-        if (p->backend->ops->advance(p->backend, cuts[i], cuts[i + 1], &err)) fail_msg("%s", err.text);
-        if (i && p->backend->ops->observe(p->backend, C, *x + (size_t)(i - 1) * C * D, D, &err))
+        if (p->backend->ops->advance(p->backend, cuts[i], cuts[i + 1], NULL, &err)) fail_msg("%s", err.text);
+        if (i &&
+            p->backend->ops->observe(p->backend, &(nsamp_record){C, *x + (size_t)(i - 1) * C * D, D}, &err))
             fail_msg("%s", err.text);
     }
     if (p->backend->ops->fetch(p->backend, &err)) fail_msg("%s", err.text);

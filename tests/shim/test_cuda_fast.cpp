@@ -119,10 +119,11 @@ static std::vector<float> draws_of(const char *settings, uint32_t records, uint3
     if (plan_of(settings, &p, &err) || nsamp_plan_start(p, &err)) fail_msg("%s", err.text);
     const size_t len = (size_t)p->batch.chains * p->model->dim;
     std::vector<float> x(records * len);
-    for (uint32_t i = 0; i < records; i++)
-        if (p->backend->ops->advance(p->backend, i * every, (i + 1) * every, &err) ||
-            p->backend->ops->observe(p->backend, p->batch.chains, &x[i * len], p->model->dim, &err))
+    for (uint32_t i = 0; i < records; i++) {
+        const nsamp_record record = {p->batch.chains, &x[i * len], p->model->dim};
+        if (p->backend->ops->advance(p->backend, i * every, (i + 1) * every, &record, &err))
             fail_msg("%s", err.text);
+    }
     nsamp_plan_destroy(p);
     return x;
 }

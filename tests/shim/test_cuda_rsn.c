@@ -228,9 +228,10 @@ static void same_bits(bool reservoir, nsamp_activation phi, const char *precisio
         assert_non_null(x);
         static const uint64_t cuts[][4] = {{0, 40, 40, 40}, {0, 1, 19, 40}, {0, 2, 3, 40}};
         for (int i = 0; i < 3; i++)
-            if (p->backend->ops->advance(p->backend, cuts[k % 3][i], cuts[k % 3][i + 1], &err))
+            if (p->backend->ops->advance(p->backend, cuts[k % 3][i], cuts[k % 3][i + 1], NULL, &err))
                 fail_msg("%s", err.text);
-        if (p->backend->ops->observe(p->backend, runs[k].chains, x, p->model->dim, &err)) fail_msg("%s", err.text);
+        if (p->backend->ops->observe(p->backend, &(nsamp_record){runs[k].chains, x, p->model->dim}, &err))
+            fail_msg("%s", err.text);
         if (k)
             assert_memory_equal(x, first, runs[k].chains * c.m * sizeof *x);
         else
@@ -348,7 +349,7 @@ static void test_plan(void **state) {
     assert_null(strstr(text, "oneDNN"));
     assert_true(p->device_bytes == nsamp_shim_allocated());
     assert_int_equal(nsamp_plan_start(p, &err), NSAMP_OK);
-    assert_int_equal(p->backend->ops->advance(p->backend, 0, 24, &err), NSAMP_OK);
+    assert_int_equal(p->backend->ops->advance(p->backend, 0, 24, NULL, &err), NSAMP_OK);
     assert_true(nsamp_shim_replays() - replays == 3 * (3 + 6)); /* blocks; 18 = 16 + 1 + 1 steps, 6 steps */
     nsamp_plan_destroy(p);
     unlink(s.path);

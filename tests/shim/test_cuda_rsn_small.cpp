@@ -79,7 +79,7 @@ static void start(nsamp_plan *p) {
 
 static void advance(nsamp_plan *p, uint64_t from, uint64_t to) {
     nsamp_error err = {};
-    if (p->backend->ops->advance(p->backend, from, to, &err) || p->backend->ops->fetch(p->backend, &err))
+    if (p->backend->ops->advance(p->backend, from, to, NULL, &err) || p->backend->ops->fetch(p->backend, &err))
         fail_msg("%s", err.text);
 }
 

@@ -188,7 +188,7 @@ static void test_late_steps(void **state) {
     nsamp_plan *p[2] = {plan_on("cpu", settings), plan_on("cuda", settings)};
     for (int i = 0; i < 2; i++) {
         if (nsamp_plan_start(p[i], &err)) fail_msg("%s", err.text);
-        if (p[i]->backend->ops->advance(p[i]->backend, 4294967290u, 4294967300u, &err))
+        if (p[i]->backend->ops->advance(p[i]->backend, 4294967290u, 4294967300u, NULL, &err))
             fail_msg("%s", err.text);
         if (p[i]->backend->ops->fetch(p[i]->backend, &err)) fail_msg("%s", err.text);
     }
@@ -273,7 +273,7 @@ static void test_mh_late_steps(void **state) {
     nsamp_plan *p[2] = {plan_on("cpu", settings), plan_on("cuda", settings)};
     for (int i = 0; i < 2; i++) {
         if (nsamp_plan_start(p[i], &err)) fail_msg("%s", err.text);
-        if (p[i]->backend->ops->advance(p[i]->backend, 8589934593u - 8, 8589934593u + 11, &err))
+        if (p[i]->backend->ops->advance(p[i]->backend, 8589934593u - 8, 8589934593u + 11, NULL, &err))
             fail_msg("%s", err.text);
         if (p[i]->backend->ops->fetch(p[i]->backend, &err)) fail_msg("%s", err.text);
     }

@@ -94,10 +94,10 @@ static nsamp_status compare(nsamp_plan *p, float *x, double *work, double *error
     const size_t D = p->model->dim, n = p->batch.chains < CHAINS ? (size_t)p->batch.chains : CHAINS;
     float *const from = x, *const to = x + n * D;
     double wrong = 0, size = 0;
-    nsamp_status status = p->backend->ops->observe(p->backend, n, from, D, err);
+    nsamp_status status = p->backend->ops->observe(p->backend, &(nsamp_record){n, from, D}, err);
     for (int k = 0; k < STEPS && !status; k++) {
-        status = p->backend->ops->advance(p->backend, p->step, p->step + 1, err);
-        if (!status) status = p->backend->ops->observe(p->backend, n, to, D, err);
+        status = p->backend->ops->advance(p->backend, p->step, p->step + 1, NULL, err);
+        if (!status) status = p->backend->ops->observe(p->backend, &(nsamp_record){n, to, D}, err);
         for (size_t c = 0; c < n && !status; c++)
             add_step(p, (uint32_t)c, from + c * D, to + c * D, work, &wrong, &size);
         memcpy(from, to, n * D * sizeof *x);

@@ -59,7 +59,7 @@ static nsamp_status look_again(const nsamp_bench_report *r, const nsamp_bench_ro
 
 static nsamp_status advance(void *work, uint64_t steps, nsamp_error *err) {
     nsamp_plan *p = work;
-    const nsamp_status status = p->backend->ops->advance(p->backend, p->step, p->step + steps, err);
+    const nsamp_status status = p->backend->ops->advance(p->backend, p->step, p->step + steps, NULL, err);
     p->step += steps;
     return status;
 }

@@ -87,9 +87,23 @@ static void observe_tile(cpu_backend *b, int thread, uint64_t index, float *x) {
     b->kernel->observe(batch->model->params, &tile, x);
 }
 
+/* One tile into the record, as far as its chains belong there. */
+static void record_tile(cpu_backend *b, int thread, uint64_t index, const nsamp_record *record) {
+    const size_t L = b->base.batch->lanes, D = b->base.batch->model->dim;
+    float *const tile = x_of(b, thread);
+    if (index * L >= record->chains) return;
+    observe_tile(b, thread, index, tile);
+    for (size_t l = 0; l < L && index * L + l < record->chains; l++) {
+        float *const x = record->x + (index * L + l) * record->stride;
+        for (size_t d = 0; d < D; d++)
+            x[d] = tile[d * L + l];
+    }
+}
+
 /* Tiles [first, last) belong to one unit of the moments: one thread takes them from sample to sample, in
  * order. */
-static void advance_unit(cpu_backend *b, uint64_t first, uint64_t last, uint64_t step0, uint64_t step1) {
+static void advance_unit(cpu_backend *b, uint64_t first, uint64_t last, uint64_t step0, uint64_t step1,
+                         const nsamp_record *record) {
     nsamp_moments *m = b->base.batch->moments;
     const int thread = omp_get_thread_num();
     float *const x = x_of(b, thread);
@@ -103,33 +117,29 @@ static void advance_unit(cpu_backend *b, uint64_t first, uint64_t last, uint64_t
         }
         t = end;
     }
+    for (uint64_t i = first; i < last && record; i++)
+        record_tile(b, thread, i, record);
 }
 
-static nsamp_status cpu_advance(nsamp_backend *base, uint64_t step0, uint64_t step1, nsamp_error *err) {
+static nsamp_status cpu_advance(nsamp_backend *base, uint64_t step0, uint64_t step1,
+                                const nsamp_record *record, nsamp_error *err) {
     cpu_backend *b = (cpu_backend *)base;
     (void)err;
     const uint64_t tiles = base->batch->tiles, unit = base->batch->moments->tiles_per_unit;
     const uint64_t units = (tiles + unit - 1) / unit;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(b->threads)
     for (uint64_t u = 0; u < units; u++)
-        advance_unit(b, u * unit, (u + 1) * unit < tiles ? (u + 1) * unit : tiles, step0, step1);
+        advance_unit(b, u * unit, (u + 1) * unit < tiles ? (u + 1) * unit : tiles, step0, step1, record);
     nsamp_moments_set_step(base->batch->moments, step1);
     return NSAMP_OK;
 }
 
-static nsamp_status cpu_observe(nsamp_backend *base, uint64_t n, float *x, size_t stride, nsamp_error *err) {
+static nsamp_status cpu_observe(nsamp_backend *base, const nsamp_record *record, nsamp_error *err) {
     cpu_backend *b = (cpu_backend *)base;
     (void)err;
-    const size_t L = base->batch->lanes, D = base->batch->model->dim;
 #pragma omp parallel for schedule(static) num_threads(b->threads)
-    for (uint64_t i = 0; i < (n + L - 1) / L; i++) {
-        const int thread = omp_get_thread_num();
-        float *const tile = x_of(b, thread);
-        observe_tile(b, thread, i, tile);
-        for (size_t l = 0; l < L && i * L + l < n; l++)
-            for (size_t d = 0; d < D; d++)
-                x[(i * L + l) * stride + d] = tile[d * L + l];
-    }
+    for (uint64_t i = 0; i < base->batch->tiles; i++)
+        record_tile(b, omp_get_thread_num(), i, record);
     return NSAMP_OK;
 }
 

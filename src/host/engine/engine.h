@@ -19,13 +19,21 @@ typedef struct nsamp_batch {
 
 typedef struct nsamp_backend nsamp_backend;
 
+/* Where x of chains 0 .. chains - 1 goes: the first D of each row of x [chains][stride]. */
+typedef struct nsamp_record {
+    uint64_t chains;
+    float *x;
+    size_t stride;
+} nsamp_record;
+
 typedef struct nsamp_backend_ops {
     const char *name; /* "cpu", "cuda" */
     /* Advances all chains over steps [step0, step1), accumulating after every step t with (t + 1) % every ==
-     * 0 and t + 1 > burn_in. State may stay on the device between calls. */
-    nsamp_status (*advance)(nsamp_backend *b, uint64_t step0, uint64_t step1, nsamp_error *err);
-    /* x of chains 0 .. n - 1 -> x [n][stride], the first D of each row. */
-    nsamp_status (*observe)(nsamp_backend *b, uint64_t n, float *x, size_t stride, nsamp_error *err);
+     * 0 and t + 1 > burn_in. record: x after step1, as by observe below; NULL: nowhere. State may stay on the device between calls. */
+    nsamp_status (*advance)(nsamp_backend *b, uint64_t step0, uint64_t step1, const nsamp_record *record,
+                            nsamp_error *err);
+    /* x as it is now. */
+    nsamp_status (*observe)(nsamp_backend *b, const nsamp_record *record, nsamp_error *err);
     /* Brings batch->state, first_bad and moments up to date on the host. */
     nsamp_status (*fetch)(nsamp_backend *b, nsamp_error *err);
     void (*destroy)(nsamp_backend *b);

@@ -52,13 +52,15 @@ static uint64_t next_record(const nsamp_plan *p) {
     return p->burn_in + ((p->step - p->burn_in) / p->record_every + 1) * p->record_every;
 }
 
-static nsamp_status record(nsamp_plan *p, nsamp_recorder *recorder, nsamp_error *err) {
-    float *x;
-    size_t stride;
-    nsamp_status status = nsamp_recorder_next(recorder, &x, &stride, err);
-    if (!status) status = p->backend->ops->observe(p->backend, p->record_chains, x, stride, err);
-    if (!status) nsamp_recorder_put(recorder);
-    return status;
+/* Steps up to end, which is recorded where there is a recorder. */
+static nsamp_status advance(nsamp_plan *p, uint64_t end, nsamp_recorder *recorder, nsamp_error *err) {
+    nsamp_record record = {.chains = p->record_chains};
+    nsamp_status status = recorder ? nsamp_recorder_next(recorder, &record.x, &record.stride, err) : NSAMP_OK;
+    if (!status) status = p->backend->ops->advance(p->backend, p->step, end, recorder ? &record : NULL, err);
+    if (status) return status;
+    if (recorder) nsamp_recorder_put(recorder);
+    p->step = end;
+    return NSAMP_OK;
 }
 
 static uint64_t diverged(const nsamp_batch *b) {
@@ -109,10 +111,8 @@ static nsamp_status steps(nsamp_plan *p, run_state *r, nsamp_progress_fn *progre
         const uint64_t stop = next_record(p);
         if (end > p->steps) end = p->steps;
         if (end > stop) end = stop;
-        status = p->backend->ops->advance(p->backend, p->step, end, err);
+        status = advance(p, end, end == stop ? r->recorder : NULL, err);
         if (status) break;
-        p->step = end;
-        if (end == stop) status = record(p, r->recorder, err);
         const double t = nsamp_clock();
         if (t - measured > BLOCK_SECONDS / 2) {
             const double per = (t - measured) / (double)(p->step - measured_step),
