@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { HUGE_PAGE = 2 << 20, LINE = 64 };
+enum { HUGE_PAGE = 2 << 20, SMALL_PAGE = 4096 };
 
 static void *allocate(size_t count, size_t size) {
     if (count > SIZE_MAX / 2 / size) return NULL;
-    const size_t bytes = count * size, align = bytes < 2 * (size_t)HUGE_PAGE ? LINE : HUGE_PAGE;
+    const size_t bytes = count * size, align = bytes < 2 * (size_t)HUGE_PAGE ? SMALL_PAGE : HUGE_PAGE;
     void *p = NULL;
     if (posix_memalign(&p, align, bytes ? bytes : 1)) return NULL;
 #ifdef MADV_HUGEPAGE

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* count numbers, each `value`, 64-byte aligned. NULL: no memory, or a size that does not fit. Freed by free. */
+/* count numbers, each `value`, aligned to 4,096 bytes. NULL: no memory, or a size that does not fit. Freed by free. */
 double *nsamp_pages_doubles(size_t count, double value);
 float *nsamp_pages_floats(size_t count, float value);
 

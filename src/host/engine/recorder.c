@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "pages.h"
 
 struct nsamp_recorder {
     nsamp_output *out;
@@ -72,12 +73,8 @@ nsamp_status nsamp_recorder_start(nsamp_output *out, size_t chains, size_t dim, 
     r->handed = r->written = first / r->block;
     const size_t floats = r->block * chains * dim;
     nsamp_status status = NSAMP_OK;
-    for (size_t i = 0; i < 2; i++) {
-        void *buffer = NULL;
-        if (posix_memalign(&buffer, NSAMP_OUTPUT_ALIGN, floats * sizeof(float))) continue;
-        r->buffer[i] =
-            memset(buffer, 0, floats * sizeof(float)); /* the file takes what lies beyond the last draw too */
-    }
+    for (size_t i = 0; i < 2; i++) /* zeros: the file takes what lies beyond the last draw too */
+        r->buffer[i] = nsamp_pages_floats(floats, 0);
     if (!r->buffer[0] || !r->buffer[1])
         status = nsamp_fail(err, NSAMP_ENOMEM, "out of memory for recorded draws (2 times %zu bytes)",
                             floats * sizeof(float));

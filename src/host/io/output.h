@@ -4,7 +4,7 @@
  * name never holds half a file.
  *
  * With draws that other name is PATH.draws, a netCDF file with the group posterior from the beginning. Its
- * variable x(chain, draw, dim) lies in chunks of all chains over some draws, a block (a draw of more than 32 MiB in chunks of some chains); the chunks get their places in the
+ * variable x(chain, draw, dim) lies in chunks of all chains over some draws, a block (a draw of more than 4 MiB in chunks of some chains); the chunks get their places in the
  * file at once, and blocks are written there without netCDF. So the file stays readable whenever the
  * process is killed, and a checkpoint needs no copy of the draws. The other groups and the attributes come at the
  * end. */
@@ -28,7 +28,7 @@ typedef struct nsamp_output_frame {
     void *data; /* [bytes] what is no chunk, in the order of the file */
 } nsamp_output_frame;
 
-/* Draws of a block: about 32 MiB, at least one draw. */
+/* Draws of a block: about 4 MiB, at least one draw. */
 size_t nsamp_output_block(size_t chains, size_t dim, uint64_t draws);
 
 /* Refuses an existing path unless output.overwrite, a missing folder, a path that is a folder (NSAMP_EUSAGE);
