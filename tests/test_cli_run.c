@@ -9,6 +9,8 @@
 #include <dirent.h>
 #include <sys/stat.h>
 #include <cmocka.h>
+#include <netcdf.h>
+#include <stdlib.h>
 #include "job/job.h"
 #include "program.h"
 
@@ -368,6 +370,49 @@ static void test_stop_and_resume(void **state) {
     assert_memory_equal(resumed, r->out, (size_t)(end1 - resumed));
 }
 
+/* x of a file with draws, as the groups of the summary are not needed for it; its length in numbers. */
+static float *x_of(const char *name, size_t *n) {
+    int file, group, x, dims[3];
+    *n = 1;
+    assert_int_equal(nc_open(in_folder(name), NC_NOWRITE, &file), 0);
+    assert_int_equal(nc_inq_ncid(file, "posterior", &group), 0);
+    assert_int_equal(nc_inq_varid(group, "x", &x), 0);
+    assert_int_equal(nc_inq_vardimid(group, x, dims), 0);
+    for (int i = 0; i < 3; i++) {
+        size_t length;
+        assert_int_equal(nc_inq_dimlen(group, dims[i], &length), 0);
+        *n *= length;
+    }
+    float *values = malloc(*n * sizeof *values);
+    assert_non_null(values);
+    assert_int_equal(nc_get_var_float(group, x, values), 0);
+    assert_int_equal(nc_close(file), 0);
+    return values;
+}
+
+/* Killed after a checkpoint: the file with the draws so far can be read, and the run goes on to the same numbers. */
+static void test_kill_and_resume(void **state) {
+    (void)state;
+#define RECORDED LONG, "record.every=100", "record.chains=800"
+    const program p = {.words = {"run", RECORDED, "run.checkpoint_every_s=0.05"}, .folder = folder};
+    assert_int_equal(program_run_signal(&p, in_folder("a.nc.ckpt"), SIGKILL)->code, 128 + SIGKILL);
+    assert_false(is_there("a.nc"));
+    size_t n, whole;
+    free(x_of("a.nc.draws", &n));
+    assert_int_equal(n, 800 * 1000 * 8);
+    assert_int_equal(IN_FOLDER("run", RECORDED, "run.resume=yes")->code, 0);
+    assert_false(is_there("a.nc.ckpt"));
+    assert_false(is_there("a.nc.draws"));
+    float *const resumed = x_of("a.nc", &n);
+    assert_int_equal(IN_FOLDER("run", RECORDED, "output.overwrite=yes")->code, 0);
+    float *const unbroken = x_of("a.nc", &whole);
+    assert_int_equal(n, whole);
+    assert_memory_equal(resumed, unbroken, n * sizeof *resumed);
+    free(resumed);
+    free(unbroken);
+#undef RECORDED
+}
+
 static void test_interrupt(void **state) {
     (void)state;
     const program p = {.words = {"run", LONG, "output.status=s"}, .folder = folder};
@@ -434,6 +479,7 @@ int main(void) {
         cmocka_unit_test_setup(test_bad_outputs, fresh),
         cmocka_unit_test_setup(test_full_disk, fresh),
         cmocka_unit_test_setup(test_stop_and_resume, fresh),
+        cmocka_unit_test_setup(test_kill_and_resume, fresh),
         cmocka_unit_test_setup(test_interrupt, fresh),
         cmocka_unit_test_setup(test_plain_progress, fresh),
         cmocka_unit_test_setup(test_terminal_progress, fresh),

@@ -127,7 +127,7 @@ static nsamp_status steps(nsamp_plan *p, run_state *r, nsamp_progress_fn *progre
             tell(p, r, progress, user);
             told = t;
         }
-        if (status || p->step == p->steps) break;
+        if (p->step == p->steps) break;
         if (r->stop) break;
         if (every_s > 0 && t - r->saved >= every_s) status = save(p, r, err);
     }
