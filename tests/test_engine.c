@@ -322,6 +322,7 @@ static void test_refusals(void **state) {
     (void)state;
     assert_refused(SET("run.burn_in=200"), NSAMP_EUSAGE, "run.burn_in");
     assert_refused(SET("record.every=10"), NSAMP_EUSAGE, "output.file");
+    assert_refused(SET("record.every=10", "run.checkpoint=/tmp/x.ckpt"), NSAMP_EUSAGE, "output.file");
     assert_refused(SET("record.every=181", "output.file=/tmp/x.nc"), NSAMP_EUSAGE, "record.every");
     assert_refused(SET("run.noise_rounds=8"), NSAMP_EUSAGE, "7 or 10");
     assert_refused(SET("run.chains=4000000000", "target.dim=1000000"), NSAMP_EUSAGE, "memory");
