@@ -224,6 +224,33 @@ static void test_resume(void **state) {
     assert_int_not_equal(access(left, F_OK), 0);
 }
 
+/* user: a file, whose name is emptied when it is seen. */
+static int look_for(const nsamp_progress *progress, void *user) {
+    char *const file = user;
+    if (progress->done < progress->total && !access(file, F_OK)) *file = 0;
+    return 0;
+}
+
+/* A run that begins anew makes a new file of draws: the checkpoint that counts on the old one must be gone before, or a later
+ * resume would take draws that are not there. */
+static void test_a_new_run_forgets(void **state) {
+    (void)state;
+    char file[128], checkpoint[128];
+    snprintf(file, sizeof file, "output.file=%s/anew.nc", folder);
+    snprintf(checkpoint, sizeof checkpoint, "%s/anew.nc.ckpt", folder);
+    const char *const settings[] = {
+        file, "run.chains=4000", "target.dim=64", "run.steps=3000", "record.every=500", NULL};
+    nsamp_error err = {0};
+    nsamp_plan *plan = plan_of(settings);
+    assert_int_equal(nsamp_plan_run(plan, stop_at_once, NULL, &err), NSAMP_STOPPED);
+    nsamp_plan_destroy(plan);
+    assert_int_equal(access(checkpoint, F_OK), 0);
+    plan = plan_of(settings);
+    assert_int_equal(nsamp_plan_run(plan, look_for, checkpoint, &err), NSAMP_OK);
+    assert_int_equal(*checkpoint, '/');
+    nsamp_plan_destroy(plan);
+}
+
 /* A run goes on with the interval that it began with, whatever the program would choose now. */
 static void test_resume_keeps_the_interval(void **state) {
     (void)state;
@@ -350,6 +377,7 @@ int main(void) {
         cmocka_unit_test(test_record_interval),
         cmocka_unit_test(test_two_runs_are_one),
         cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_a_new_run_forgets),
         cmocka_unit_test(test_resume_keeps_the_interval),
         cmocka_unit_test(test_resume_of_another_job),
         cmocka_unit_test(test_interval),

@@ -241,6 +241,8 @@ nsamp_status nsamp_plan_run(nsamp_plan *p, nsamp_progress_fn *progress, void *us
         status = nsamp_plan_restore(p, &found, err);
     if (!status && !found) status = nsamp_plan_start(p, err);
     run_state r = {.block = 1, .first_step = p->step};
+    /* A new file of draws takes the place of the one that an older checkpoint counts on. */
+    if (!status && p->records && !found) nsamp_plan_forget(p);
     if (!status && p->records) status = start_recording(p, found, &r.recorder, err);
     if (status) return status;
     r.began = r.saved = nsamp_clock();
