@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <netcdf.h>
 
 #include "engine/plan.h"
 
@@ -162,7 +163,7 @@ static void test_seed_matters(void **state) {
     nsamp_plan_destroy(b);
 }
 
-/* The engine's blocks end at records: their places must not matter. */
+/* What is recorded must not matter. */
 static void test_record_interval(void **state) {
     (void)state;
     char one[128], two[128];
@@ -170,6 +171,61 @@ static void test_record_interval(void **state) {
     snprintf(two, sizeof two, "output.file=%s/every50.nc", folder);
     assert_same_runs(SET("run.threads=2"), SET(one, "record.every=7", "record.chains=5"));
     assert_same_runs(SET("run.threads=2"), SET(two, "record.every=50", "record.chains=300"));
+}
+
+/* x of a finished run's file, [n]; n as it must be. */
+static float *draws_of(const char *name, size_t n) {
+    char path[128];
+    int file, group, x;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    float *const values = malloc(n * sizeof *values);
+    assert_non_null(values);
+    assert_int_equal(nc_open(path, NC_NOWRITE, &file), 0);
+    assert_int_equal(nc_inq_ncid(file, "posterior", &group), 0);
+    assert_int_equal(nc_inq_varid(group, "x", &x), 0);
+    assert_int_equal(nc_get_var_float(group, x, values), 0);
+    assert_int_equal(nc_close(file), 0);
+    return values;
+}
+
+/* Every draw is x after its step, however many threads and buffers it came through: 2480 draws of 300 chains, 7
+ * blocks. Beside a path taken a step at a time. */
+static void test_draws_are_the_path(void **state) {
+    (void)state;
+    enum { C = 300, D = 9, DRAWS = 2480, PART = 61 };
+    static const char *const threads[] = {"run.threads=1", "run.threads=2", "run.threads=5"};
+    nsamp_error err = {0};
+    float *const path = malloc(sizeof(float) * C * DRAWS * D);
+    assert_non_null(path);
+    nsamp_plan *p = plan_of(SET("run.steps=2500"));
+    assert_int_equal(nsamp_plan_start(p, &err), NSAMP_OK);
+    assert_int_equal(p->backend->ops->advance(p->backend, 0, 20, NULL, &err), NSAMP_OK);
+    for (size_t k = 0; k < DRAWS; k++) {
+        const nsamp_record record = {.chains = C, .x = path + k * D, .stride = (size_t)DRAWS * D};
+        assert_int_equal(p->backend->ops->advance(p->backend, 20 + k, 21 + k, NULL, &err), NSAMP_OK);
+        assert_int_equal(p->backend->ops->observe(p->backend, &record, &err), NSAMP_OK);
+    }
+    nsamp_plan_destroy(p);
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
+        char file[128];
+        snprintf(file, sizeof file, "output.file=%s/path%zu.nc", folder, i);
+        nsamp_plan_destroy(
+            run_of(SET("run.steps=2500", threads[i], file, "record.every=1", "record.chains=300")));
+        float *const all = draws_of(strrchr(file, '/') + 1, (size_t)C * DRAWS * D);
+        assert_memory_equal(all, path, sizeof(float) * C * DRAWS * D);
+        free(all);
+        /* some chains, not a whole number of tiles, every 61st step: the last of them is not the run's last step */
+        snprintf(file, sizeof file, "output.file=%s/part%zu.nc", folder, i);
+        nsamp_plan_destroy(
+            run_of(SET("run.steps=2500", threads[i], file, "record.every=61", "record.chains=70")));
+        float *const part = draws_of(strrchr(file, '/') + 1, (size_t)70 * (DRAWS / PART) * D);
+        for (size_t c = 0; c < 70; c++)
+            for (size_t k = 0; k < DRAWS / PART; k++)
+                assert_memory_equal(part + (c * (DRAWS / PART) + k) * D,
+                                    path + (c * DRAWS + (k + 1) * PART - 1) * D, D * sizeof(float));
+        free(part);
+    }
+    free(path);
 }
 
 /* Advancing in pieces by the backend interface equals advancing at once. */
@@ -198,10 +254,10 @@ static void test_resume(void **state) {
     snprintf(file, sizeof file, "output.file=%s/broken.nc", folder);
     snprintf(other, sizeof other, "output.file=%s/whole.nc", folder);
     const char *const settings[] = {
-        file, "run.resume=yes", "run.chains=4000", "target.dim=64", "run.steps=3000", "record.every=500",
+        file, "run.resume=yes", "run.chains=4000", "target.dim=64", "run.steps=15000", "record.every=500",
         NULL};
     nsamp_plan *whole = run_of(
-                   SET(other, "run.chains=4000", "target.dim=64", "run.steps=3000", "record.every=500")),
+                   SET(other, "run.chains=4000", "target.dim=64", "run.steps=15000", "record.every=500")),
                *broken = NULL;
     int stops = 0;
     for (;;) {
@@ -224,11 +280,11 @@ static void test_resume(void **state) {
     assert_int_not_equal(access(left, F_OK), 0);
 }
 
-/* user: a file, whose name is emptied when it is seen. */
+/* Stops at once. user: a file, whose name is emptied when it is seen. */
 static int look_for(const nsamp_progress *progress, void *user) {
     char *const file = user;
     if (progress->done < progress->total && !access(file, F_OK)) *file = 0;
-    return 0;
+    return progress->done < progress->total;
 }
 
 /* A run that begins anew makes a new file of draws: the checkpoint that counts on the old one must be gone before, or a later
@@ -239,14 +295,14 @@ static void test_a_new_run_forgets(void **state) {
     snprintf(file, sizeof file, "output.file=%s/anew.nc", folder);
     snprintf(checkpoint, sizeof checkpoint, "%s/anew.nc.ckpt", folder);
     const char *const settings[] = {
-        file, "run.chains=4000", "target.dim=64", "run.steps=3000", "record.every=500", NULL};
+        file, "run.chains=4000", "target.dim=64", "run.steps=100000", "record.every=10000", NULL};
     nsamp_error err = {0};
     nsamp_plan *plan = plan_of(settings);
     assert_int_equal(nsamp_plan_run(plan, stop_at_once, NULL, &err), NSAMP_STOPPED);
     nsamp_plan_destroy(plan);
     assert_int_equal(access(checkpoint, F_OK), 0);
     plan = plan_of(settings);
-    assert_int_equal(nsamp_plan_run(plan, look_for, checkpoint, &err), NSAMP_OK);
+    assert_int_equal(nsamp_plan_run(plan, look_for, checkpoint, &err), NSAMP_STOPPED);
     assert_int_equal(*checkpoint, '/');
     nsamp_plan_destroy(plan);
 }
@@ -375,6 +431,7 @@ int main(void) {
         cmocka_unit_test(test_chain_is_its_number),
         cmocka_unit_test(test_seed_matters),
         cmocka_unit_test(test_record_interval),
+        cmocka_unit_test(test_draws_are_the_path),
         cmocka_unit_test(test_two_runs_are_one),
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_a_new_run_forgets),

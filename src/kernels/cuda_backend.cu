@@ -193,17 +193,27 @@ static nsamp_status observe(nsamp_backend *base, const nsamp_record *record, nsa
     return NSAMP_OK;
 }
 
-static nsamp_status advance(nsamp_backend *base, uint64_t step0, uint64_t step1, const nsamp_record *record,
+static nsamp_status put(cuda_backend *b, nsamp_recorder *recorder, uint64_t step, nsamp_error *err) {
+    const nsamp_record record = nsamp_recorder_place(recorder, step);
+    const nsamp_status status = observe(&b->base, &record, err);
+    if (!status) nsamp_recorder_done(recorder, step, record.chains);
+    return status;
+}
+
+static nsamp_status advance(nsamp_backend *base, uint64_t step0, uint64_t step1, nsamp_recorder *recorder,
                             nsamp_error *err) {
     cuda_backend *b = (cuda_backend *)base;
     const nsamp_batch *batch = base->batch;
     nsamp_status status = upload(b, err);
     for (uint64_t t = step0; t < step1 && !status;) {
         const uint64_t due = nsamp_moments_next(batch->moments, t);
+        const uint64_t recorded = recorder ? nsamp_recorder_due(recorder, t) : UINT64_MAX;
         uint64_t end = due < step1 ? due : step1;
+        if (end > recorded) end = recorded;
         if (end - t > MOST_STEPS) end = t + MOST_STEPS;
         NSAMP_CUDA_TRY(err, b->kernel->advance(&b->view, batch->model->params, t, (uint32_t)(end - t)));
         if (end == due) status = sample(b, end, err);
+        if (end == recorded && !status) status = put(b, recorder, end, err);
         t = end;
     }
     if (status) return status;
@@ -212,7 +222,7 @@ static nsamp_status advance(nsamp_backend *base, uint64_t step0, uint64_t step1,
     NSAMP_CUDA_TRY(err, cudaMemcpyAsync(batch->first_bad, b->view.first_bad, bytes, cudaMemcpyDeviceToHost,
                                         b->view.stream));
     NSAMP_CUDA_TRY(err, cudaStreamSynchronize(b->view.stream));
-    return record ? observe(base, record, err) : NSAMP_OK;
+    return NSAMP_OK;
 }
 
 /* ---- life ---------------------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <netcdf.h>
 
 #include "kernels/systems/langevin_equi.h"
 #include "kernels/systems/mh_spiking.h"
@@ -197,6 +198,50 @@ static void test_late_steps(void **state) {
     nsamp_plan_destroy(p[1]);
 }
 
+/* ---- recorded draws ---------------------------------------------------------------------------------- */
+
+/* A whole run on one backend; x [chains][draws][dim] of its file. */
+static float *recorded_on(const char *backend, const char *folder, const char *const *settings, size_t n) {
+    char file[160], path[128];
+    int nc, group, x;
+    nsamp_error err = {0};
+    snprintf(path, sizeof path, "%s/%s.nc", folder, backend);
+    snprintf(file, sizeof file, "output.file=%s", path);
+    const char *all[16] = {file};
+    for (size_t i = 0; i < 14 && settings[i]; i++)
+        all[i + 1] = settings[i];
+    nsamp_plan *p = plan_on(backend, all);
+    if (nsamp_plan_run(p, NULL, NULL, &err)) fail_msg("%s", err.text);
+    nsamp_plan_destroy(p);
+    float *const values = malloc(n * sizeof *values);
+    assert_non_null(values);
+    assert_int_equal(nc_open(path, NC_NOWRITE, &nc), 0);
+    assert_int_equal(nc_inq_ncid(nc, "posterior", &group), 0);
+    assert_int_equal(nc_inq_varid(group, "x", &x), 0);
+    assert_int_equal(nc_get_var_float(group, x, values), 0);
+    assert_int_equal(nc_close(nc), 0);
+    unlink(path);
+    return values;
+}
+
+/* Records fall between samples, on them, and not on the last step. */
+static void test_recorded_draws(void **state) {
+    (void)state;
+    enum { C = 300, DRAWS = 29, D = 5 };
+    const size_t n = (size_t)C * DRAWS * D;
+    const char *const settings[] = {
+        "target.name=equicorrelated", "target.dim=5",   "run.chains=310",    "run.steps=61",
+        "run.accumulate_every=3",     "record.every=2", "record.chains=300", NULL};
+    char folder[] = "/tmp/nsamp-recorded-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    float *const cpu = recorded_on("cpu", folder, settings, n), *const cuda =
+                                                                    recorded_on("cuda", folder, settings, n);
+    rmdir(folder);
+    assert_memory_equal(cpu, cuda, n * sizeof *cpu);
+    free(cpu);
+    free(cuda);
+}
+
 /* ---- mh_spiking ---------------------------------------------------------------------------------------- */
 
 static void mh(int dim, int neurons, const char *extra, const char *more) {
@@ -347,6 +392,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_langevin_mean_and_start),
         cmocka_unit_test(test_langevin_divergence),
         cmocka_unit_test(test_late_steps),
+        cmocka_unit_test(test_recorded_draws),
         cmocka_unit_test(test_mh_shared),
         cmocka_unit_test(test_mh_lane),
         cmocka_unit_test(test_mh_order_of_sums),

@@ -4,6 +4,8 @@
 #include "engine.h"
 
 #include <omp.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 #include "error.h"
 #include "isa.h"
 #include "stats/moments.h"
+#include "threads.h"
 
 /* What threads write lies this far apart, a whole page between: a prefetcher that follows one thread to the end of its scratch would
  * otherwise take the first lines of the next thread's away from it, again and again. */
@@ -23,6 +26,8 @@ typedef struct cpu_backend {
     size_t x_at, bad_at,
         stride;    /* bytes of a thread: the kernel's scratch; x [D][L], one observed tile; bad [L] */
     char *scratch; /* [threads][stride] */
+    _Atomic uint64_t taken,
+        *through; /* of the call in progress: pieces taken; [units] parts that a unit has come through */
 } cpu_backend;
 
 static char *scratch_of(const cpu_backend *b, int thread) {
@@ -87,49 +92,81 @@ static void observe_tile(cpu_backend *b, int thread, uint64_t index, float *x) {
     b->kernel->observe(batch->model->params, &tile, x);
 }
 
-/* One tile into the record, as far as its chains belong there. */
-static void record_tile(cpu_backend *b, int thread, uint64_t index, const nsamp_record *record) {
+/* x of one tile into the record, as far as its chains belong there; -> how many do. */
+static uint64_t record_tile(const cpu_backend *b, uint64_t index, const float *tile,
+                            const nsamp_record *record) {
     const size_t L = b->base.batch->lanes, D = b->base.batch->model->dim;
-    float *const tile = x_of(b, thread);
-    if (index * L >= record->chains) return;
-    observe_tile(b, thread, index, tile);
-    for (size_t l = 0; l < L && index * L + l < record->chains; l++) {
+    if (index * L >= record->chains) return 0;
+    const size_t n = record->chains - index * L < L ? (size_t)(record->chains - index * L) : L;
+    for (size_t l = 0; l < n; l++) {
         float *const x = record->x + (index * L + l) * record->stride;
         for (size_t d = 0; d < D; d++)
             x[d] = tile[d * L + l];
     }
+    return n;
 }
 
-/* Tiles [first, last) belong to one unit of the moments: one thread takes them from sample to sample, in
+/* Tiles [first, last) belong to one unit of the moments: one thread at a time takes them from sample to sample, in
  * order. */
 static void advance_unit(cpu_backend *b, uint64_t first, uint64_t last, uint64_t step0, uint64_t step1,
-                         const nsamp_record *record) {
+                         nsamp_recorder *recorder) {
     nsamp_moments *m = b->base.batch->moments;
     const int thread = omp_get_thread_num();
     float *const x = x_of(b, thread);
     for (uint64_t t = step0; t < step1;) {
-        const uint64_t due = nsamp_moments_next(m, t), end = due < step1 ? due : step1;
+        const uint64_t due = nsamp_moments_next(m, t),
+                       recorded = recorder ? nsamp_recorder_due(recorder, t) : UINT64_MAX;
+        uint64_t end = due < step1 ? due : step1, put = 0;
+        if (end > recorded) end = recorded;
+        const nsamp_record record =
+            end == recorded ? nsamp_recorder_place(recorder, end) : (nsamp_record){.chains = 0};
         for (uint64_t i = first; i < last; i++) {
             advance_tile(b, thread, i, t, end);
-            if (end != due) continue;
+            if (end != due && i * b->base.batch->lanes >= record.chains) continue;
             observe_tile(b, thread, i, x);
-            nsamp_moments_add_tile(m, i, end, x);
+            put += record_tile(b, i, x, &record);
+            if (end == due) nsamp_moments_add_tile(m, i, end, x);
         }
+        if (put) nsamp_recorder_done(recorder, end, put);
         t = end;
     }
-    for (uint64_t i = first; i < last && record; i++)
-        record_tile(b, thread, i, record);
 }
 
-static nsamp_status cpu_advance(nsamp_backend *base, uint64_t step0, uint64_t step1,
-                                const nsamp_record *record, nsamp_error *err) {
+/* A call is cut into parts. Part k of unit u is piece k * units + u; threads take pieces in that order, and a piece waits until
+ * its unit has come through the part before. So nobody waits for anybody else's chains where something is recorded, and at the end of the call for a
+ * piece at most. */
+enum { PARTS = 16 };
+
+static uint64_t steps_of_part(uint64_t steps, const nsamp_recorder *recorder) {
+    const uint64_t part = (steps + PARTS - 1) / PARTS;
+    /* No piece may wait for room that only a later one makes: nsamp_recorder_place. */
+    const uint64_t most = recorder ? nsamp_recorder_room(recorder) : part;
+    return part < most ? part : most;
+}
+
+static nsamp_status cpu_advance(nsamp_backend *base, uint64_t step0, uint64_t step1, nsamp_recorder *recorder,
+                                nsamp_error *err) {
     cpu_backend *b = (cpu_backend *)base;
     (void)err;
     const uint64_t tiles = base->batch->tiles, unit = base->batch->moments->tiles_per_unit;
     const uint64_t units = (tiles + unit - 1) / unit;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(b->threads)
+    if (step0 >= step1) return NSAMP_OK;
+    const int before = nsamp_threads_set(b->threads);
+    const uint64_t part = steps_of_part(step1 - step0, recorder), parts = (step1 - step0 + part - 1) / part;
+    atomic_store(&b->taken, 0);
     for (uint64_t u = 0; u < units; u++)
-        advance_unit(b, u * unit, (u + 1) * unit < tiles ? (u + 1) * unit : tiles, step0, step1, record);
+        atomic_store(&b->through[u], 0);
+#pragma omp parallel
+    for (;;) {
+        const uint64_t piece = atomic_fetch_add(&b->taken, 1), k = piece / units, u = piece % units;
+        if (k >= parts) break;
+        while (atomic_load_explicit(&b->through[u], memory_order_acquire) < k)
+            sched_yield();
+        const uint64_t from = step0 + k * part, to = k + 1 < parts ? from + part : step1;
+        advance_unit(b, u * unit, (u + 1) * unit < tiles ? (u + 1) * unit : tiles, from, to, recorder);
+        atomic_store_explicit(&b->through[u], k + 1, memory_order_release);
+    }
+    nsamp_threads_restore(before);
     nsamp_moments_set_step(base->batch->moments, step1);
     return NSAMP_OK;
 }
@@ -137,9 +174,15 @@ static nsamp_status cpu_advance(nsamp_backend *base, uint64_t step0, uint64_t st
 static nsamp_status cpu_observe(nsamp_backend *base, const nsamp_record *record, nsamp_error *err) {
     cpu_backend *b = (cpu_backend *)base;
     (void)err;
-#pragma omp parallel for schedule(static) num_threads(b->threads)
+    const int before = nsamp_threads_set(b->threads);
+#pragma omp parallel for schedule(static)
     for (uint64_t i = 0; i < base->batch->tiles; i++)
-        record_tile(b, omp_get_thread_num(), i, record);
+        if (i * base->batch->lanes < record->chains) {
+            float *const x = x_of(b, omp_get_thread_num());
+            observe_tile(b, omp_get_thread_num(), i, x);
+            record_tile(b, i, x, record);
+        }
+    nsamp_threads_restore(before);
     return NSAMP_OK;
 }
 
@@ -152,6 +195,7 @@ static nsamp_status cpu_fetch(nsamp_backend *base, nsamp_error *err) {
 
 static void cpu_destroy(nsamp_backend *base) {
     cpu_backend *b = (cpu_backend *)base;
+    free(b->through);
     free(b->scratch);
     free(b);
 }
@@ -192,7 +236,9 @@ nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, 
     const size_t L = batch->lanes, T = (size_t)b->threads;
     b->stride = lay_out(batch->model, L, &b->x_at, &b->bad_at);
     void *scratch = NULL;
-    if (posix_memalign(&scratch, PAGE, T * b->stride)) {
+    b->through = calloc(batch->tiles, sizeof *b->through);
+    if (!b->through || posix_memalign(&scratch, PAGE, T * b->stride)) {
+        free(b->through);
         free(b);
         return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the scratch of %zu threads", T);
     }

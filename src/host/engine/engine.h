@@ -26,11 +26,24 @@ typedef struct nsamp_record {
     size_t stride;
 } nsamp_record;
 
+/* What records steps of a run (recorder.c). Any thread may call these three, so that chains need not wait for one another
+ * where something is recorded. */
+typedef struct nsamp_recorder nsamp_recorder;
+/* The first number of steps done, above `step`, at which x is recorded; UINT64_MAX when there is none. */
+uint64_t nsamp_recorder_due(const nsamp_recorder *recorder, uint64_t step);
+/* Steps of which the recorder has room for all draws at once, whatever it still has to write: at least 1. */
+uint64_t nsamp_recorder_room(const nsamp_recorder *recorder);
+/* Where x after `step` goes, a step that is due; waits while the writer is that far behind. Draws before it by more than
+ * nsamp_recorder_room must not wait for the caller. */
+nsamp_record nsamp_recorder_place(nsamp_recorder *recorder, uint64_t step);
+/* x after `step` is there for so many more of the recorded chains. */
+void nsamp_recorder_done(nsamp_recorder *recorder, uint64_t step, uint64_t chains);
+
 typedef struct nsamp_backend_ops {
     const char *name; /* "cpu", "cuda" */
     /* Advances all chains over steps [step0, step1), accumulating after every step t with (t + 1) % every ==
-     * 0 and t + 1 > burn_in. record: x after step1, as by observe below; NULL: nowhere. State may stay on the device between calls. */
-    nsamp_status (*advance)(nsamp_backend *b, uint64_t step0, uint64_t step1, const nsamp_record *record,
+     * 0 and t + 1 > burn_in, and recording what is due at the recorder (NULL: nothing). State may stay on the device between calls. */
+    nsamp_status (*advance)(nsamp_backend *b, uint64_t step0, uint64_t step1, nsamp_recorder *recorder,
                             nsamp_error *err);
     /* x as it is now. */
     nsamp_status (*observe)(nsamp_backend *b, const nsamp_record *record, nsamp_error *err);

@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "pages.h"
+#include "threads.h"
 #include "io/output.h"
 
 /* Costs in normals of the step (0.6 ns), measured on one AVX-512 core: a number observed and added to the moments while a tile's
@@ -301,7 +302,9 @@ nsamp_status nsamp_plan_create(const nsamp_job *job, nsamp_plan **plan, nsamp_er
         free(p);
         return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
     }
-    nsamp_status status = build(p, err);
+    const int before = nsamp_threads_set(nsamp_job_int(job, NSAMP_KEY_run_threads));
+    const nsamp_status status = build(p, err);
+    nsamp_threads_restore(before);
     if (status) {
         nsamp_plan_destroy(p);
         return status;

@@ -7,8 +7,6 @@
 #include "io/output.h"
 #include "stats/moments.h"
 
-typedef struct nsamp_recorder nsamp_recorder;
-
 struct nsamp_plan {
     nsamp_job *job;
     nsamp_model *model;
@@ -38,17 +36,22 @@ nsamp_status nsamp_plan_start(nsamp_plan *plan, nsamp_error *err);
 
 /* ---- recorder.c: recorded draws, written into the output by a thread of its own while the chains go on ---- */
 
-/* Starts the thread for draws first .. total - 1 of `chains` chains. The output stays the caller's and must outlive it. */
-nsamp_status nsamp_recorder_start(nsamp_output *out, size_t chains, size_t dim, uint64_t first,
-                                  uint64_t total, nsamp_recorder **recorder, nsamp_error *err);
+/* Which draws a run stores. */
+typedef struct nsamp_recording {
+    uint64_t chains, draws; /* of the whole run */
+    size_t dim;
+    uint64_t burn_in, every; /* draw k is x after burn_in + (k + 1) * every steps */
+} nsamp_recording;
+
+/* Starts the thread; the first `step` steps are done, and their draws in the output, which stays the caller's and must outlive the recorder. */
+nsamp_status nsamp_recorder_start(nsamp_output *out, const nsamp_recording *what, uint64_t step,
+                                  nsamp_recorder **recorder, nsamp_error *err);
 /* Memory that it takes. */
 double nsamp_recorder_bytes(size_t chains, size_t dim, uint64_t draws);
-/* Where the next draw goes: dim numbers of chain c to x + c * stride; waits while the writer is behind. NSAMP_EIO with the reason of the first write
- * that failed. */
-nsamp_status nsamp_recorder_next(nsamp_recorder *recorder, float **x, size_t *stride, nsamp_error *err);
-/* The draw is there. */
-void nsamp_recorder_put(nsamp_recorder *recorder);
-/* Waits until every draw has been written, one that failed included (as above). Not yet on the disk: nsamp_output_sync. */
+/* NSAMP_EIO with the reason of the first write that failed, if one has. */
+nsamp_status nsamp_recorder_status(nsamp_recorder *recorder, nsamp_error *err);
+/* Waits until every draw has been written, one that failed included (as above). Not yet on the disk: nsamp_output_sync. Between
+ * calls of the backend only, when a draw is there for all chains or for none. */
 nsamp_status nsamp_recorder_flush(nsamp_recorder *recorder, nsamp_error *err);
 /* Stops the thread and frees; draws that were not flushed may be lost. */
 void nsamp_recorder_stop(nsamp_recorder *recorder);

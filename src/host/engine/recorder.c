@@ -1,5 +1,5 @@
-/* recorder.c: recorded draws on their way into the output file. Two buffers, each a block of the file (output.h): chains
- * fill one while a thread writes the other. */
+/* recorder.c: recorded draws on their way into the output file. A few buffers, each a block of the file (output.h): chains
+ * fill some while a thread writes the others, in order. */
 #include "plan.h"
 
 #include <pthread.h>
@@ -9,16 +9,19 @@
 #include "error.h"
 #include "pages.h"
 
+/* One to fill and one to write; one more, so that the chains that are ahead need not wait while the last fill the first. */
+enum { BUFFERS = 3 };
+
 struct nsamp_recorder {
     nsamp_output *out;
-    size_t dim, block; /* block: draws a buffer holds */
-    uint64_t total;    /* draws of the whole run */
-    float *buffer[2];  /* [chains][block][dim] */
-    uint64_t draw;     /* the next one */
-    /* The rest is shared with the thread. Numbers of blocks; a block has the buffer of its number's last bit. */
-    uint64_t handed, written; /* handed over, done with; the one that is being filled is number `handed` */
-    nsamp_status status;      /* of the first write that failed, */
-    nsamp_error err;          /* and why */
+    nsamp_recording what;
+    uint64_t block, blocks; /* draws of a block; blocks of the run */
+    float *buffer[BUFFERS]; /* [chains][block][dim]; block k has buffer k % BUFFERS */
+    /* The rest is shared with the thread. */
+    uint64_t missing[BUFFERS]; /* draws of single chains that the block in this buffer waits for */
+    uint64_t written;          /* blocks done with */
+    nsamp_status status;       /* of the first write that failed, */
+    nsamp_error err;           /* and why */
     bool stop;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -27,26 +30,38 @@ struct nsamp_recorder {
 
 double nsamp_recorder_bytes(size_t chains, size_t dim, uint64_t draws) {
     const double block = (double)nsamp_output_block(chains, dim, draws);
-    return 2 * block * (double)chains * (double)dim * sizeof(float);
+    return BUFFERS * block * (double)chains * (double)dim * sizeof(float);
+}
+
+/* Of block k, from draw `first` of the run on. */
+static uint64_t draws_of_block(const nsamp_recorder *r, uint64_t k, uint64_t first) {
+    const uint64_t begin = k * r->block > first ? k * r->block : first;
+    const uint64_t end = (k + 1) * r->block < r->what.draws ? (k + 1) * r->block : r->what.draws;
+    return end > begin ? end - begin : 0;
+}
+
+static bool ready(const nsamp_recorder *r) {
+    return r->written < r->blocks && !r->missing[r->written % BUFFERS];
 }
 
 static void *writer(void *arg) {
     nsamp_recorder *r = arg;
     pthread_mutex_lock(&r->lock);
     for (;;) {
-        while (r->written == r->handed && !r->stop)
+        while (!ready(r) && !r->stop)
             pthread_cond_wait(&r->changed, &r->lock);
-        if (r->written == r->handed) break;
+        if (!ready(r)) break;
         const uint64_t k = r->written;
         nsamp_status status = r->status;
         nsamp_error err = {0};
         pthread_mutex_unlock(&r->lock);
-        if (!status) status = nsamp_output_write(r->out, k, r->buffer[k % 2], &err);
+        if (!status) status = nsamp_output_write(r->out, k, r->buffer[k % BUFFERS], &err);
         pthread_mutex_lock(&r->lock);
         if (status && !r->status) {
             r->status = status;
             r->err = err;
         }
+        r->missing[k % BUFFERS] = draws_of_block(r, k + BUFFERS, 0) * r->what.chains;
         r->written++;
         pthread_cond_broadcast(&r->changed);
     }
@@ -55,31 +70,39 @@ static void *writer(void *arg) {
 }
 
 static void release(nsamp_recorder *r) {
-    free(r->buffer[0]);
-    free(r->buffer[1]);
+    for (size_t i = 0; i < BUFFERS; i++)
+        free(r->buffer[i]);
     free(r);
 }
 
-nsamp_status nsamp_recorder_start(nsamp_output *out, size_t chains, size_t dim, uint64_t first,
-                                  uint64_t total, nsamp_recorder **recorder, nsamp_error *err) {
+/* The buffers as they are when draw `first` is the next. */
+static nsamp_status fill(nsamp_recorder *r, uint64_t first, nsamp_error *err) {
+    const size_t floats = (size_t)(r->block * r->what.chains) * r->what.dim;
+    for (size_t i = 0; i < BUFFERS; i++) { /* zeros: the file takes what lies beyond the last draw too */
+        r->buffer[i] = nsamp_pages_floats(floats, 0);
+        if (!r->buffer[i])
+            return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for recorded draws (%d times %zu bytes)",
+                              BUFFERS, floats * sizeof(float));
+    }
+    r->written = first / r->block;
+    for (uint64_t k = r->written; k < r->written + BUFFERS; k++)
+        r->missing[k % BUFFERS] = draws_of_block(r, k, first) * r->what.chains;
+    return first % r->block
+               ? nsamp_output_read(r->out, (size_t)r->written, r->buffer[r->written % BUFFERS], err)
+               : NSAMP_OK;
+}
+
+nsamp_status nsamp_recorder_start(nsamp_output *out, const nsamp_recording *what, uint64_t step,
+                                  nsamp_recorder **recorder, nsamp_error *err) {
     *recorder = NULL;
     nsamp_recorder *r = calloc(1, sizeof *r);
     if (!r) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for recorded draws");
     r->out = out;
-    r->dim = dim;
-    r->block = nsamp_output_block(chains, dim, total);
-    r->total = total;
-    r->draw = first;
-    r->handed = r->written = first / r->block;
-    const size_t floats = r->block * chains * dim;
-    nsamp_status status = NSAMP_OK;
-    for (size_t i = 0; i < 2; i++) /* zeros: the file takes what lies beyond the last draw too */
-        r->buffer[i] = nsamp_pages_floats(floats, 0);
-    if (!r->buffer[0] || !r->buffer[1])
-        status = nsamp_fail(err, NSAMP_ENOMEM, "out of memory for recorded draws (2 times %zu bytes)",
-                            floats * sizeof(float));
-    if (!status && first % r->block)
-        status = nsamp_output_read(out, (size_t)r->handed, r->buffer[r->handed % 2], err);
+    r->what = *what;
+    r->block = nsamp_output_block((size_t)what->chains, what->dim, what->draws);
+    r->blocks = (what->draws + r->block - 1) / r->block;
+    const uint64_t done = step > what->burn_in ? (step - what->burn_in) / what->every : 0;
+    nsamp_status status = fill(r, done < what->draws ? done : what->draws, err);
     if (!status) {
         pthread_mutex_init(&r->lock, NULL);
         pthread_cond_init(&r->changed, NULL);
@@ -99,40 +122,63 @@ nsamp_status nsamp_recorder_start(nsamp_output *out, size_t chains, size_t dim, 
     return NSAMP_OK;
 }
 
+uint64_t nsamp_recorder_due(const nsamp_recorder *r, uint64_t step) {
+    const nsamp_recording *w = &r->what;
+    const uint64_t done = step > w->burn_in ? (step - w->burn_in) / w->every : 0;
+    return done < w->draws ? w->burn_in + (done + 1) * w->every : UINT64_MAX;
+}
+
+uint64_t nsamp_recorder_room(const nsamp_recorder *r) {
+    return r->block * r->what.every;
+}
+
+/* The draw of a step that is due. */
+static uint64_t draw_of(const nsamp_recorder *r, uint64_t step) {
+    return (step - r->what.burn_in) / r->what.every - 1;
+}
+
+nsamp_record nsamp_recorder_place(nsamp_recorder *r, uint64_t step) {
+    const uint64_t draw = draw_of(r, step), k = draw / r->block;
+    pthread_mutex_lock(&r->lock);
+    while (k >= r->written + BUFFERS)
+        pthread_cond_wait(&r->changed, &r->lock);
+    pthread_mutex_unlock(&r->lock);
+    return (nsamp_record){.chains = r->what.chains,
+                          .x = r->buffer[k % BUFFERS] + draw % r->block * r->what.dim,
+                          .stride = r->block * r->what.dim};
+}
+
+void nsamp_recorder_done(nsamp_recorder *r, uint64_t step, uint64_t chains) {
+    uint64_t *const missing = &r->missing[draw_of(r, step) / r->block % BUFFERS];
+    pthread_mutex_lock(&r->lock);
+    *missing -= chains;
+    if (!*missing) pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* With the lock held. */
 static nsamp_status failure(nsamp_recorder *r, nsamp_error *err) {
     if (r->status && err) *err = r->err;
     return r->status;
 }
 
-nsamp_status nsamp_recorder_next(nsamp_recorder *r, float **x, size_t *stride, nsamp_error *err) {
+nsamp_status nsamp_recorder_status(nsamp_recorder *r, nsamp_error *err) {
     pthread_mutex_lock(&r->lock);
-    while (r->handed - r->written == 2)
-        pthread_cond_wait(&r->changed, &r->lock);
     const nsamp_status status = failure(r, err);
     pthread_mutex_unlock(&r->lock);
-    *x = r->buffer[r->handed % 2] + r->draw % r->block * r->dim;
-    *stride = r->block * r->dim;
     return status;
-}
-
-void nsamp_recorder_put(nsamp_recorder *r) {
-    r->draw++;
-    if (r->draw % r->block && r->draw < r->total) return;
-    pthread_mutex_lock(&r->lock);
-    r->handed++;
-    pthread_cond_broadcast(&r->changed);
-    pthread_mutex_unlock(&r->lock);
 }
 
 nsamp_status nsamp_recorder_flush(nsamp_recorder *r, nsamp_error *err) {
     pthread_mutex_lock(&r->lock);
-    while (r->written < r->handed)
+    while (ready(r))
         pthread_cond_wait(&r->changed, &r->lock);
     const nsamp_status status = failure(r, err);
+    const uint64_t k = r->written;
+    const bool begun = k < r->blocks && r->missing[k % BUFFERS] < draws_of_block(r, k, 0) * r->what.chains;
     pthread_mutex_unlock(&r->lock);
     /* What is there of a block stays in its buffer, and is written once more when it is full. */
-    if (status || r->draw % r->block == 0 || r->draw == r->total) return status;
-    return nsamp_output_write(r->out, (size_t)r->handed, r->buffer[r->handed % 2], err);
+    return status || !begun ? status : nsamp_output_write(r->out, (size_t)k, r->buffer[k % BUFFERS], err);
 }
 
 void nsamp_recorder_stop(nsamp_recorder *r) {

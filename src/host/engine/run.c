@@ -1,5 +1,5 @@
-/* run.c: the loop of a run: start states, blocks of steps between the points where something is recorded,
- * told or saved, and the output at the end. The bits do not depend on where the blocks end. */
+/* run.c: the loop of a run: start states, blocks of steps between the points where something is told or
+ * saved, and the output at the end. The bits do not depend on where the blocks end. */
 #include "plan.h"
 
 #include <math.h>
@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "error.h"
 #include "stats/laws.h"
+#include "threads.h"
 
 /* Seconds a block of steps should take: how soon a stop is noticed, how often progress is told. */
 static const double BLOCK_SECONDS = 0.2;
@@ -45,23 +46,6 @@ typedef struct run_state {
     uint64_t block;      /* steps a block */
     bool stop;
 } run_state;
-
-static uint64_t next_record(const nsamp_plan *p) {
-    if (!p->records || p->step >= p->burn_in + p->records * p->record_every) return UINT64_MAX;
-    if (p->step < p->burn_in) return p->burn_in + p->record_every;
-    return p->burn_in + ((p->step - p->burn_in) / p->record_every + 1) * p->record_every;
-}
-
-/* Steps up to end, which is recorded where there is a recorder. */
-static nsamp_status advance(nsamp_plan *p, uint64_t end, nsamp_recorder *recorder, nsamp_error *err) {
-    nsamp_record record = {.chains = p->record_chains};
-    nsamp_status status = recorder ? nsamp_recorder_next(recorder, &record.x, &record.stride, err) : NSAMP_OK;
-    if (!status) status = p->backend->ops->advance(p->backend, p->step, end, recorder ? &record : NULL, err);
-    if (status) return status;
-    if (recorder) nsamp_recorder_put(recorder);
-    p->step = end;
-    return NSAMP_OK;
-}
 
 static uint64_t diverged(const nsamp_batch *b) {
     uint64_t n = 0;
@@ -108,11 +92,11 @@ static nsamp_status steps(nsamp_plan *p, run_state *r, nsamp_progress_fn *progre
     nsamp_status status = NSAMP_OK;
     while (p->step < p->steps && !status) {
         uint64_t end = p->step + r->block;
-        const uint64_t stop = next_record(p);
         if (end > p->steps) end = p->steps;
-        if (end > stop) end = stop;
-        status = advance(p, end, end == stop ? r->recorder : NULL, err);
+        status = p->backend->ops->advance(p->backend, p->step, end, r->recorder, err);
+        if (!status && r->recorder) status = nsamp_recorder_status(r->recorder, err);
         if (status) break;
+        p->step = end;
         const double t = nsamp_clock();
         if (t - measured > BLOCK_SECONDS / 2) {
             const double per = (t - measured) / (double)(p->step - measured_step),
@@ -198,11 +182,13 @@ static nsamp_status create_output(nsamp_plan *p, const nsamp_output_frame *frame
 
 static nsamp_status start_recording(nsamp_plan *p, bool restored, nsamp_recorder **recorder,
                                     nsamp_error *err) {
-    const uint64_t done = p->step > p->burn_in ? (p->step - p->burn_in) / p->record_every : 0;
+    const nsamp_recording what = {.chains = p->record_chains,
+                                  .draws = p->records,
+                                  .dim = p->model->dim,
+                                  .burn_in = p->burn_in,
+                                  .every = p->record_every};
     nsamp_status status = create_output(p, restored ? &p->frame : NULL, err);
-    if (status) return status;
-    return nsamp_recorder_start(p->out, (size_t)p->record_chains, p->model->dim, done, p->records, recorder,
-                                err);
+    return status ? status : nsamp_recorder_start(p->out, &what, p->step, recorder, err);
 }
 
 static nsamp_status write_output(nsamp_plan *p, nsamp_recorder *recorder, nsamp_error *err) {
@@ -232,9 +218,7 @@ static nsamp_status finish(nsamp_plan *p, nsamp_recorder *recorder, nsamp_error 
     return NSAMP_OK;
 }
 
-nsamp_status nsamp_plan_run(nsamp_plan *p, nsamp_progress_fn *progress, void *user, nsamp_error *err) {
-    if (p->ran) return nsamp_fail(err, NSAMP_EINTERNAL, "a plan runs once");
-    p->ran = true;
+static nsamp_status run(nsamp_plan *p, nsamp_progress_fn *progress, void *user, nsamp_error *err) {
     bool found = false;
     nsamp_status status = NSAMP_OK;
     if (nsamp_job_bool(p->job, NSAMP_KEY_run_resume) && p->checkpoint_path)
@@ -263,5 +247,14 @@ nsamp_status nsamp_plan_run(nsamp_plan *p, nsamp_progress_fn *progress, void *us
     nsamp_recorder_stop(r.recorder);
     nsamp_output_abandon(p->out);
     p->out = NULL;
+    return status;
+}
+
+nsamp_status nsamp_plan_run(nsamp_plan *p, nsamp_progress_fn *progress, void *user, nsamp_error *err) {
+    if (p->ran) return nsamp_fail(err, NSAMP_EINTERNAL, "a plan runs once");
+    p->ran = true;
+    const int before = nsamp_threads_set(nsamp_job_int(p->job, NSAMP_KEY_run_threads));
+    const nsamp_status status = run(p, progress, user, err);
+    nsamp_threads_restore(before);
     return status;
 }

@@ -11,6 +11,7 @@
 #include "io/checkpoint.h"
 #include "io/newfile.h"
 #include "isa.h"
+#include "threads.h"
 #include "train/start.h"
 #include "train/training.h"
 
@@ -334,7 +335,7 @@ static void tear_down(nsamp_training *t) {
     free(t->checkpoint_path);
 }
 
-nsamp_status nsamp_train(const nsamp_job *job, nsamp_progress_fn *progress, void *user, nsamp_error *err) {
+static nsamp_status train(const nsamp_job *job, nsamp_progress_fn *progress, void *user, nsamp_error *err) {
     nsamp_training t = {.job = job};
     nsamp_status status = set_up(&t, err);
     if (!status) {
@@ -352,5 +353,12 @@ nsamp_status nsamp_train(const nsamp_job *job, nsamp_progress_fn *progress, void
         }
     }
     tear_down(&t);
+    return status;
+}
+
+nsamp_status nsamp_train(const nsamp_job *job, nsamp_progress_fn *progress, void *user, nsamp_error *err) {
+    const int before = nsamp_threads_set(nsamp_job_int(job, NSAMP_KEY_run_threads));
+    const nsamp_status status = train(job, progress, user, err);
+    nsamp_threads_restore(before);
     return status;
 }
