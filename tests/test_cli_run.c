@@ -413,6 +413,49 @@ static void test_kill_and_resume(void **state) {
 #undef RECORDED
 }
 
+/* The most threads that the program had while it ran. */
+static int threads_of(const program *p) {
+    char path[64];
+    int out[2], err[2], status = 0, most = 0;
+    assert_true(!pipe(out) && !pipe(err));
+    fflush(NULL);
+    const pid_t pid = fork();
+    if (!pid) program_exec(p, out, err);
+    for (int i = 0; i < 2; i++)
+        close(i ? out[1] : err[1]);
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    while (!waitpid(pid, &status, WNOHANG)) {
+        DIR *const tasks = opendir(path);
+        int n = -2; /* . and .. */
+        while (tasks && readdir(tasks))
+            n++;
+        if (tasks) closedir(tasks);
+        if (n > most) most = n;
+        usleep(1000);
+    }
+    close(out[0]);
+    close(err[0]);
+    assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
+    return most;
+}
+
+/* run.threads holds for products too, which find their threads themselves. OpenBLAS starts idle ones of its own. */
+static void test_threads_of_products(void **state) {
+    (void)state;
+#define PRODUCTS                                                                                             \
+    "run", "system.name=rsn", "system.model=builtin:linear", "target.dim=64", "train.hidden=4096",           \
+        "run.path=product", "run.chains=64", "run.steps=200", "-q"
+    assert_int_equal(threads_of(&(program){.words = {PRODUCTS, "run.threads=1"},
+                                           .folder = folder,
+                                           .environment = {"OPENBLAS_NUM_THREADS=1"}}),
+                     1);
+    assert_int_equal(threads_of(&(program){.words = {PRODUCTS, "run.threads=2"},
+                                           .folder = folder,
+                                           .environment = {"OPENBLAS_NUM_THREADS=1"}}),
+                     2);
+#undef PRODUCTS
+}
+
 static void test_interrupt(void **state) {
     (void)state;
     const program p = {.words = {"run", LONG, "output.status=s"}, .folder = folder};
@@ -480,6 +523,7 @@ int main(void) {
         cmocka_unit_test_setup(test_full_disk, fresh),
         cmocka_unit_test_setup(test_stop_and_resume, fresh),
         cmocka_unit_test_setup(test_kill_and_resume, fresh),
+        cmocka_unit_test_setup(test_threads_of_products, fresh),
         cmocka_unit_test_setup(test_interrupt, fresh),
         cmocka_unit_test_setup(test_plain_progress, fresh),
         cmocka_unit_test_setup(test_terminal_progress, fresh),

@@ -121,7 +121,8 @@ static std::vector<float> draws_of(const char *settings, uint32_t records, uint3
     std::vector<float> x(records * len);
     for (uint32_t i = 0; i < records; i++) {
         const nsamp_record record = {p->batch.chains, &x[i * len], p->model->dim};
-        if (p->backend->ops->advance(p->backend, i * every, (i + 1) * every, &record, &err))
+        if (p->backend->ops->advance(p->backend, i * every, (i + 1) * every, NULL, &err) ||
+            p->backend->ops->observe(p->backend, &record, &err))
             fail_msg("%s", err.text);
     }
     nsamp_plan_destroy(p);
