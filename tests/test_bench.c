@@ -19,12 +19,9 @@
 #include "error.h"
 #include "job/settings.h"
 #include "program.h"
+#include "says.h"
 #include "scratch.h"
 #include "systems/rsn.h"
-
-static void assert_has(const char *text, const char *part) {
-    if (!strstr(text, part)) fail_msg("'%.400s' does not say '%s'", text, part);
-}
 
 static nsamp_plan *plan_of(const char *settings) {
     nsamp_job *job = nsamp_job_create();

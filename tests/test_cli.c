@@ -9,10 +9,7 @@
 #include <cmocka.h>
 #include "job/job.h"
 #include "program.h"
-
-static void assert_has(const char *text, const char *part) {
-    if (!strstr(text, part)) fail_msg("'%.400s' does not say '%s'", text, part);
-}
+#include "says.h"
 
 /* Exit code, one line "nsamp: ..." on standard error with the parts in it, nothing on standard output. */
 static void assert_refused(const program_result *r, int code, const char *part1, const char *part2) {

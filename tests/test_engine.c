@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include <netcdf.h>
 
 #include "engine/plan.h"
+#include "stored_draws.h"
 
 static char folder[64];
 
@@ -173,21 +173,6 @@ static void test_record_interval(void **state) {
     assert_same_runs(SET("run.threads=2"), SET(two, "record.every=50", "record.chains=300"));
 }
 
-/* x of a finished run's file, [n]; n as it must be. */
-static float *draws_of(const char *name, size_t n) {
-    char path[128];
-    int file, group, x;
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    float *const values = malloc(n * sizeof *values);
-    assert_non_null(values);
-    assert_int_equal(nc_open(path, NC_NOWRITE, &file), 0);
-    assert_int_equal(nc_inq_ncid(file, "posterior", &group), 0);
-    assert_int_equal(nc_inq_varid(group, "x", &x), 0);
-    assert_int_equal(nc_get_var_float(group, x, values), 0);
-    assert_int_equal(nc_close(file), 0);
-    return values;
-}
-
 /* Every draw is x after its step, however many threads and buffers it came through: 2480 draws of 300 chains, 7
  * blocks. Beside a path taken a step at a time. */
 static void test_draws_are_the_path(void **state) {
@@ -208,17 +193,21 @@ static void test_draws_are_the_path(void **state) {
     nsamp_plan_destroy(p);
     for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
         char file[128];
+        const char *const name = file + strlen("output.file=");
+        size_t n;
         snprintf(file, sizeof file, "output.file=%s/path%zu.nc", folder, i);
         nsamp_plan_destroy(
             run_of(SET("run.steps=2500", threads[i], file, "record.every=1", "record.chains=300")));
-        float *const all = draws_of(strrchr(file, '/') + 1, (size_t)C * DRAWS * D);
-        assert_memory_equal(all, path, sizeof(float) * C * DRAWS * D);
+        float *const all = stored_draws(name, &n);
+        assert_int_equal(n, C * DRAWS * D);
+        assert_memory_equal(all, path, n * sizeof *all);
         free(all);
         /* some chains, not a whole number of tiles, every 61st step: the last of them is not the run's last step */
         snprintf(file, sizeof file, "output.file=%s/part%zu.nc", folder, i);
         nsamp_plan_destroy(
             run_of(SET("run.steps=2500", threads[i], file, "record.every=61", "record.chains=70")));
-        float *const part = draws_of(strrchr(file, '/') + 1, (size_t)70 * (DRAWS / PART) * D);
+        float *const part = stored_draws(name, &n);
+        assert_int_equal(n, 70 * (DRAWS / PART) * D);
         for (size_t c = 0; c < 70; c++)
             for (size_t k = 0; k < DRAWS / PART; k++)
                 assert_memory_equal(part + (c * (DRAWS / PART) + k) * D,

@@ -11,11 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include <netcdf.h>
 
 #include "kernels/systems/langevin_equi.h"
 #include "kernels/systems/mh_spiking.h"
 #include "runs.h"
+#include "stored_draws.h"
 #include "systems/rsn.h"
 
 static void assert_same_bits(const char *what, const void *a, const void *b, size_t count, size_t size) {
@@ -200,44 +200,36 @@ static void test_late_steps(void **state) {
 
 /* ---- recorded draws ---------------------------------------------------------------------------------- */
 
-/* A whole run on one backend; x [chains][draws][dim] of its file. */
-static float *recorded_on(const char *backend, const char *folder, const char *const *settings, size_t n) {
-    char file[160], path[128];
-    int nc, group, x;
+/* A whole run on one backend; x of its file, [*n]. */
+static float *recorded_on(const char *backend, const char *const *settings, size_t *n) {
+    char file[] = "output.file=/tmp/nsamp-recorded-XXXXXX", *const path = file + strlen("output.file=");
+    const char *all[16] = {"output.overwrite=yes", file};
     nsamp_error err = {0};
-    snprintf(path, sizeof path, "%s/%s.nc", folder, backend);
-    snprintf(file, sizeof file, "output.file=%s", path);
-    const char *all[16] = {file};
-    for (size_t i = 0; i < 14 && settings[i]; i++)
-        all[i + 1] = settings[i];
+    for (size_t i = 0; i < 13 && settings[i]; i++)
+        all[i + 2] = settings[i];
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
     nsamp_plan *p = plan_on(backend, all);
     if (nsamp_plan_run(p, NULL, NULL, &err)) fail_msg("%s", err.text);
     nsamp_plan_destroy(p);
-    float *const values = malloc(n * sizeof *values);
-    assert_non_null(values);
-    assert_int_equal(nc_open(path, NC_NOWRITE, &nc), 0);
-    assert_int_equal(nc_inq_ncid(nc, "posterior", &group), 0);
-    assert_int_equal(nc_inq_varid(group, "x", &x), 0);
-    assert_int_equal(nc_get_var_float(group, x, values), 0);
-    assert_int_equal(nc_close(nc), 0);
+    float *const x = stored_draws(path, n);
     unlink(path);
-    return values;
+    return x;
 }
 
 /* Records fall between samples, on them, and not on the last step. */
 static void test_recorded_draws(void **state) {
     (void)state;
-    enum { C = 300, DRAWS = 29, D = 5 };
-    const size_t n = (size_t)C * DRAWS * D;
     const char *const settings[] = {
-        "target.name=equicorrelated", "target.dim=5",   "run.chains=310",    "run.steps=61",
+        "target.name=equicorrelated", "target.dim=5",   "run.chains=310",    "run.steps=62",
         "run.accumulate_every=3",     "record.every=2", "record.chains=300", NULL};
-    char folder[] = "/tmp/nsamp-recorded-XXXXXX";
-    assert_non_null(mkdtemp(folder));
-    float *const cpu = recorded_on("cpu", folder, settings, n), *const cuda =
-                                                                    recorded_on("cuda", folder, settings, n);
-    rmdir(folder);
-    assert_memory_equal(cpu, cuda, n * sizeof *cpu);
+    size_t n[2];
+    float *const cpu = recorded_on("cpu", settings, &n[0]), *const cuda =
+                                                                recorded_on("cuda", settings, &n[1]);
+    assert_int_equal(n[0], 300 * 29 * 5);
+    assert_int_equal(n[1], n[0]);
+    assert_memory_equal(cpu, cuda, n[0] * sizeof *cpu);
     free(cpu);
     free(cuda);
 }

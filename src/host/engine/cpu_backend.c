@@ -156,7 +156,9 @@ static nsamp_status cpu_advance(nsamp_backend *base, uint64_t step0, uint64_t st
     atomic_store(&b->taken, 0);
     for (uint64_t u = 0; u < units; u++)
         atomic_store(&b->through[u], 0);
-#pragma omp parallel
+    /* Threads without a unit would do nothing but wait. Where one unit is all, its products take the threads. */
+    const int team = (uint64_t)b->threads < units ? b->threads : (int)units;
+#pragma omp parallel num_threads(team)
     for (;;) {
         const uint64_t piece = atomic_fetch_add(&b->taken, 1), k = piece / units, u = piece % units;
         if (k >= parts) break;
