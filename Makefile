@@ -20,7 +20,8 @@ CUDA   ?= $(if $(NVCC),$(if $(wildcard src/kernels/*.cu),1,0),0)
 try_header = $(shell echo '\#include <$(1)>' | $(CC) $(2) -E -x c - >/dev/null 2>&1 && echo 1 || echo 0)
 MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
 X86    := $(if $(findstring x86_64,$(MACHINE)),1,0)
-DNNL   ?= $(call try_header,oneapi/dnnl/dnnl.h)
+# oneDNN's layers keep the bits of a row in any company on AVX-512; what they do on other machines than x86-64 is not known.
+DNNL   ?= $(if $(filter 1,$(X86)),$(call try_header,oneapi/dnnl/dnnl.h),0)
 
 PKGS   := netcdf hdf5 inih libpng zlib jansson
 pkg_cflags := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -50,7 +51,7 @@ LIBS    := $(pkg_libs) $(if $(filter 1,$(DNNL)),-ldnnl) -lm -lpthread -ldl
 HOST_SRC := $(sort $(shell find src/host -name '*.c' -not -path 'src/host/cli/*'))
 CLI_SRC  := $(sort $(wildcard src/host/cli/*.c))
 CU_SRC   := $(if $(filter 1,$(CUDA)),$(sort $(wildcard src/kernels/*.cu)))
-KERN_SRC := cpu moments_cpu train_cpu bf16_cpu ceilings # compiled for each instruction set
+KERN_SRC := cpu moments_cpu train_cpu layer_cpu ceilings # compiled for each instruction set
 HOST_OBJ := $(HOST_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
 KERN_OBJ := $(foreach source,$(KERN_SRC),$(ISAS:%=$(BUILD)/src/kernels/$(source)_%.o))

@@ -24,6 +24,13 @@ $(BUILD)/tests/test_scaling: tests/scaling/run.sh bench/scaling.py $(BUILD)/nsam
 	@chmod +x $@
 TEST_EXTRA += $(BUILD)/tests/test_scaling
 
+# The tests of products on every kind of kernel that the processor has.
+$(BUILD)/tests/test_products: tests/products/run.sh $(BUILD)/tests/test_matmul $(BUILD)/tests/test_matmul_blas
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec "%s" "%s" "%s"\n' '$(abspath tests/products/run.sh)' $(if $(filter 1,$(DNNL)),'$(abspath $(BUILD)/tests/test_matmul)',none) '$(abspath $(BUILD)/tests/test_matmul_blas)' >$@
+	@chmod +x $@
+TEST_EXTRA += $(BUILD)/tests/test_products
+
 ## make check      install what is missing, build, run all tests; the last line says how many passed
 check:
 	@mk/setup.sh

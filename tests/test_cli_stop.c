@@ -28,7 +28,7 @@ static int fresh(void **state) {
 
 /* Long enough to be stopped, short enough to be finished by the resumed run; one thread, so that machines
  * differ less. */
-#define LONG "run.chains=800", "run.steps=100000", "target.dim=8", "run.threads=1", "output.file=a.nc"
+#define LONG "run.chains=800", "run.steps=600000", "target.dim=8", "run.threads=1", "output.file=a.nc"
 
 static void test_stop_and_resume(void **state) {
     (void)state;
@@ -52,7 +52,7 @@ static void test_stop_and_resume(void **state) {
     char resumed[PROGRAM_TEXT];
     strcpy(resumed, r->out);
     r = IN_FOLDER("run", LONG, "output.overwrite=yes");
-    char *end1 = strstr(resumed, "100000 steps in"), *end2 = strstr(r->out, "100000 steps in");
+    char *end1 = strstr(resumed, "600000 steps in"), *end2 = strstr(r->out, "600000 steps in");
     assert_non_null(end1);
     assert_non_null(end2);
     assert_int_equal(end1 - resumed, end2 - r->out);
@@ -62,7 +62,7 @@ static void test_stop_and_resume(void **state) {
 /* Killed after a checkpoint: the file with the draws so far can be read, and the run goes on to the same numbers. */
 static void test_kill_and_resume(void **state) {
     (void)state;
-#define RECORDED LONG, "record.every=100", "record.chains=800"
+#define RECORDED LONG, "record.every=600", "record.chains=800"
     const program p = {.words = {"run", RECORDED, "run.checkpoint_every_s=0.05"}, .folder = scratch_folder};
     assert_int_equal(program_run_signal(&p, scratch("a.nc.ckpt"), SIGKILL)->code, 128 + SIGKILL);
     assert_false(is_there("a.nc"));

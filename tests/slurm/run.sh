@@ -32,7 +32,7 @@ cat >small.ini <<'EOF'
 dim = 4
 [run]
 chains = 256
-steps = 3000000
+steps = 6000000
 EOF
 
 # report NAME STATUS: a line of TAP; what the scripts printed where it failed.

@@ -4,8 +4,10 @@
  * A layer's weights are packed once in the format that its widest product asks for. Its primitives have fixed
  * numbers of rows and are made for one thread; nsamp_layer_apply shares blocks of rows among threads itself.
  * So oneDNN never splits a sum over k between threads, which is what would make bits depend on their number.
- */
-#include "matmul/blocks.h"
+ *
+ * That is so where oneDNN has its batched kernels, which take rows one by one: with AVX-512. Below, its products treat rows by their
+ * place, and a layer is one of plain.h. */
+#include "matmul/plain.h"
 
 #if NSAMP_HAVE_DNNL
 
@@ -92,6 +94,7 @@ typedef struct product {
 } product;
 
 struct nsamp_layer {
+    nsamp_plain_layer *plain; /* NULL: what follows */
     size_t in, out;
     nsamp_activation act;
     bool rounds, narrow; /* bf16: factors are rounded to it; they are stored and multiplied as such */
@@ -256,6 +259,20 @@ static bool make_scratch(nsamp_layer *l) {
     return true;
 }
 
+static bool rows_keep_their_bits(void) {
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+}
+
+/* dnnl_sgemm uses all threads outside a parallel region, and may then split the sum over k. */
+static void gemm_block(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a,
+                       size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc) {
+    const int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
+    if (threads > 1) omp_set_num_threads(1);
+    dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, alpha, a,
+               (dnnl_dim_t)lda, b, (dnnl_dim_t)ldb, beta, c, (dnnl_dim_t)ldc);
+    if (threads > 1) omp_set_num_threads(threads);
+}
+
 nsamp_status nsamp_layer_create(size_t in, size_t out, const float *w, const float *bias,
                                 nsamp_activation act, nsamp_precision precision, size_t max_rows,
                                 nsamp_layer **layer, nsamp_error *err) {
@@ -269,6 +286,15 @@ nsamp_status nsamp_layer_create(size_t in, size_t out, const float *w, const flo
     l->act = act;
     l->rounds = precision == NSAMP_BF16;
     l->narrow = l->rounds && nsamp_matmul_bf16_is_native();
+    if (!l->narrow && !rows_keep_their_bits()) {
+        const nsamp_status made =
+            nsamp_plain_create(in, out, w, bias, act, precision, gemm_block, &l->plain, err);
+        if (made)
+            free(l);
+        else
+            *layer = l;
+        return made;
+    }
     dnnl_status_t s = dnnl_engine_create(&l->engine, dnnl_cpu, 0);
     if (s == dnnl_success) s = dnnl_stream_create(&l->stream, l->engine, dnnl_stream_default_flags);
     if (s == dnnl_success && bias) s = make_bias(l, bias);
@@ -300,6 +326,7 @@ nsamp_status nsamp_layer_create(size_t in, size_t out, const float *w, const flo
 
 void nsamp_layer_destroy(nsamp_layer *l) {
     if (!l) return;
+    nsamp_plain_destroy(l->plain);
     for (size_t i = 0; i < BLOCK_SIZES; i++) {
         product *p = &l->products[i];
         if (!p->rows) continue;
@@ -398,6 +425,10 @@ static void apply_rows(const nsamp_layer *l, size_t rows, const float *x, float 
 }
 
 void nsamp_layer_apply(const nsamp_layer *l, size_t rows, const float *x, float *y, bool accumulate) {
+    if (l->plain) {
+        nsamp_plain_apply(l->plain, rows, x, y, accumulate);
+        return;
+    }
     if (omp_in_parallel()) {
         apply_rows(l, rows, x, y, accumulate);
         return;
@@ -414,16 +445,6 @@ void nsamp_layer_apply(const nsamp_layer *l, size_t rows, const float *x, float 
 }
 
 /* ---- plain products ---- */
-
-/* dnnl_sgemm uses all threads outside a parallel region, and may then split the sum over k. */
-static void gemm_block(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a,
-                       size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc) {
-    const int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
-    if (threads > 1) omp_set_num_threads(1);
-    dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, alpha, a,
-               (dnnl_dim_t)lda, b, (dnnl_dim_t)ldb, beta, c, (dnnl_dim_t)ldc);
-    if (threads > 1) omp_set_num_threads(threads);
-}
 
 void nsamp_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, const float *b,
                 float beta, float *c) {
