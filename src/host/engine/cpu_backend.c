@@ -19,6 +19,13 @@
  * otherwise take the first lines of the next thread's away from it, again and again. */
 enum { PAGE = 4096 };
 
+/* The units whose home is one thread, and how many of their pieces in the call in progress have been taken. On lines of its own: two, which
+ * some processors fetch together. */
+typedef struct home {
+    _Alignas(128) _Atomic uint64_t taken;
+    uint64_t first, units;
+} home;
+
 typedef struct cpu_backend {
     nsamp_backend base;
     const nsamp_cpu_kernel *kernel;
@@ -26,8 +33,8 @@ typedef struct cpu_backend {
     size_t x_at, bad_at,
         stride;    /* bytes of a thread: the kernel's scratch; x [D][L], one observed tile; bad [L] */
     char *scratch; /* [threads][stride] */
-    _Atomic uint64_t taken,
-        *through; /* of the call in progress: pieces taken; [units] parts that a unit has come through */
+    home *homes;   /* [threads] */
+    _Atomic uint64_t *through; /* [units] parts of the call in progress that a unit has come through */
 } cpu_backend;
 
 static char *scratch_of(const cpu_backend *b, int thread) {
@@ -132,16 +139,69 @@ static void advance_unit(cpu_backend *b, uint64_t first, uint64_t last, uint64_t
     }
 }
 
-/* A call is cut into parts. Part k of unit u is piece k * units + u; threads take pieces in that order, and a piece waits until
- * its unit has come through the part before. So nobody waits for anybody else's chains where something is recorded, and at the end of the call for a
- * piece at most. */
-enum { PARTS = 16 };
+/* A call is cut into parts, and a piece is one part of one unit. Each thread is the home of a range of units and takes their pieces part by
+ * part, so that the state and sums of a chain stay in the caches of one core: between cores that do not share a third-level cache, units that
+ * wander cost up to a third of the rate (bench/LOG.md). A thread whose units are AHEAD parts further than those of another, or done, takes a piece
+ * from there. A piece can be taken when its unit has come through the part before. */
+enum { PARTS = 16, AHEAD = 2 };
 
 static uint64_t steps_of_part(uint64_t steps, const nsamp_recorder *recorder) {
     const uint64_t part = (steps + PARTS - 1) / PARTS;
     /* No piece may wait for room that only a later one makes: nsamp_recorder_place. */
     const uint64_t most = recorder ? nsamp_recorder_room(recorder) : part;
     return part < most ? part : most;
+}
+
+/* Called by one thread of a team of so many. */
+static void share_units(cpu_backend *b, uint64_t units, uint64_t team) {
+    for (uint64_t i = 0; i < team; i++) {
+        home *h = &b->homes[i];
+        h->first = units * i / team;
+        h->units = units * (i + 1) / team - h->first;
+        atomic_store_explicit(&h->taken, 0, memory_order_relaxed);
+    }
+    for (uint64_t u = 0; u < units; u++)
+        atomic_store_explicit(&b->through[u], 0, memory_order_relaxed);
+}
+
+/* Part of the next piece of h; parts when all are taken. */
+static uint64_t next_part(const home *h, uint64_t parts, uint64_t *taken) {
+    *taken = atomic_load_explicit(&h->taken, memory_order_relaxed);
+    return *taken < parts * h->units ? *taken / h->units : parts;
+}
+
+/* The home from which this thread takes next, whose count was *taken; NULL when no piece is left anywhere.
+ *
+ * While a thread has a piece of part k, what is left at its own home is of part k or later: a piece from elsewhere is of an earlier part than what
+ * it leaves. So the home of the earliest piece of all is never held up behind a later one, which is what the recorder asks for. */
+static home *choose_home(cpu_backend *b, uint64_t team, uint64_t parts, uint64_t *taken) {
+    home *best = &b->homes[omp_get_thread_num()];
+    const uint64_t own = next_part(best, parts, taken);
+    uint64_t least = own;
+    for (uint64_t i = 0; i < team; i++) {
+        uint64_t count;
+        const uint64_t k = next_part(&b->homes[i], parts, &count);
+        if (k >= least || (own < parts && k + AHEAD > own)) continue;
+        least = k;
+        best = &b->homes[i];
+        *taken = count;
+    }
+    return least < parts ? best : NULL;
+}
+
+/* Takes a piece: part *k of unit *u; waits until there is one to take. -> false when all are taken. */
+static bool take_piece(cpu_backend *b, uint64_t team, uint64_t parts, uint64_t *k, uint64_t *u) {
+    for (;;) {
+        uint64_t taken;
+        home *h = choose_home(b, team, parts, &taken);
+        if (!h) return false;
+        *k = taken / h->units;
+        *u = h->first + taken % h->units;
+        if (atomic_load_explicit(&b->through[*u], memory_order_acquire) < *k)
+            sched_yield(); /* another thread has it one part before */
+        else if (atomic_compare_exchange_strong(&h->taken, &taken, taken + 1))
+            return true;
+    }
 }
 
 static nsamp_status cpu_advance(nsamp_backend *base, uint64_t step0, uint64_t step1, nsamp_recorder *recorder,
@@ -153,20 +213,19 @@ static nsamp_status cpu_advance(nsamp_backend *base, uint64_t step0, uint64_t st
     if (step0 >= step1) return NSAMP_OK;
     const int before = nsamp_threads_set(b->threads);
     const uint64_t part = steps_of_part(step1 - step0, recorder), parts = (step1 - step0 + part - 1) / part;
-    atomic_store(&b->taken, 0);
-    for (uint64_t u = 0; u < units; u++)
-        atomic_store(&b->through[u], 0);
     /* Threads without a unit would do nothing but wait. Where one unit is all, its products take the threads. */
-    const int team = (uint64_t)b->threads < units ? b->threads : (int)units;
-#pragma omp parallel num_threads(team)
-    for (;;) {
-        const uint64_t piece = atomic_fetch_add(&b->taken, 1), k = piece / units, u = piece % units;
-        if (k >= parts) break;
-        while (atomic_load_explicit(&b->through[u], memory_order_acquire) < k)
-            sched_yield();
-        const uint64_t from = step0 + k * part, to = k + 1 < parts ? from + part : step1;
-        advance_unit(b, u * unit, (u + 1) * unit < tiles ? (u + 1) * unit : tiles, from, to, recorder);
-        atomic_store_explicit(&b->through[u], k + 1, memory_order_release);
+    const int wanted = (uint64_t)b->threads < units ? b->threads : (int)units;
+#pragma omp parallel num_threads(wanted)
+    {
+        const uint64_t team = (uint64_t)omp_get_num_threads(); /* may be fewer than wanted */
+#pragma omp single
+        share_units(b, units, team);
+        uint64_t k, u;
+        while (take_piece(b, team, parts, &k, &u)) {
+            const uint64_t from = step0 + k * part, to = k + 1 < parts ? from + part : step1;
+            advance_unit(b, u * unit, (u + 1) * unit < tiles ? (u + 1) * unit : tiles, from, to, recorder);
+            atomic_store_explicit(&b->through[u], k + 1, memory_order_release);
+        }
     }
     nsamp_threads_restore(before);
     nsamp_moments_set_step(base->batch->moments, step1);
@@ -198,6 +257,7 @@ static nsamp_status cpu_fetch(nsamp_backend *base, nsamp_error *err) {
 static void cpu_destroy(nsamp_backend *base) {
     cpu_backend *b = (cpu_backend *)base;
     free(b->through);
+    free(b->homes);
     free(b->scratch);
     free(b);
 }
@@ -237,14 +297,13 @@ nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, 
     b->threads = threads ? (int)threads : omp_get_max_threads();
     const size_t L = batch->lanes, T = (size_t)b->threads;
     b->stride = lay_out(batch->model, L, &b->x_at, &b->bad_at);
-    void *scratch = NULL;
     b->through = calloc(batch->tiles, sizeof *b->through);
-    if (!b->through || posix_memalign(&scratch, PAGE, T * b->stride)) {
-        free(b->through);
-        free(b);
+    b->homes = aligned_alloc(_Alignof(home), T * sizeof *b->homes);
+    b->scratch = aligned_alloc(PAGE, T * b->stride);
+    if (!b->through || !b->homes || !b->scratch) {
+        cpu_destroy(&b->base);
         return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the scratch of %zu threads", T);
     }
-    b->scratch = scratch;
     snprintf(b->base.text, sizeof b->base.text, "cpu, %s%s kernels, %d thread%s",
              *isa == 'v' ? "x86-64-" : "", isa, b->threads, b->threads == 1 ? "" : "s");
     *backend = &b->base;
