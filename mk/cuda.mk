@@ -28,7 +28,7 @@ $(BUILD)/kernels.txt: $(CU_OBJ)
 # --- the shim ----------------------------------------------------------------------------------------------------
 # What chooses a backend is compiled again so that it knows CUDA whether or not there is an nvcc.
 CXX       := $(if $(filter default,$(origin CXX)),g++,$(CXX))
-SHIM_CXX   = $(CXX) -std=c++17 -O2 -g -Wall -Wextra -Werror -Wno-unknown-pragmas -ffp-contract=off -fPIC -Itests/shim -Iinclude -Isrc -Isrc/host
+SHIM_CXX   = $(CXX) -std=c++17 -O2 -g -Wall -Wextra -Werror -Wno-unknown-pragmas -ffp-contract=off -fPIC -Itests -Itests/shim -Iinclude -Isrc -Isrc/host
 SHIM_CU   := $(filter-out src/kernels/cuda_draws.cu,$(sort $(wildcard src/kernels/*.cu)))
 SHIM_OBJ  := $(SHIM_CU:src/kernels/%.cu=%.o) $(patsubst tests/shim/%.cpp,%.o,$(filter-out tests/shim/test_%,$(wildcard tests/shim/*.cpp))) host/engine/plan.o host/train/choose.o host/bench/device.o
 SHIM_TESTS := test_cuda_shim.c test_cuda_product.cpp test_cuda_fast.cpp test_cuda_train.c test_cuda_rsn.c test_cuda_rsn_small.cpp test_cuda_bench.c test_cuda_ceilings.cpp

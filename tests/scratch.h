@@ -69,7 +69,7 @@ static inline unsigned char *scratch_read(const char *path, size_t *bytes) {
     struct stat st;
     FILE *f = fopen(path, "rb");
     if (!f || fstat(fileno(f), &st)) abort();
-    unsigned char *data = malloc((size_t)st.st_size + 1);
+    unsigned char *data = (unsigned char *)malloc((size_t)st.st_size + 1); /* the cast is for C++ */
     if (!data || fread(data, 1, (size_t)st.st_size, f) != (size_t)st.st_size) abort();
     fclose(f);
     *bytes = (size_t)st.st_size;

@@ -9,17 +9,20 @@
 #include <unistd.h>
 
 #include "engine/plan.h"
+#include "scratch.h"
 #include "shim.h"
 #include "train/network.h"
 
-/* Saves net under path, a pattern for mkstemp, and destroys it. */
-static inline void save_network(char *path, nsamp_network *net) {
+/* Saves net in the test's folder under a name of its own and destroys it; setting: "system.model=PATH". */
+static inline void save_network(char *setting, size_t size, nsamp_network *net) {
+    static unsigned count;
+    char name[32];
     nsamp_error err = {0};
-    const int file = mkstemp(path);
-    assert_true(file >= 0);
-    close(file);
+    snprintf(name, sizeof name, "net%u", count++);
+    const char *const path = scratch(name);
     if (nsamp_network_save(path, net, &err)) fail_msg("%s", err.text);
     nsamp_network_destroy(net);
+    snprintf(setting, size, "system.model=%s", path);
 }
 
 static inline void set_all(nsamp_job *job, const char *const *settings) {

@@ -80,16 +80,14 @@ static double bound(const nsamp_network *net, const double *s, const limits *l) 
 }
 
 typedef struct settings {
-    char path[32], model[64], tile[32], chains[32], steps[32], precision[32];
+    char model[700], tile[32], chains[32], steps[32], precision[32];
     const char *list[12];
 } settings;
 
 /* With a file of net's, which is destroyed. */
 static const char *const *set(settings *s, nsamp_network *net, bool reservoir, const char *precision,
                               uint32_t tile, uint32_t chains, const char *extra) {
-    strcpy(s->path, "/tmp/nsamp-shim-XXXXXX");
-    save_network(s->path, net);
-    snprintf(s->model, sizeof s->model, "system.model=%s", s->path);
+    save_network(s->model, sizeof s->model, net);
     snprintf(s->tile, sizeof s->tile, "run.tile=%u", tile);
     snprintf(s->chains, sizeof s->chains, "run.chains=%u", chains);
     snprintf(s->steps, sizeof s->steps, "run.steps=%d", STEPS);
@@ -177,8 +175,6 @@ static void compare(net_case c) {
     nsamp_plan_destroy(shim);
     free(x_cpu);
     free(x);
-    unlink(s.path);
-    unlink(t.path);
 }
 
 static void test_fp32(void **state) {
@@ -238,7 +234,6 @@ static void same_bits(bool reservoir, nsamp_activation phi, const char *precisio
             first = x;
         if (k) free(x);
         nsamp_plan_destroy(p);
-        unlink(s.path);
     }
     nsamp_shim_set_order(NSAMP_SHIM_FORWARD, 1);
     free(first);
@@ -265,14 +260,12 @@ static void test_jump(void **state) {
                    &d_cpu);
         nsamp_plan *shim = run_on(
             "cuda", set(&t, contracting(&c), c.reservoir, "fp32", 32, CHAINS, "system.jump=yes"), NULL, &d);
-        unlink(t.path);
         nsamp_plan *plain =
             run_on("cuda", set(&t, contracting(&c), c.reservoir, "fp32", 32, CHAINS, NULL), NULL, &x);
         assert_true(apart(d, d_cpu, 2 * CHAINS * c.m) < 2e-5);
         assert_true(apart(d, x, 2 * CHAINS * c.m) > 0.1); /* and that is not x */
         nsamp_plan_destroy(cpu), nsamp_plan_destroy(shim), nsamp_plan_destroy(plain);
         free(d_cpu), free(d), free(x);
-        unlink(s.path), unlink(t.path);
     }
 }
 
@@ -295,7 +288,6 @@ static void test_divergence(void **state) {
             const char *const *list = set(&s, net, k % 2, precision, 32, CHAINS, "run.start_scale=300");
             p[side] = run_on(side ? "cuda" : "cpu", list, NULL, &x);
             free(x);
-            unlink(s.path);
         }
         uint64_t earliest = UINT64_MAX, latest = 0;
         for (uint64_t c = 0; c < CHAINS; c++) {
@@ -331,7 +323,6 @@ static void test_without_the_library(void **state) {
     nsamp_plan_destroy(plan);
     nsamp_job_destroy(job);
     nsamp_shim_set_cublas(130100);
-    unlink(s.path);
 }
 
 /* Blocks, graphs and bytes are what the plan says, and everything is given back. */
@@ -352,7 +343,6 @@ static void test_plan(void **state) {
     assert_int_equal(p->backend->ops->advance(p->backend, 0, 24, NULL, &err), NSAMP_OK);
     assert_true(nsamp_shim_replays() - replays == 3 * (3 + 6)); /* blocks; 18 = 16 + 1 + 1 steps, 6 steps */
     nsamp_plan_destroy(p);
-    unlink(s.path);
     assert_int_equal(nsamp_shim_allocated(), 0);
     assert_int_equal(nsamp_shim_streams(), 0);
     assert_int_equal(nsamp_shim_graphs(), 0);
@@ -382,7 +372,6 @@ static void test_memory(void **state) {
     }
     nsamp_shim_set_memory((size_t)4 << 30);
     nsamp_job_destroy(job);
-    unlink(s.path);
 }
 
 /* Argument: a pattern of test names, all if none. */
@@ -398,5 +387,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_memory),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

@@ -17,6 +17,7 @@ extern "C" {
 #include <cmocka.h>
 #include "engine/plan.h"
 #include "job/settings.h"
+#include "scratch.h"
 #include "systems/rsn.h"
 #include "train/network.h"
 }
@@ -29,7 +30,7 @@ static float small_number(void) {
 }
 
 typedef struct network {
-    char path[32];
+    char path[600];
     std::vector<float> w1, w2, b; /* [m][n], [n][m], [n] */
     size_t m, n;
     nsamp_activation phi;
@@ -37,11 +38,12 @@ typedef struct network {
 
 /* Random weights, saved under a new name; w1 0: outputs that do not meet. */
 static network make(size_t m, size_t n, nsamp_activation phi, float w1 = 1) {
-    network net = {"/tmp/nsamp-small-XXXXXX", {}, {}, {}, m, n, phi};
+    static unsigned count;
+    network net = {{}, {}, {}, {}, m, n, phi};
     nsamp_error err = {};
-    const int file = mkstemp(net.path);
-    assert_true(file >= 0);
-    close(file);
+    char name[32];
+    snprintf(name, sizeof name, "net%u", count++);
+    snprintf(net.path, sizeof net.path, "%s", scratch(name));
     nsamp_network *const out = nsamp_network_create(m, n);
     assert_non_null(out);
     out->activation = phi;
@@ -79,7 +81,8 @@ static void start(nsamp_plan *p) {
 
 static void advance(nsamp_plan *p, uint64_t from, uint64_t to) {
     nsamp_error err = {};
-    if (p->backend->ops->advance(p->backend, from, to, NULL, &err) || p->backend->ops->fetch(p->backend, &err))
+    if (p->backend->ops->advance(p->backend, from, to, NULL, &err) ||
+        p->backend->ops->fetch(p->backend, &err))
         fail_msg("%s", err.text);
 }
 
@@ -131,27 +134,25 @@ static void test_few_outputs_have_the_bits_of_the_cpu(void **) {
     for (size_t m : dims)
         for (nsamp_activation phi : phis) {
             network net = make(m, 37, phi);
-            char settings[256];
+            char settings[1024];
             snprintf(settings, sizeof settings,
                      "system.name=rsn system.model=%s run.path=fused run.chains=150 run.steps=7 run.seed=5 "
                      "run.noise_rounds=%d",
                      net.path, m % 2 ? 10 : 7);
             assert_int_equal(compare(settings), 0);
-            unlink(net.path);
         }
 }
 
 /* A step far too long: chains leave, at the same step on both. */
 static void test_few_outputs_that_diverge(void **) {
     network net = make(2, 24, NSAMP_RELU);
-    char settings[256];
+    char settings[1024];
     snprintf(settings, sizeof settings,
              "system.name=rsn system.model=%s run.path=fused run.chains=40 run.steps=7 system.dt=1e6 "
              "run.start_scale=1e12 "
              "run.start=normal",
              net.path);
     assert_true(compare(settings) > 20);
-    unlink(net.path);
 }
 
 /* ---- bf16, tf32 ---------------------------------------------------------------------------------------- */
@@ -172,7 +173,7 @@ static double phi_of(nsamp_activation phi, double a) {
 /* One step of every chain: within what float32 sums and one other rounding of a hidden unit can do; nearly always without
  * the second. */
 static void one_step(const network &net, bool bf16) {
-    char settings[256];
+    char settings[1024];
     nsamp_error err = {};
     const double dt = 0.125;
     const int digits = bf16 ? 7 : 10;
@@ -246,14 +247,13 @@ static void test_tensor_step(void **) {
             if (share == 0 || each.phi == NSAMP_TANH) one_step(net, true);
         }
         one_step(net, false);
-        unlink(net.path);
     }
 }
 
 /* The same bits in any order of threads, and in one call or several. */
 static void test_tensor_repeats(void **) {
     network net = make(17, 32, NSAMP_RELU);
-    char settings[256];
+    char settings[1024];
     nsamp_error err = {};
     snprintf(settings, sizeof settings,
              "system.name=rsn system.model=%s run.precision=bf16 run.chains=70 run.steps=9 run.backend=cuda "
@@ -274,13 +274,12 @@ static void test_tensor_repeats(void **) {
             assert_true(state_of(a, c, i) == state_of(b, c, i));
     nsamp_plan_destroy(a);
     nsamp_plan_destroy(b);
-    unlink(net.path);
 }
 
 /* A chain that leaves is flagged, at its first step, whichever lane has the output. */
 static void test_tensor_flags(void **) {
     network net = make(13, 16, NSAMP_RELU, 0);
-    char settings[256];
+    char settings[1024];
     nsamp_error err = {};
     snprintf(settings, sizeof settings,
              "system.name=rsn system.model=%s run.precision=tf32 run.chains=33 run.steps=9 run.backend=cuda",
@@ -295,13 +294,12 @@ static void test_tensor_flags(void **) {
         if ((p->batch.first_bad[c] == 0) != (c % 2 == 0 && c < 26))
             fail_msg("chain %d: %lld", (int)c, (long long)p->batch.first_bad[c]);
     nsamp_plan_destroy(p);
-    unlink(net.path);
 }
 
 static void test_refusals(void **) {
     network net = make(12, 16, NSAMP_RELU), wide = make(65, 72, NSAMP_RELU),
             deep = make(64, 1200, NSAMP_RELU);
-    char settings[256];
+    char settings[1024];
     nsamp_error err = {};
     snprintf(settings, sizeof settings, "system.name=rsn run.path=fused run.precision=bf16 system.model=%s",
              net.path);
@@ -318,9 +316,6 @@ static void test_refusals(void **) {
     assert_null(plan_of(settings, "run.backend=cuda", NSAMP_EUSAGE, &err));
     assert_non_null(strstr(err.text, "shared memory"));
     assert_int_equal(nsamp_shim_allocated(), 0);
-    unlink(net.path);
-    unlink(wide.path);
-    unlink(deep.path);
 }
 
 int main(int argc, char **argv) {
@@ -333,5 +328,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_refusals),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

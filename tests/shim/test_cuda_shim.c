@@ -202,20 +202,17 @@ static void test_late_steps(void **state) {
 
 /* A whole run on one backend; x of its file, [*n]. */
 static float *recorded_on(const char *backend, const char *const *settings, size_t *n) {
-    char file[] = "output.file=/tmp/nsamp-recorded-XXXXXX", *const path = file + strlen("output.file=");
+    char file[700];
+    const char *const path = scratch("recorded.nc");
     const char *all[16] = {"output.overwrite=yes", file};
     nsamp_error err = {0};
     for (size_t i = 0; i < 13 && settings[i]; i++)
         all[i + 2] = settings[i];
-    const int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
+    snprintf(file, sizeof file, "output.file=%s", path);
     nsamp_plan *p = plan_on(backend, all);
     if (nsamp_plan_run(p, NULL, NULL, &err)) fail_msg("%s", err.text);
     nsamp_plan_destroy(p);
-    float *const x = stored_draws(path, n);
-    unlink(path);
-    return x;
+    return stored_draws(path, n);
 }
 
 /* Records fall between samples, on them, and not on the last step. */
@@ -341,18 +338,16 @@ static void test_rsn(void **state) {
     (void)state;
     static const size_t dims[] = {1, 2, 3, 4, 6, 8};
     for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
-        char path[] = "/tmp/nsamp-shim-XXXXXX", model[64];
+        char model[700];
         nsamp_network *net = NULL;
         nsamp_error err = {0};
         if (nsamp_rsn_linear(dims[i], 40, 3, &net, &err)) fail_msg("%s", err.text);
-        save_network(path, net);
-        snprintf(model, sizeof model, "system.model=%s", path);
+        save_network(model, sizeof model, net);
         const char *const output[] = {"system.name=rsn", model, "run.path=fused", NULL};
         const char *const reservoir[] = {
             "system.name=rsn", model, "run.path=fused", "system.level=reservoir", "run.noise_rounds=7", NULL};
         compare(output, NULL);
         if (i % 2) compare(reservoir, NULL);
-        unlink(path);
     }
 }
 
@@ -395,5 +390,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_device_memory),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

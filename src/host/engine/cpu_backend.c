@@ -141,7 +141,7 @@ static void advance_unit(cpu_backend *b, uint64_t first, uint64_t last, uint64_t
 
 /* A call is cut into parts, and a piece is one part of one unit. Each thread is the home of a range of units and takes their pieces part by
  * part, so that the state and sums of a chain stay in the caches of one core: between cores that do not share a third-level cache, units that
- * wander cost up to a third of the rate (bench/LOG.md). A thread whose units are AHEAD parts further than those of another, or done, takes a piece
+ * wander cost up to 36 % of the rate (bench/LOG.md). A thread whose units are AHEAD parts further than those of another, or done, takes a piece
  * from there. A piece can be taken when its unit has come through the part before. */
 enum { PARTS = 16, AHEAD = 2 };
 
