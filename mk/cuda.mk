@@ -12,6 +12,9 @@ CUDA_GENCODE = $(foreach t,$(CUDA_TARGETS),-gencode arch=compute_$(lastword $(su
 NVCCFLAGS    = -std=c++17 -O3 --fmad=false $(CUDA_GENCODE) -t 2 -Iinclude -Isrc -Isrc/host \
                -Xcompiler -Wall,-Wextra,-Werror,-fPIC --Werror all-warnings -Xptxas -v
 
+# What needs instructions of one architecture alone is compiled for that one; the program looks at the device before it calls it.
+$(BUILD)/src/kernels/cuda_rsn_wgmma.cu.o: CUDA_TARGETS = sm_90a
+
 # ptxas tells registers and spills of each kernel; kept beside the object. A kernel that spills is an error.
 $(BUILD)/src/kernels/%.cu.o: src/kernels/%.cu mk/registers.awk
 	@mkdir -p $(@D)
@@ -99,6 +102,13 @@ MUTANT_tensor_bias  := cuda_rsn_tensor s/tile \* 8 + 2 \* t + 1\]/tile * 8 + 2 *
 MUTANT_tensor_chain := cuda_rsn_tensor s/g + t % 2 \* 8/g/
 MUTANT_tensor_flag  := cuda_rsn_tensor s/h < 4; h/h < 2; h/
 MUTANT_tensor_left  := cuda_rsn_tensor s/left\[c\]\[s . P::STEPS\]/left[0][s \/ P::STEPS]/
+MUTANT_wgmma_order := cuda_rsn_wgmma s/const uint32_t k = output_of(column)/const uint32_t k = column/
+MUTANT_wgmma_fence := cuda_rsn_wgmma s/^ *nsamp_wgmma_begin();//
+MUTANT_wgmma_wait  := cuda_rsn_wgmma s/^ *nsamp_wgmma_wait(y);//
+MUTANT_wgmma_add   := cuda_rsn_wgmma s/s > 0 || chunk > 0/s > 0/
+MUTANT_wgmma_next  := cuda_rsn_wgmma s/^ *w1 += .*//
+MUTANT_wgmma_chain := cuda_rsn_wgmma s/s.lane \/ 4 + 8 \* c, step0)/s.lane \/ 4, step0)/
+MUTANT_wgmma_alone := cuda_rsn_wgmma s/float x\[M .*/&if (!s.mine) return;/
 # Of rsn by products, for test_cuda_rsn.
 MUTANT_rsn_step    := cuda_rsn_step s/b.reservoir ? step + 1 : step)/step + 1)/
 MUTANT_rsn_next    := cuda_rsn_step s/b.reservoir ? step + 1 : step)/step)/
@@ -113,10 +123,11 @@ MUTANT_rsn_block   := cuda_rsn_product s/step0, first \* L, tiles/step0, 0, tile
 MUTANTS        := square group barrier parity turn shuffle tree step total lane draw named widen slope bias clean largest finish chunk \
                   mh_pair mh_stride mh_last mh_tree mh_burn mh_wrap mh_bad \
                   few_pivot few_linear few_far tensor_swap tensor_bias tensor_chain tensor_flag tensor_left \
+                  wgmma_order wgmma_fence wgmma_wait wgmma_add wgmma_next wgmma_chain wgmma_alone \
                   rsn_step rsn_next rsn_offset rsn_end rsn_barrier rsn_relax rsn_bad rsn_beta rsn_tf32 rsn_block
 MUTANT_BIN     := $(MUTANTS:%=$(BUILD)/shim/mutant_%)
 mutant_file     = $(firstword $(MUTANT_$(1)))
-mutant_test     = $(if $(filter few_% tensor_%,$(1)),test_cuda_rsn_small,$(if $(filter cuda_train%,$(mutant_file)),test_cuda_train,$(if $(filter rsn_%,$(1)),test_cuda_rsn,test_cuda_shim)))
+mutant_test     = $(if $(filter few_% tensor_% wgmma_%,$(1)),test_cuda_rsn_small,$(if $(filter cuda_train%,$(mutant_file)),test_cuda_train,$(if $(filter rsn_%,$(1)),test_cuda_rsn,test_cuda_shim)))
 
 define mutant_rules
 $(BUILD)/shim/mutant_$(1): src/kernels/$(call mutant_file,$(1)).cu $(BUILD)/tests/$(call mutant_test,$(1))

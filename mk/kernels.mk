@@ -3,12 +3,12 @@
 # installs from PyPI (mk/cuobjdump.sh). CUOBJDUMP=... where it is not in the path.
 CUOBJDUMP  ?= $(firstword $(call have_cmd,cuobjdump) $(wildcard $(CUDA_HOME)/bin/cuobjdump \
                 $(BUILD)/cuda-tools/lib/python3*/site-packages/nvidia/cu13/bin/cuobjdump))
-SASS_OBJ    = $(filter %/cuda_langevin_equi.cu.o %/cuda_mh_spiking.cu.o %/cuda_rsn_few.cu.o %/cuda_rsn_tensor.cu.o,$(CU_OBJ))
+SASS_OBJ    = $(filter %/cuda_langevin_equi.cu.o %/cuda_mh_spiking.cu.o %/cuda_rsn_few.cu.o %/cuda_rsn_tensor.cu.o %/cuda_rsn_wgmma.cu.o,$(CU_OBJ))
 HAVE_SM_90  = $(and $(CU_SRC),$(filter sm_90,$(CUDA_TARGETS)))
 
 # A failing cuobjdump leaves no file.
 $(BUILD)/sass.txt: $(SASS_OBJ) mk/sass.awk
-	$(Q)for o in $(SASS_OBJ); do PATH=$$PATH:$(dir $(CUOBJDUMP)) $(CUOBJDUMP) -sass -arch sm_90 $$o || exit 1; done >$@.all || { rm -f $@.all; exit 1; }
+	$(Q)for o in $(SASS_OBJ); do PATH=$$PATH:$(dir $(CUOBJDUMP)) $(CUOBJDUMP) -sass -arch $$(case $$o in *wgmma*) echo sm_90a ;; *) echo sm_90 ;; esac) $$o || exit 1; done >$@.all || { rm -f $@.all; exit 1; }
 	$(Q)c++filt <$@.all | awk -f mk/sass.awk >$@ && rm $@.all
 
 $(BUILD)/kernels-sm90.txt: $(BUILD)/kernels.txt $(if $(CUOBJDUMP),$(BUILD)/sass.txt) mk/occupancy.awk mk/occupancy.txt

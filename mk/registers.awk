@@ -17,6 +17,7 @@ function tidy(s) {
     if (foreign) next
     kernel = tidy(q[2])
     arch = q[4]
+    sub(/a$/, "", arch) # sm_90a: the same machine
     if (!(kernel in seen)) order[++n] = kernel
     seen[kernel] = 1
     if (!(arch in known)) archs[++m] = arch
@@ -48,7 +49,10 @@ END {
         printf "%-52s", order[i]
         for (j = 1; j <= m; j++) {
             k = order[i] SUBSEP archs[j]
-            printf "  %4d %4d %4d %4d", registers[k], spill[k], stack[k], shared[k]
+            if (k in registers)
+                printf "  %4d %4d %4d %4d", registers[k], spill[k], stack[k], shared[k]
+            else
+                printf "  %4s %4s %4s %4s", "-", "-", "-", "-" # not compiled for it
         }
         print ""
     }

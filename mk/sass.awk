@@ -14,7 +14,7 @@ function kind(op) {
     if (op ~ /^(FFMA|FMUL|FADD)/) return "fp32"
     if (op ~ /^MUFU/) return "mufu"
     if (op ~ /^LOP3/) return "lop3"
-    if (op ~ /^(HMMA)/) return "mma"
+    if (op ~ /^(HMMA|HGMMA)/) return "mma"
     if (op ~ /^LDC/) return "other" # constants, the arguments among them
     if (op ~ /^(LDS|STS)/) return "shared"
     if (op ~ /^(LDG|STG|LDL|STL|LD|ST|ATOM)/) return "memory"

@@ -154,11 +154,28 @@ static void check_tensor(const char *line) {
     if (phi == 1 && (unsigned)all > 4 * products + 40) fail_msg("%s: %d instructions", line, all);
 }
 
+/* rsn_wgmma<M,phi,rounds>:units: 64 units of 16 chains, whose products are M/16 and 4 instructions of a warpgroup; beside them the bias of
+ * 32 numbers, 16 roundings, 8 loads. */
+static void check_wgmma(const char *line) {
+    unsigned M, phi, rounds;
+    int all, fp32, wide, lop3, mufu, mma, shared, memory;
+    if (sscanf(line, "rsn_wgmma<%uu,%uu,%uu>:units %d %d %d %d %d %d %d %d", &M, &phi, &rounds, &all, &fp32,
+               &wide, &lop3, &mufu, &mma, &shared, &memory) != 11)
+        return;
+    counted++;
+    if (shared != 8 || memory) fail_msg("%s: not 8 loads of the bias", line);
+    if (phi != 3 && (fp32 != 32 || (unsigned)mufu != (phi == 2 ? 32u : 0u)))
+        fail_msg("%s: not one addition and one activation a number", line);
+    if (phi == 1 && all > 104) fail_msg("%s: %d instructions", line, all);
+}
+
 static void test_instructions_a_unit(void **state) {
     (void)state;
     count_rows(check_units);
     assert_int_equal(counted, 20);
     count_rows(check_tensor);
+    assert_int_equal(counted, 18);
+    count_rows(check_wgmma);
     assert_int_equal(counted, 18);
 }
 

@@ -102,6 +102,7 @@ static const nsamp_cuda_kernel *kernel_of(const nsamp_model *model, const nsamp_
         return nsamp_cuda_equi_kernel();
     if (model->kernel == NSAMP_KERNEL_rsn) {
         const nsamp_rsn_params *const p = (const nsamp_rsn_params *)model->params;
+        if (const nsamp_cuda_kernel *const wide = nsamp_cuda_rsn_wgmma(p, v)) return wide;
         if (p->precision != NSAMP_RSN_FP32) return nsamp_cuda_rsn_tensor(p, v);
         if (const nsamp_cuda_kernel *const few = nsamp_cuda_rsn_few(p, v)) return few;
     }
@@ -261,6 +262,7 @@ static void fill_views(cuda_backend *b, const cudaDeviceProp *device) {
     const nsamp_moments *m = batch->moments;
     b->view.multiprocessors = (uint32_t)device->multiProcessorCount;
     b->view.shared_most = device->sharedMemPerBlockOptin;
+    b->view.sm_90a = device->major == 9 && device->minor == 0;
     b->kernel = kernel_of(batch->model, &b->view);
     b->view.tiles = batch->tiles;
     b->view.state_len = (uint32_t)batch->model->state_len;

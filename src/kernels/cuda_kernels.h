@@ -24,6 +24,7 @@ typedef struct nsamp_cuda_view {
     void *own; /* what a kernel made for itself: nsamp_cuda_rsn; or NULL */
     uint32_t multiprocessors;
     size_t shared_most; /* bytes of shared memory that a block may have */
+    bool sm_90a;        /* the device has what code for sm_90a needs */
     cudaStream_t stream;
 } nsamp_cuda_view;
 
@@ -46,10 +47,13 @@ bool nsamp_cuda_lane_in_shared(size_t state_len, size_t scratch_bytes);
 enum { nsamp_cuda_equi_most = 16384 };
 const nsamp_cuda_kernel *nsamp_cuda_equi_kernel(void);
 
-/* rsn at the output level with all weights in shared memory: few outputs, float32 (cuda_rsn_few.cu); bf16 or tf32
- * (cuda_rsn_tensor.cu). NULL where the network does not fit view->shared_most or is not of that kind. params: on the host. */
+/* rsn at the output level with all weights in shared memory: few outputs, float32 (cuda_rsn_few.cu); bf16 on sm_90a
+ * (cuda_rsn_wgmma.cu); bf16 or tf32 anywhere (cuda_rsn_tensor.cu). NULL where the network does not fit view->shared_most or is not of
+ * that kind. params: on the host. */
 struct nsamp_rsn_params;
 const nsamp_cuda_kernel *nsamp_cuda_rsn_few(const struct nsamp_rsn_params *params, const nsamp_cuda_view *v);
+const nsamp_cuda_kernel *nsamp_cuda_rsn_wgmma(const struct nsamp_rsn_params *params,
+                                              const nsamp_cuda_view *v);
 const nsamp_cuda_kernel *nsamp_cuda_rsn_tensor(const struct nsamp_rsn_params *params,
                                                const nsamp_cuda_view *v);
 

@@ -38,6 +38,13 @@ static __device__ __forceinline__ uint32_t nsamp_pack_bf16(float low, float high
     return pair;
 }
 
+/* The same of max(0, each); a NaN stays one. */
+static __device__ __forceinline__ uint32_t nsamp_pack_bf16_relu(float low, float high) {
+    uint32_t pair;
+    asm("cvt.rn.relu.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    return pair;
+}
+
 /* The bits of a float rounded to tf32 (10 bits after the point), ties away from zero. */
 static __device__ __forceinline__ uint32_t nsamp_to_tf32(float value) {
     uint32_t bits;

@@ -49,6 +49,10 @@ static inline float4 make_float4(float x, float y, float z, float w) {
     return {x, y, z, w};
 }
 
+struct __align__(8) float2 {
+    float x, y;
+};
+
 struct __align__(8) uint2 {
     uint32_t x, y;
 };
@@ -143,6 +147,7 @@ template <class T> static inline void __stcg(T *at, T value) {
 }
 
 #include "mma.h"
+#include "wgmma.h"
 
 /* ---- launches ------------------------------------------------------------------------------------------ */
 

@@ -57,6 +57,9 @@ static inline uint32_t nsamp_pack_bf16(float low, float high) {
     }
     return half[1] << 16 | half[0];
 }
+static inline uint32_t nsamp_pack_bf16_relu(float low, float high) {
+    return nsamp_pack_bf16(low < 0 ? 0 : low, high < 0 ? 0 : high);
+}
 static inline uint32_t nsamp_to_tf32(float value) {
     const uint32_t bits = nsamp_shim_bits(value);
     return isnan(value) ? 0x7fffe000u : (bits + 0x1000u) & 0xffffe000u;

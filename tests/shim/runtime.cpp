@@ -7,12 +7,15 @@
 #include <stdio.h>
 #include <vector>
 
-static int multiprocessors = 4;
+static int multiprocessors = 4, capability = 90;
 static size_t memory = (size_t)4 << 30, allocated;
 static cudaError_t last_error = cudaSuccess;
 
 void nsamp_shim_set_multiprocessors(int count) {
     multiprocessors = count;
+}
+void nsamp_shim_set_capability(int wanted) {
+    capability = wanted;
 }
 void nsamp_shim_set_memory(size_t bytes) {
     memory = bytes;
@@ -154,7 +157,8 @@ cudaError_t cudaSetDevice(int) {
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int) {
     *p = {};
     snprintf(p->name, sizeof p->name, "shim");
-    p->major = 9;
+    p->major = capability / 10;
+    p->minor = capability % 10;
     p->multiProcessorCount = multiprocessors;
     p->totalGlobalMem = memory;
     p->sharedMemPerBlockOptin = (size_t)227 * 1024;

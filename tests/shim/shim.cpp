@@ -26,7 +26,7 @@ enum { MAX_THREADS = 1024, WARP = 32, STACK_BYTES = 64 * 1024, SHARED_BYTES = 22
 nsamp_shim_place nsamp_shim_here;
 alignas(64) unsigned char nsamp_shared[SHARED_BYTES];
 
-enum fibre_state { READY, AT_BARRIER, AT_WARP, DONE };
+enum fibre_state { READY, AT_BARRIER, AT_WARP, AT_WARPGROUP, DONE };
 
 /* Where a stack of its own goes on. On x86-64 a stack pointer, below which lie the registers that a call
  * keeps; ucontext, whose switches are system calls, elsewhere. */
@@ -299,6 +299,32 @@ void nsamp_shim_set_order(nsamp_shim_order wanted, uint64_t seed) {
 }
 double nsamp_shim_approx = NAN;
 nsamp_shim_fragment nsamp_shim_fragments[1024];
+
+/* ---- warpgroups ---------------------------------------------------------------------------------------- */
+
+nsamp_shim_async nsamp_shim_asyncs[1024];
+
+void nsamp_shim_fail(const char *what) {
+    fail(what);
+}
+
+void nsamp_shim_warpgroup(void) {
+    const uint32_t first = running / 128 * 128;
+    if (first + 128 > threads) fail("a warpgroup that is not whole");
+    fibres[running].state = AT_WARPGROUP;
+    bool all = true;
+    for (uint32_t i = first; i < first + 128; i++) {
+        if (fibres[i].state == DONE) fail("a product without the whole warpgroup");
+        all = all && fibres[i].state == AT_WARPGROUP;
+    }
+    for (uint32_t i = first; all && i < first + 128; i++)
+        fibres[i].state = READY;
+    leave(false);
+}
+
+uint64_t nsamp_shim_block(void) {
+    return launches << 32 | blockIdx.x;
+}
 
 uint64_t nsamp_shim_launches(void) {
     return launches;

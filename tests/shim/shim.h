@@ -21,6 +21,8 @@ void nsamp_shim_set_order(nsamp_shim_order order, uint64_t seed);
 /* Multiprocessors that the device claims: 0 makes launchers choose their narrowest kernels, many their
  * widest. */
 void nsamp_shim_set_multiprocessors(int count);
+/* The compute capability that it claims: 90, or 80. */
+void nsamp_shim_set_capability(int capability);
 /* Bytes of device memory: allocations beyond fail. */
 void nsamp_shim_set_memory(size_t bytes);
 /* Device memory that is allocated now. */

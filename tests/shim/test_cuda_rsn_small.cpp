@@ -238,20 +238,25 @@ static void test_tensor_step(void **) {
     static const struct {
         size_t m, n;
         nsamp_activation phi;
-    } nets[] = {{3, 24, NSAMP_RELU},  {16, 48, NSAMP_RELU},     {9, 40, NSAMP_TANH}, {20, 24, NSAMP_RELU},
-                {32, 33, NSAMP_RELU}, {33, 24, NSAMP_SOFTPLUS}, {64, 40, NSAMP_RELU}};
+    } nets[] = {{3, 24, NSAMP_RELU},  {16, 48, NSAMP_RELU},  {9, 40, NSAMP_TANH},
+                {20, 24, NSAMP_RELU}, {32, 33, NSAMP_RELU},  {33, 24, NSAMP_SOFTPLUS},
+                {64, 40, NSAMP_RELU}, {10, 150, NSAMP_RELU}, {64, 200, NSAMP_TANH}};
     for (const auto &each : nets) {
         network net = make(each.m, each.n, each.phi);
         for (double share : {0.0, -1.0, 1.0, (double)NAN}) {
             nsamp_shim_approx = share;
-            if (share == 0 || each.phi == NSAMP_TANH) one_step(net, true);
+            if (share != 0 && each.phi != NSAMP_TANH) continue;
+            one_step(net, true);
+            nsamp_shim_set_capability(80);
+            one_step(net, true);
+            nsamp_shim_set_capability(90);
         }
         one_step(net, false);
     }
 }
 
-/* The same bits in any order of threads, and in one call or several. */
-static void test_tensor_repeats(void **) {
+/* The same bits in any order of threads, with any number of warpgroups a block, and in one call or several. */
+static void repeats(void) {
     network net = make(17, 32, NSAMP_RELU);
     char settings[1024];
     nsamp_error err = {};
@@ -264,11 +269,13 @@ static void test_tensor_repeats(void **) {
     start(a);
     advance(a, 0, 6);
     nsamp_shim_set_order(NSAMP_SHIM_SHUFFLED, 11);
+    nsamp_shim_set_multiprocessors(0);
     nsamp_plan *b = plan_of(settings, "run.seed=4", NSAMP_OK, &err);
     start(b);
     advance(b, 0, 1);
     advance(b, 1, 6);
     nsamp_shim_set_order(NSAMP_SHIM_FORWARD, 1);
+    nsamp_shim_set_multiprocessors(4);
     for (uint64_t c = 0; c < a->batch.chains; c++)
         for (size_t i = 0; i < net.m; i++)
             assert_true(state_of(a, c, i) == state_of(b, c, i));
@@ -276,14 +283,21 @@ static void test_tensor_repeats(void **) {
     nsamp_plan_destroy(b);
 }
 
+static void test_tensor_repeats(void **) {
+    repeats();
+    nsamp_shim_set_capability(80);
+    repeats();
+    nsamp_shim_set_capability(90);
+}
+
 /* A chain that leaves is flagged, at its first step, whichever lane has the output. */
-static void test_tensor_flags(void **) {
+static void flags(const char *precision) {
     network net = make(13, 16, NSAMP_RELU, 0);
     char settings[1024];
     nsamp_error err = {};
     snprintf(settings, sizeof settings,
-             "system.name=rsn system.model=%s run.precision=tf32 run.chains=33 run.steps=9 run.backend=cuda",
-             net.path);
+             "system.name=rsn system.model=%s run.precision=%s run.chains=33 run.steps=9 run.backend=cuda",
+             net.path, precision);
     nsamp_plan *p = plan_of(settings, "run.start=normal", NSAMP_OK, &err);
     start(p);
     for (uint64_t c = 0; c < 13; c++) /* output c of chain 2 c is beyond 2^101 */
@@ -294,6 +308,14 @@ static void test_tensor_flags(void **) {
         if ((p->batch.first_bad[c] == 0) != (c % 2 == 0 && c < 26))
             fail_msg("chain %d: %lld", (int)c, (long long)p->batch.first_bad[c]);
     nsamp_plan_destroy(p);
+}
+
+static void test_tensor_flags(void **) {
+    flags("tf32");
+    flags("bf16");
+    nsamp_shim_set_capability(80);
+    flags("bf16");
+    nsamp_shim_set_capability(90);
 }
 
 static void test_refusals(void **) {
