@@ -7,12 +7,15 @@
 #include <stdio.h>
 #include <vector>
 
-static int multiprocessors = 4;
+static int multiprocessors = 4, cache = 1 << 20;
 static size_t memory = (size_t)4 << 30, allocated;
 static cudaError_t last_error = cudaSuccess;
 
 void nsamp_shim_set_multiprocessors(int count) {
     multiprocessors = count;
+}
+void nsamp_shim_set_cache(int bytes) {
+    cache = bytes;
 }
 void nsamp_shim_set_memory(size_t bytes) {
     memory = bytes;
@@ -158,7 +161,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int) {
     p->multiProcessorCount = multiprocessors;
     p->totalGlobalMem = memory;
     p->sharedMemPerBlockOptin = (size_t)227 * 1024;
-    p->l2CacheSize = 1 << 20;
+    p->l2CacheSize = cache;
     return cudaSuccess;
 }
 
