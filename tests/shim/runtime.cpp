@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <vector>
 
-static int multiprocessors = 4, capability = 90;
+static int multiprocessors = 4, capability = 90, cache = 1 << 20;
 static size_t memory = (size_t)4 << 30, allocated;
 static cudaError_t last_error = cudaSuccess;
 
@@ -16,6 +16,9 @@ void nsamp_shim_set_multiprocessors(int count) {
 }
 void nsamp_shim_set_capability(int wanted) {
     capability = wanted;
+}
+void nsamp_shim_set_cache(int bytes) {
+    cache = bytes;
 }
 void nsamp_shim_set_memory(size_t bytes) {
     memory = bytes;
@@ -162,7 +165,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int) {
     p->multiProcessorCount = multiprocessors;
     p->totalGlobalMem = memory;
     p->sharedMemPerBlockOptin = (size_t)227 * 1024;
-    p->l2CacheSize = 1 << 20;
+    p->l2CacheSize = cache;
     return cudaSuccess;
 }
 
