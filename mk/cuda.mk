@@ -107,13 +107,16 @@ MUTANT_rsn_end     := cuda_rsn_step s/place->step += steps/place->step += steps 
 MUTANT_rsn_barrier := cuda_rsn_step s/^ *__syncthreads();//
 MUTANT_rsn_relax   := cuda_rsn_step s/nsamp_fma(h, phi_of/nsamp_fma(-h, phi_of/
 MUTANT_rsn_bad     := cuda_rsn_step s/0x1p27f/0x1p20f/
-MUTANT_rsn_beta    := cuda_rsn_product s/1.0f - b->h/1.0f/
-MUTANT_rsn_tf32    := cuda_rsn_product s/NSAMP_FP32 ? NSAMP_CUDA_FP32 : NSAMP_CUDA_TF32/NSAMP_FP32 ? NSAMP_CUDA_TF32 : NSAMP_CUDA_TF32/
+MUTANT_rsn_beta    := cuda_rsn_worker s/1.0f - b->h/1.0f/
+MUTANT_rsn_tf32    := cuda_rsn_worker s/NSAMP_FP32 ? NSAMP_CUDA_FP32 : NSAMP_CUDA_TF32/NSAMP_FP32 ? NSAMP_CUDA_TF32 : NSAMP_CUDA_TF32/
 MUTANT_rsn_block   := cuda_rsn_product s/step0, first \* L, tiles/step0, 0, tiles/
+MUTANT_rsn_deal    := cuda_rsn_product s/first += q->cut.rows/first += 0 * q->cut.rows/
+MUTANT_rsn_follow  := cuda_rsn_product s/CHECK(cudaStreamWaitEvent(q->worker.*/;/
+MUTANT_rsn_join    := cuda_rsn_product s/CHECK(cudaStreamWaitEvent(v->stream.*/;/
 MUTANTS        := square group barrier parity turn shuffle tree step total lane draw named widen slope bias clean largest finish chunk \
                   mh_pair mh_stride mh_last mh_tree mh_burn mh_wrap mh_bad \
                   few_pivot few_linear few_far tensor_swap tensor_bias tensor_chain tensor_flag tensor_left \
-                  rsn_step rsn_next rsn_offset rsn_end rsn_barrier rsn_relax rsn_bad rsn_beta rsn_tf32 rsn_block
+                  rsn_step rsn_next rsn_offset rsn_end rsn_barrier rsn_relax rsn_bad rsn_beta rsn_tf32 rsn_block rsn_deal rsn_follow rsn_join
 MUTANT_BIN     := $(MUTANTS:%=$(BUILD)/shim/mutant_%)
 mutant_file     = $(firstword $(MUTANT_$(1)))
 mutant_test     = $(if $(filter few_% tensor_%,$(1)),test_cuda_rsn_small,$(if $(filter cuda_train%,$(mutant_file)),test_cuda_train,$(if $(filter rsn_%,$(1)),test_cuda_rsn,test_cuda_shim)))

@@ -36,7 +36,7 @@ typedef struct cuda_backend {
     float *x;       /* [tiles][D][32] on the device: a sample */
     float *staging; /* [staging_tiles][D][32] on the host, page-locked: recorded draws */
     uint64_t staging_tiles;
-    uint32_t rows; /* chains of a block of the product path, or 0 */
+    nsamp_cuda_rsn_cut cut; /* of the product path; rows 0: another */
     bool uploaded;
 } cuda_backend;
 
@@ -65,31 +65,29 @@ static void lay_out(cuda_backend *b) {
 }
 
 /* The backend of a batch, with nothing allocated but its sizes known. */
-static nsamp_status describe(cuda_backend *b, nsamp_batch *batch, const nsamp_job *job,
-                             const cudaDeviceProp *device, size_t *available, nsamp_error *err) {
+static nsamp_status describe(cuda_backend *b, nsamp_batch *batch, const nsamp_job *job, size_t *available,
+                             nsamp_error *err) {
     size_t total = 0;
     b->base.batch = batch;
     b->view.scratch_bytes = batch->model->scratch_bytes / (SCRATCH_LANES / L);
     lay_out(b);
     NSAMP_CUDA_TRY(err, cudaMemGetInfo(available, &total));
     if (batch->model->host_kernel)
-        b->rows = nsamp_cuda_rsn_rows(
-            batch->model, batch->tiles, (uint32_t)nsamp_job_int(job, NSAMP_KEY_run_tile),
-            (size_t)device->l2CacheSize, *available > b->device.used ? *available - b->device.used : 0);
+        b->cut = nsamp_cuda_rsn_choose(batch->model, batch->tiles,
+                                       (uint32_t)nsamp_job_int(job, NSAMP_KEY_run_tile), total,
+                                       *available > b->device.used ? *available - b->device.used : 0);
     return NSAMP_OK;
 }
 
 static size_t bytes_of(const cuda_backend *b) {
-    return b->device.used + (b->rows ? nsamp_cuda_rsn_bytes(b->base.batch->model, b->rows) : 0);
+    return b->device.used + (b->cut.rows ? nsamp_cuda_rsn_bytes(b->base.batch->model, b->cut) : 0);
 }
 
 extern "C" nsamp_status nsamp_cuda_bytes(nsamp_batch *batch, const nsamp_job *job, uint64_t *needed,
                                          uint64_t *available, nsamp_error *err) {
     cuda_backend b = {};
     size_t room = 0;
-    cudaDeviceProp device;
-    NSAMP_CUDA_TRY(err, cudaGetDeviceProperties(&device, 0));
-    const nsamp_status status = describe(&b, batch, job, &device, &room, err);
+    const nsamp_status status = describe(&b, batch, job, &room, err);
     *needed = bytes_of(&b);
     *available = room;
     return status;
@@ -248,9 +246,9 @@ static nsamp_status allocate(cuda_backend *b, const nsamp_job *job, nsamp_error 
     if (b->staging_tiles > batch->tiles) b->staging_tiles = batch->tiles;
     NSAMP_CUDA_TRY(
         err, cudaMallocHost((void **)&b->staging, b->staging_tiles * batch->model->dim * L * sizeof(float)));
-    if (!b->rows) return NSAMP_OK;
+    if (!b->cut.rows) return NSAMP_OK;
     nsamp_cuda_rsn *own;
-    const nsamp_status status = nsamp_cuda_rsn_create(&b->view, batch->model, b->rows, &own, err);
+    const nsamp_status status = nsamp_cuda_rsn_create(&b->view, batch->model, b->cut, &own, err);
     b->view.own = own;
     return status;
 }
@@ -278,7 +276,7 @@ static nsamp_status make(cuda_backend *b, nsamp_batch *batch, const nsamp_job *j
     cudaDeviceProp device;
     size_t available;
     NSAMP_CUDA_TRY(err, cudaGetDeviceProperties(&device, 0));
-    nsamp_status status = describe(b, batch, job, &device, &available, err);
+    nsamp_status status = describe(b, batch, job, &available, err);
     if (status) return status;
     fill_views(b, &device);
     if (!b->kernel)
@@ -296,8 +294,8 @@ static nsamp_status make(cuda_backend *b, nsamp_batch *batch, const nsamp_job *j
     if (status) return status;
     b->view.params = b->params;
     snprintf(b->base.text, sizeof b->base.text, "cuda, %.80s (compute capability %d.%d)%s%.100s", device.name,
-             device.major, device.minor, b->rows ? "; " : "",
-             b->rows ? nsamp_cuda_rsn_text((const nsamp_cuda_rsn *)b->view.own) : "");
+             device.major, device.minor, b->cut.rows ? "; " : "",
+             b->cut.rows ? nsamp_cuda_rsn_text((const nsamp_cuda_rsn *)b->view.own) : "");
     return NSAMP_OK;
 }
 

@@ -57,7 +57,10 @@ static const struct {
                {"rsn_bad", "*div*"},
                {"rsn_beta", "*fp32*"},
                {"rsn_tf32", "*fp32*"},
-               {"rsn_block", "*bits*"}};
+               {"rsn_block", "*bits*"},
+               {"rsn_deal", "*bits*"},
+               {"rsn_follow", "*bits*"},
+               {"rsn_join", "*bits*"}};
 
 static void test_every_mutant_fails(void **state) {
     (void)state;
