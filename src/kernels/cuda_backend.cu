@@ -8,6 +8,7 @@
 #include "kernels/cuda_product.h"
 #include "kernels/cuda_rsn.h"
 #include "kernels/cuda_kernels.h"
+#include "kernels/cuda_transfer.h"
 #include "kernels/systems/mh_spiking.h"
 #include "kernels/systems/rsn.h"
 
@@ -33,7 +34,8 @@ typedef struct cuda_backend {
     nsamp_cuda_moments moments;
     void *params;
     nsamp_cuda_arena device;
-    float *x;       /* [tiles][D][32] on the device: a sample */
+    float *x; /* [tiles][D][32] on the device: a sample */
+    nsamp_cuda_transfer transfer;
     float *staging; /* [staging_tiles][D][32] on the host, page-locked: recorded draws */
     uint64_t staging_tiles;
     nsamp_cuda_rsn_cut cut; /* of the product path; rows 0: another */
@@ -117,9 +119,9 @@ typedef struct pair {
     size_t bytes;
 } pair;
 
-enum { PAIRS = 6 };
+enum { PAIRS = 6, MOMENTS = 2 };
 
-/* What lives on both sides; state and first_bad come first. */
+/* What lives on both sides; from MOMENTS on the accumulators. */
 static void list_pairs(const cuda_backend *b, pair list[PAIRS]) {
     const nsamp_batch *batch = b->base.batch;
     const nsamp_moments *m = batch->moments;
@@ -140,10 +142,13 @@ static nsamp_status upload(cuda_backend *b, nsamp_error *err) {
     if (b->params)
         NSAMP_CUDA_TRY(err, cudaMemcpyAsync(b->params, model->params, model->params_bytes,
                                             cudaMemcpyHostToDevice, b->view.stream));
-    for (int i = 0; i < PAIRS; i++)
-        if (list[i].bytes)
-            NSAMP_CUDA_TRY(err, cudaMemcpyAsync(list[i].device, list[i].host, list[i].bytes,
-                                                cudaMemcpyHostToDevice, b->view.stream));
+    const bool empty = nsamp_moments_empty(b->base.batch->moments);
+    if (empty) NSAMP_CUDA_TRY(err, nsamp_cuda_moments_clear(&b->moments, b->view.stream));
+    for (int i = 0; i < (empty ? MOMENTS : PAIRS); i++) {
+        const nsamp_status status =
+            nsamp_cuda_send(&b->transfer, list[i].device, list[i].host, list[i].bytes, b->view.stream, err);
+        if (status) return status;
+    }
     NSAMP_CUDA_TRY(err, cudaStreamSynchronize(b->view.stream));
     b->uploaded = true;
     return NSAMP_OK;
@@ -154,11 +159,11 @@ static nsamp_status fetch(nsamp_backend *base, nsamp_error *err) {
     pair list[PAIRS];
     if (!b->uploaded) return NSAMP_OK;
     list_pairs(b, list);
-    for (int i = 0; i < PAIRS; i++)
-        if (list[i].bytes)
-            NSAMP_CUDA_TRY(err, cudaMemcpyAsync(list[i].host, list[i].device, list[i].bytes,
-                                                cudaMemcpyDeviceToHost, b->view.stream));
-    NSAMP_CUDA_TRY(err, cudaStreamSynchronize(b->view.stream));
+    for (int i = 0; i < PAIRS; i++) {
+        const nsamp_status status = nsamp_cuda_receive(&b->transfer, list[i].host, list[i].device,
+                                                       list[i].bytes, b->view.stream, err);
+        if (status) return status;
+    }
     return NSAMP_OK;
 }
 
@@ -230,6 +235,7 @@ static void destroy(nsamp_backend *base) {
     nsamp_cuda_rsn_destroy((nsamp_cuda_rsn *)b->view.own);
     cudaFree(b->device.base);
     cudaFreeHost(b->staging);
+    nsamp_cuda_transfer_destroy(&b->transfer);
     if (b->view.stream) cudaStreamDestroy(b->view.stream);
     free(b);
 }
@@ -246,9 +252,11 @@ static nsamp_status allocate(cuda_backend *b, const nsamp_job *job, nsamp_error 
     if (b->staging_tiles > batch->tiles) b->staging_tiles = batch->tiles;
     NSAMP_CUDA_TRY(
         err, cudaMallocHost((void **)&b->staging, b->staging_tiles * batch->model->dim * L * sizeof(float)));
-    if (!b->cut.rows) return NSAMP_OK;
+    const size_t largest = b->device.used < NSAMP_CUDA_BUFFER ? b->device.used : NSAMP_CUDA_BUFFER;
+    nsamp_status status = nsamp_cuda_transfer_create(&b->transfer, largest, err);
+    if (status || !b->cut.rows) return status;
     nsamp_cuda_rsn *own;
-    const nsamp_status status = nsamp_cuda_rsn_create(&b->view, batch->model, b->cut, &own, err);
+    status = nsamp_cuda_rsn_create(&b->view, batch->model, b->cut, &own, err);
     b->view.own = own;
     return status;
 }
@@ -268,6 +276,7 @@ static void fill_views(cuda_backend *b, const cudaDeviceProp *device) {
     b->moments.tiles = batch->tiles;
     b->moments.dim = (uint32_t)m->dim;
     b->moments.rows = (uint32_t)m->rows;
+    b->moments.groups = m->groups;
     b->moments.group_chains = m->group_chains;
     b->moments.group_halves = m->group_halves;
 }
