@@ -34,7 +34,7 @@ CXX       := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 SHIM_CXX   = $(CXX) -std=c++17 -O2 -g -Wall -Wextra -Werror -Wno-unknown-pragmas -ffp-contract=off -fPIC -Itests -Itests/shim -Iinclude -Isrc -Isrc/host
 SHIM_CU   := $(filter-out src/kernels/cuda_draws.cu,$(sort $(wildcard src/kernels/*.cu)))
 SHIM_OBJ  := $(SHIM_CU:src/kernels/%.cu=%.o) $(patsubst tests/shim/%.cpp,%.o,$(filter-out tests/shim/test_%,$(wildcard tests/shim/*.cpp))) host/engine/plan.o host/train/choose.o host/bench/device.o
-SHIM_TESTS := test_cuda_shim.c test_cuda_product.cpp test_cuda_fast.cpp test_cuda_train.c test_cuda_rsn.c test_cuda_rsn_small.cpp test_cuda_bench.c test_cuda_ceilings.cpp
+SHIM_TESTS := test_cuda_shim.c test_cuda_product.cpp test_cuda_fast.cpp test_cuda_train.c test_cuda_rsn.c test_cuda_rsn_small.cpp test_cuda_bench.c test_cuda_ceilings.cpp test_cuda_transfer.cpp
 SHIM_SAN  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SHIM_DEFS  = $(filter-out -DNSAMP_HAVE_CUDA,$(DEFS)) -DNSAMP_HAVE_CUDA
 
@@ -96,6 +96,10 @@ MUTANT_mh_tree   := cuda_mh_spiking s/(sum\[0\] + sum\[2\]) + (sum\[1\] + sum\[3
 MUTANT_mh_burn   := cuda_mh_spiking s/2 \* pair + 1 >= counted/2 * pair >= counted/
 MUTANT_mh_wrap   := cuda_mh_spiking s/(step0, nsteps, 2)/(step0, nsteps, 4)/
 MUTANT_mh_bad    := cuda_mh_spiking s/all - all == 0.0f/true/
+MUTANT_clear     := cuda_moments s/m.low\[i\] = INFINITY/m.low[i] = 0/
+# Of transfers, for test_cuda_transfer.
+MUTANT_send_wait := cuda_transfer s/if (t->used\[k\]).*/;/
+MUTANT_take_wait := cuda_transfer s/NSAMP_CUDA_TRY(err, cudaEventSynchronize(t->done\[(i - 1) % 2\]));//
 # Of small rsn, for test_cuda_rsn_small.
 MUTANT_few_pivot    := cuda_rsn_few s/(k + o) % M/o % M/
 MUTANT_few_linear   := cuda_rsn_few s/NSAMP_RSN_HINGES \* (1 + k) + i/NSAMP_RSN_HINGES * (1 + i) + k/
@@ -120,17 +124,20 @@ MUTANT_rsn_end     := cuda_rsn_step s/place->step += steps/place->step += steps 
 MUTANT_rsn_barrier := cuda_rsn_step s/^ *__syncthreads();//
 MUTANT_rsn_relax   := cuda_rsn_step s/nsamp_fma(h, phi_of/nsamp_fma(-h, phi_of/
 MUTANT_rsn_bad     := cuda_rsn_step s/0x1p27f/0x1p20f/
-MUTANT_rsn_beta    := cuda_rsn_product s/1.0f - b->h/1.0f/
-MUTANT_rsn_tf32    := cuda_rsn_product s/NSAMP_FP32 ? NSAMP_CUDA_FP32 : NSAMP_CUDA_TF32/NSAMP_FP32 ? NSAMP_CUDA_TF32 : NSAMP_CUDA_TF32/
+MUTANT_rsn_beta    := cuda_rsn_worker s/1.0f - b->h/1.0f/
+MUTANT_rsn_tf32    := cuda_rsn_worker s/NSAMP_FP32 ? NSAMP_CUDA_FP32 : NSAMP_CUDA_TF32/NSAMP_FP32 ? NSAMP_CUDA_TF32 : NSAMP_CUDA_TF32/
 MUTANT_rsn_block   := cuda_rsn_product s/step0, first \* L, tiles/step0, 0, tiles/
+MUTANT_rsn_deal    := cuda_rsn_product s/first += q->cut.rows/first += 0 * q->cut.rows/
+MUTANT_rsn_follow  := cuda_rsn_product s/CHECK(cudaStreamWaitEvent(q->worker.*/;/
+MUTANT_rsn_join    := cuda_rsn_product s/CHECK(cudaStreamWaitEvent(v->stream.*/;/
 MUTANTS        := square group barrier parity turn shuffle tree step total lane draw named widen slope bias clean largest finish chunk mask kernel retry \
-                  mh_pair mh_stride mh_last mh_tree mh_burn mh_wrap mh_bad \
+                  mh_pair mh_stride mh_last mh_tree mh_burn mh_wrap mh_bad clear send_wait take_wait \
                   few_pivot few_linear few_far tensor_swap tensor_bias tensor_chain tensor_flag tensor_left \
                   wgmma_order wgmma_fence wgmma_wait wgmma_add wgmma_next wgmma_chain wgmma_alone \
-                  rsn_step rsn_next rsn_offset rsn_end rsn_barrier rsn_relax rsn_bad rsn_beta rsn_tf32 rsn_block
+                  rsn_step rsn_next rsn_offset rsn_end rsn_barrier rsn_relax rsn_bad rsn_beta rsn_tf32 rsn_block rsn_deal rsn_follow rsn_join
 MUTANT_BIN     := $(MUTANTS:%=$(BUILD)/shim/mutant_%)
 mutant_file     = $(firstword $(MUTANT_$(1)))
-mutant_test     = $(if $(filter few_% tensor_% wgmma_%,$(1)),test_cuda_rsn_small,$(if $(filter cuda_train%,$(mutant_file)),test_cuda_train,$(if $(filter rsn_%,$(1)),test_cuda_rsn,test_cuda_shim)))
+mutant_test     = $(if $(filter few_% tensor_% wgmma_%,$(1)),test_cuda_rsn_small,$(if $(filter cuda_train%,$(mutant_file)),test_cuda_train,$(if $(filter rsn_%,$(1)),test_cuda_rsn,$(if $(filter cuda_transfer,$(mutant_file)),test_cuda_transfer,test_cuda_shim))))
 
 define mutant_rules
 $(BUILD)/shim/mutant_$(1): src/kernels/$(call mutant_file,$(1)).cu $(BUILD)/tests/$(call mutant_test,$(1))

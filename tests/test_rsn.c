@@ -423,11 +423,36 @@ static void test_refusals(void **state) {
     refuse(linear, o, "unstable");
 }
 
+/* run.path = auto in float32: what a CPU takes, and what a GPU. */
+static void test_choice(void **state) {
+    (void)state;
+    static const struct {
+        size_t m, n;
+        bool reservoir, cpu, cuda; /* products */
+        const char *why;           /* on a GPU */
+    } nets[] = {
+        {4, 20000, false, false, false, "few outputs"}, {8, 2896, false, false, false, "few outputs"},
+        {8, 2912, false, false, true, "many outputs"},  {5, 800, false, false, false, "a small network"},
+        {5, 840, false, false, true, "many outputs"},   {64, 64, false, false, false, "a small network"},
+        {64, 512, false, false, true, "many outputs"},  {64, 1024, false, true, true, "many outputs"},
+        {8, 2000, true, false, false, "few outputs"},   {9, 512, true, false, true, "many outputs"}};
+    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++)
+        for (int cuda = 0; cuda < 2; cuda++) {
+            nsamp_rsn_options o = options(nets[i].reservoir, NSAMP_RSN_AUTO);
+            o.cuda = cuda;
+            nsamp_model model = make(network(nets[i].m, nets[i].n, NSAMP_RELU, true), &o);
+            const bool product = model.host_kernel != NULL;
+            if (product != (cuda ? nets[i].cuda : nets[i].cpu) || (cuda && !strstr(model.why, nets[i].why)))
+                fail_msg("net %zu, cuda %d: %s", i, cuda, model.why);
+            free_model(&model);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_path),       cmocka_unit_test(test_product_path),
                                        cmocka_unit_test(test_agreement),  cmocka_unit_test(test_bits),
                                        cmocka_unit_test(test_jump),       cmocka_unit_test(test_hinges),
                                        cmocka_unit_test(test_divergence), cmocka_unit_test(test_start),
-                                       cmocka_unit_test(test_refusals)};
+                                       cmocka_unit_test(test_refusals),   cmocka_unit_test(test_choice)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

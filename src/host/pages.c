@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 enum { HUGE_PAGE = 2 << 20, SMALL_PAGE = 4096 };
@@ -30,3 +31,12 @@ static void *allocate(size_t count, size_t size) {
     }
 FILLED(double, nsamp_pages_doubles)
 FILLED(float, nsamp_pages_floats)
+
+void nsamp_pages_copy(void *to, const void *from, size_t bytes) {
+    const size_t piece = (size_t)1 << 20, pieces = (bytes + piece - 1) / piece;
+#pragma omp parallel for schedule(static) if (pieces > 1)
+    for (size_t i = 0; i < pieces; i++) {
+        const size_t first = i * piece;
+        memcpy((char *)to + first, (const char *)from + first, bytes - first < piece ? bytes - first : piece);
+    }
+}

@@ -10,4 +10,7 @@
 double *nsamp_pages_doubles(size_t count, double value);
 float *nsamp_pages_floats(size_t count, float value);
 
+/* memcpy by all threads, which one would take longer for than a GPU's bus. */
+void nsamp_pages_copy(void *to, const void *from, size_t bytes);
+
 #endif

@@ -8,6 +8,7 @@
 #include "kernels/cuda_product.h"
 #include "kernels/cuda_rsn.h"
 #include "kernels/cuda_kernels.h"
+#include "kernels/cuda_transfer.h"
 #include "kernels/systems/mh_spiking.h"
 #include "kernels/systems/rsn.h"
 
@@ -33,10 +34,11 @@ typedef struct cuda_backend {
     nsamp_cuda_moments moments;
     void *params;
     nsamp_cuda_arena device;
-    float *x;       /* [tiles][D][32] on the device: a sample */
+    float *x; /* [tiles][D][32] on the device: a sample */
+    nsamp_cuda_transfer transfer;
     float *staging; /* [staging_tiles][D][32] on the host, page-locked: recorded draws */
     uint64_t staging_tiles;
-    uint32_t rows; /* chains of a block of the product path, or 0 */
+    nsamp_cuda_rsn_cut cut; /* of the product path; rows 0: another */
     bool uploaded;
 } cuda_backend;
 
@@ -65,31 +67,29 @@ static void lay_out(cuda_backend *b) {
 }
 
 /* The backend of a batch, with nothing allocated but its sizes known. */
-static nsamp_status describe(cuda_backend *b, nsamp_batch *batch, const nsamp_job *job,
-                             const cudaDeviceProp *device, size_t *available, nsamp_error *err) {
+static nsamp_status describe(cuda_backend *b, nsamp_batch *batch, const nsamp_job *job, size_t *available,
+                             nsamp_error *err) {
     size_t total = 0;
     b->base.batch = batch;
     b->view.scratch_bytes = batch->model->scratch_bytes / (SCRATCH_LANES / L);
     lay_out(b);
     NSAMP_CUDA_TRY(err, cudaMemGetInfo(available, &total));
     if (batch->model->host_kernel)
-        b->rows = nsamp_cuda_rsn_rows(
-            batch->model, batch->tiles, (uint32_t)nsamp_job_int(job, NSAMP_KEY_run_tile),
-            (size_t)device->l2CacheSize, *available > b->device.used ? *available - b->device.used : 0);
+        b->cut = nsamp_cuda_rsn_choose(batch->model, batch->tiles,
+                                       (uint32_t)nsamp_job_int(job, NSAMP_KEY_run_tile), total,
+                                       *available > b->device.used ? *available - b->device.used : 0);
     return NSAMP_OK;
 }
 
 static size_t bytes_of(const cuda_backend *b) {
-    return b->device.used + (b->rows ? nsamp_cuda_rsn_bytes(b->base.batch->model, b->rows) : 0);
+    return b->device.used + (b->cut.rows ? nsamp_cuda_rsn_bytes(b->base.batch->model, b->cut) : 0);
 }
 
 extern "C" nsamp_status nsamp_cuda_bytes(nsamp_batch *batch, const nsamp_job *job, uint64_t *needed,
                                          uint64_t *available, nsamp_error *err) {
     cuda_backend b = {};
     size_t room = 0;
-    cudaDeviceProp device;
-    NSAMP_CUDA_TRY(err, cudaGetDeviceProperties(&device, 0));
-    const nsamp_status status = describe(&b, batch, job, &device, &room, err);
+    const nsamp_status status = describe(&b, batch, job, &room, err);
     *needed = bytes_of(&b);
     *available = room;
     return status;
@@ -120,9 +120,9 @@ typedef struct pair {
     size_t bytes;
 } pair;
 
-enum { PAIRS = 6 };
+enum { PAIRS = 6, MOMENTS = 2 };
 
-/* What lives on both sides; state and first_bad come first. */
+/* What lives on both sides; from MOMENTS on the accumulators. */
 static void list_pairs(const cuda_backend *b, pair list[PAIRS]) {
     const nsamp_batch *batch = b->base.batch;
     const nsamp_moments *m = batch->moments;
@@ -143,10 +143,13 @@ static nsamp_status upload(cuda_backend *b, nsamp_error *err) {
     if (b->params)
         NSAMP_CUDA_TRY(err, cudaMemcpyAsync(b->params, model->params, model->params_bytes,
                                             cudaMemcpyHostToDevice, b->view.stream));
-    for (int i = 0; i < PAIRS; i++)
-        if (list[i].bytes)
-            NSAMP_CUDA_TRY(err, cudaMemcpyAsync(list[i].device, list[i].host, list[i].bytes,
-                                                cudaMemcpyHostToDevice, b->view.stream));
+    const bool empty = nsamp_moments_empty(b->base.batch->moments);
+    if (empty) NSAMP_CUDA_TRY(err, nsamp_cuda_moments_clear(&b->moments, b->view.stream));
+    for (int i = 0; i < (empty ? MOMENTS : PAIRS); i++) {
+        const nsamp_status status =
+            nsamp_cuda_send(&b->transfer, list[i].device, list[i].host, list[i].bytes, b->view.stream, err);
+        if (status) return status;
+    }
     NSAMP_CUDA_TRY(err, cudaStreamSynchronize(b->view.stream));
     b->uploaded = true;
     return NSAMP_OK;
@@ -157,11 +160,11 @@ static nsamp_status fetch(nsamp_backend *base, nsamp_error *err) {
     pair list[PAIRS];
     if (!b->uploaded) return NSAMP_OK;
     list_pairs(b, list);
-    for (int i = 0; i < PAIRS; i++)
-        if (list[i].bytes)
-            NSAMP_CUDA_TRY(err, cudaMemcpyAsync(list[i].host, list[i].device, list[i].bytes,
-                                                cudaMemcpyDeviceToHost, b->view.stream));
-    NSAMP_CUDA_TRY(err, cudaStreamSynchronize(b->view.stream));
+    for (int i = 0; i < PAIRS; i++) {
+        const nsamp_status status = nsamp_cuda_receive(&b->transfer, list[i].host, list[i].device,
+                                                       list[i].bytes, b->view.stream, err);
+        if (status) return status;
+    }
     return NSAMP_OK;
 }
 
@@ -233,6 +236,7 @@ static void destroy(nsamp_backend *base) {
     nsamp_cuda_rsn_destroy((nsamp_cuda_rsn *)b->view.own);
     cudaFree(b->device.base);
     cudaFreeHost(b->staging);
+    nsamp_cuda_transfer_destroy(&b->transfer);
     if (b->view.stream) cudaStreamDestroy(b->view.stream);
     free(b);
 }
@@ -249,9 +253,11 @@ static nsamp_status allocate(cuda_backend *b, const nsamp_job *job, nsamp_error 
     if (b->staging_tiles > batch->tiles) b->staging_tiles = batch->tiles;
     NSAMP_CUDA_TRY(
         err, cudaMallocHost((void **)&b->staging, b->staging_tiles * batch->model->dim * L * sizeof(float)));
-    if (!b->rows) return NSAMP_OK;
+    const size_t largest = b->device.used < NSAMP_CUDA_BUFFER ? b->device.used : NSAMP_CUDA_BUFFER;
+    nsamp_status status = nsamp_cuda_transfer_create(&b->transfer, largest, err);
+    if (status || !b->cut.rows) return status;
     nsamp_cuda_rsn *own;
-    const nsamp_status status = nsamp_cuda_rsn_create(&b->view, batch->model, b->rows, &own, err);
+    status = nsamp_cuda_rsn_create(&b->view, batch->model, b->cut, &own, err);
     b->view.own = own;
     return status;
 }
@@ -272,6 +278,7 @@ static void fill_views(cuda_backend *b, const cudaDeviceProp *device) {
     b->moments.tiles = batch->tiles;
     b->moments.dim = (uint32_t)m->dim;
     b->moments.rows = (uint32_t)m->rows;
+    b->moments.groups = m->groups;
     b->moments.group_chains = m->group_chains;
     b->moments.group_halves = m->group_halves;
 }
@@ -280,7 +287,7 @@ static nsamp_status make(cuda_backend *b, nsamp_batch *batch, const nsamp_job *j
     cudaDeviceProp device;
     size_t available;
     NSAMP_CUDA_TRY(err, cudaGetDeviceProperties(&device, 0));
-    nsamp_status status = describe(b, batch, job, &device, &available, err);
+    nsamp_status status = describe(b, batch, job, &available, err);
     if (status) return status;
     fill_views(b, &device);
     if (!b->kernel)
@@ -298,8 +305,8 @@ static nsamp_status make(cuda_backend *b, nsamp_batch *batch, const nsamp_job *j
     if (status) return status;
     b->view.params = b->params;
     snprintf(b->base.text, sizeof b->base.text, "cuda, %.80s (compute capability %d.%d)%s%.100s", device.name,
-             device.major, device.minor, b->rows ? "; " : "",
-             b->rows ? nsamp_cuda_rsn_text((const nsamp_cuda_rsn *)b->view.own) : "");
+             device.major, device.minor, b->cut.rows ? "; " : "",
+             b->cut.rows ? nsamp_cuda_rsn_text((const nsamp_cuda_rsn *)b->view.own) : "");
     return NSAMP_OK;
 }
 

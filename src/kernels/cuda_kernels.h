@@ -75,9 +75,12 @@ typedef struct nsamp_cuda_moments {
     double *sums;      /* [tiles][2 halves][2 powers][rows][32] */
     double *products;  /* [groups][D * D] or NULL */
     float *low, *high; /* [tiles][D][32] */
-    uint64_t chains, tiles, group_chains;
+    uint64_t chains, tiles, groups, group_chains;
     uint32_t dim, rows, group_halves;
 } nsamp_cuda_moments;
+
+/* Without a sample. */
+cudaError_t nsamp_cuda_moments_clear(const nsamp_cuda_moments *m, cudaStream_t stream);
 
 /* Adds the sample x [tiles][D][32] to half 0 or 1. */
 cudaError_t nsamp_cuda_moments_add(const nsamp_cuda_moments *m, uint32_t half, const float *x,

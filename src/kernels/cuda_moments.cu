@@ -7,7 +7,18 @@
  * global memory between launches in any case. */
 #include "kernels/cuda_kernels.h"
 
+#include <math.h>
+
 enum { L = NSAMP_CUDA_LANES, THREADS = 256, ROWS = THREADS / L };
+
+static __global__ void __launch_bounds__(THREADS) clear_extremes(nsamp_cuda_moments m) {
+    const uint64_t count = m.tiles * m.dim * L;
+    for (uint64_t i = (uint64_t)blockIdx.x * THREADS + threadIdx.x; i < count;
+         i += (uint64_t)gridDim.x * THREADS) {
+        m.low[i] = INFINITY;
+        m.high[i] = -INFINITY;
+    }
+}
 
 /* A warp a coordinate of a tile. */
 static __global__ void __launch_bounds__(THREADS)
@@ -133,6 +144,16 @@ cudaError_t nsamp_cuda_moments_add(const nsamp_cuda_moments *m, uint32_t half, c
         else
             launch_products<4>(m, half, x, stream);
     }
+    return cudaGetLastError();
+}
+
+cudaError_t nsamp_cuda_moments_clear(const nsamp_cuda_moments *m, cudaStream_t stream) {
+    const uint64_t blocks = (m->tiles * m->dim * L + THREADS - 1) / THREADS;
+    cudaError_t error = cudaMemsetAsync(m->sums, 0, m->tiles * L * 4 * m->rows * sizeof *m->sums, stream);
+    if (!error && m->products)
+        error = cudaMemsetAsync(m->products, 0, m->groups * m->dim * m->dim * sizeof *m->products, stream);
+    if (error) return error;
+    NSAMP_LAUNCH(clear_extremes, (uint32_t)(blocks < 4096 ? blocks : 4096), (uint32_t)THREADS, 0, stream, *m);
     return cudaGetLastError();
 }
 

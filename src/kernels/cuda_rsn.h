@@ -4,12 +4,15 @@
  * while it is advanced, and goes back to the tiles of cuda_kernels.h afterwards. A step of a block:
  *     output      H = phi(X W2^T + b)     Y = H W1^T     X <- X + h (Y - X) + a Xi
  *     reservoir   H = phi(X W2^T + b)     R <- R + h (H - R) + Xi (a S)^T     Y = R W1^T     X <- Y
- * cuda_rsn_product.cu has the products, the graphs and the memory, cuda_rsn_step.cu the kernels between products. */
+ * Blocks are dealt to workers, each with a stream and arrays of its own: what lies between the products of one, and the
+ * gaps before and after each kernel, hide behind the products of another. cuda_rsn_product.cu has the memory and the
+ * order of blocks, cuda_rsn_worker.cu products and graphs, cuda_rsn_step.cu the kernels between products. */
 #ifndef NSAMP_KERNELS_CUDA_RSN_H
 #define NSAMP_KERNELS_CUDA_RSN_H
 
 #include "kernels/bf16.h"
 #include "kernels/cuda_kernels.h"
+#include "kernels/cuda_product.h"
 extern "C" {
 #include "host/systems/rsn.h"
 }
@@ -67,24 +70,62 @@ cudaError_t nsamp_cuda_rsn_draw(const nsamp_cuda_rsn_block *b, cudaStream_t stre
  * xi for the step after. */
 cudaError_t nsamp_cuda_rsn_move(const nsamp_cuda_rsn_block *b, uint32_t offset, cudaStream_t stream);
 
+/* ---- cuda_rsn_worker.cu --------------------------------------------------------------------------------- */
+
+/* On the device, for all workers. */
+typedef struct nsamp_cuda_rsn_weights {
+    void *w2, *w1; /* [n][row], [row][n], float32 or bf16 */
+    void *bias;    /* [n], of the type of H */
+    float *s;      /* [n][row], a S; reservoir level only */
+    nsamp_precision precision;
+} nsamp_cuda_rsn_weights;
+
+enum { NSAMP_CUDA_RSN_MANY = 16 /* steps of the longer graph */ };
+
+typedef struct nsamp_cuda_rsn_worker {
+    nsamp_cuda_rsn_block block;
+    const nsamp_cuda_rsn_weights *weights;
+    cudaStream_t stream;
+    cudaEvent_t done;      /* with its part of a call */
+    nsamp_cuda_blas *blas; /* whose workspace no other worker may use */
+    nsamp_cuda_product *hidden, *readout, *noise;
+    cudaGraphExec_t one, many, look; /* a step, MANY steps, Y of X */
+} nsamp_cuda_rsn_worker;
+
+/* Where the product leaves H itself, in bf16. */
+static inline bool nsamp_cuda_rsn_narrow(const nsamp_cuda_rsn_block *b) {
+    return b->bf16 && b->phi == NSAMP_RSN_RELU;
+}
+
+/* w->block is filled in and its arrays and the weights hold numbers, whichever; the rest of *w is zero. Steps that belong
+ * to no chain are run. look: also the graph for Y of X. After a failure, too, *w must be dismissed. */
+nsamp_status nsamp_cuda_rsn_hire(nsamp_cuda_rsn_worker *w, const nsamp_cuda_rsn_weights *weights, bool look,
+                                 nsamp_error *err);
+void nsamp_cuda_rsn_dismiss(nsamp_cuda_rsn_worker *w);
+
 /* ---- cuda_rsn_product.cu -------------------------------------------------------------------------------- */
 
 typedef struct nsamp_cuda_rsn nsamp_cuda_rsn;
 
-/* Chains of a block: run.tile where that is set, else what keeps H within half of the second-level cache, 512 at least;
- * fewer where the chains, in blocks of one size, need fewer or where `available` bytes do not hold more. */
-uint32_t nsamp_cuda_rsn_rows(const nsamp_model *model, uint64_t tiles, uint32_t tile, size_t cache,
-                             size_t available);
-/* Device memory of all that create allocates. */
-size_t nsamp_cuda_rsn_bytes(const nsamp_model *model, uint32_t rows);
+/* How chains are cut: blocks of `rows`, `workers` of them at a time. */
+typedef struct nsamp_cuda_rsn_cut {
+    uint32_t rows, workers;
+} nsamp_cuda_rsn_cut;
 
-/* For view->own: weights on the device, products, graphs, blocks of `rows` chains. The model's params are read now and
- * not kept. */
-nsamp_status nsamp_cuda_rsn_create(const nsamp_cuda_view *view, const nsamp_model *model, uint32_t rows,
-                                   nsamp_cuda_rsn **rsn, nsamp_error *err);
+/* rows: run.tile where that is set, else as many as make blocks of one size for all workers, 8192 at most. Fewer where
+ * they would take more than an eighth of the device's `total` bytes, or where `available` bytes do not hold more; one
+ * worker for few chains. */
+nsamp_cuda_rsn_cut nsamp_cuda_rsn_choose(const nsamp_model *model, uint64_t tiles, uint32_t tile,
+                                         size_t total, size_t available);
+/* Device memory of all that create allocates. */
+size_t nsamp_cuda_rsn_bytes(const nsamp_model *model, nsamp_cuda_rsn_cut cut);
+
+/* For view->own: weights on the device, workers. The model's params are read now and not kept. */
+nsamp_status nsamp_cuda_rsn_create(const nsamp_cuda_view *view, const nsamp_model *model,
+                                   nsamp_cuda_rsn_cut cut, nsamp_cuda_rsn **rsn, nsamp_error *err);
 /* NULL: nothing. */
 void nsamp_cuda_rsn_destroy(nsamp_cuda_rsn *rsn);
-/* "cuBLASLt 13.1.0, fp32, blocks of 512 chains"; lives as long as rsn. */
+/* "cuBLASLt 13.1.0, fp32, blocks of 2048 chains, 2 at a time"; lives as long as rsn. */
 const char *nsamp_cuda_rsn_text(const nsamp_cuda_rsn *rsn);
 /* Takes view->own. */
 const nsamp_cuda_kernel *nsamp_cuda_rsn_kernel(void);

@@ -1,11 +1,6 @@
-/* cuda_rsn_product.cu: reservoir-sampler networks by matrix products: weights and blocks on the device, the products of a
- * step, and graphs of whole steps; see cuda_rsn.h.
- *
- * A step is three to five short pieces of work, and on its own each costs the host more than a small one costs the
- * GPU. So a step, and MANY of them, are captured once and launched as graphs; what differs between blocks and steps
- * they read from device memory. */
+/* cuda_rsn_product.cu: reservoir-sampler networks by matrix products: how chains are cut into blocks, weights and blocks on
+ * the device, and the order of a call; see cuda_rsn.h. */
 #include "kernels/cuda_device.h"
-#include "kernels/cuda_product.h"
 #include "kernels/cuda_rsn.h"
 
 #include <stdio.h>
@@ -16,22 +11,24 @@ extern "C" {
 #include "error.h"
 }
 
-enum { L = NSAMP_CUDA_LANES, MANY = 16 };
+enum {
+    L = NSAMP_CUDA_LANES,
+    MANY = NSAMP_CUDA_RSN_MANY,
+    WORKERS = 2,
+    SHARE = 8 /* of the device's memory */
+};
 
-static const uint64_t MOST_ROWS = 1 << 16, LEAST_ROWS = 512; /* chains of a block */
+/* Chains of a block: at most, where run.tile asks for it and where not; as few as keep a GPU busy; what tensor cores take
+ * at a time. */
+static const uint64_t MOST_ROWS = 1 << 16, USUAL_ROWS = 8192, LEAST_ROWS = 512, TENSOR_ROWS = 128;
 
 struct nsamp_cuda_rsn {
-    nsamp_cuda_rsn_block block;
+    nsamp_cuda_rsn_worker worker[WORKERS];
+    nsamp_cuda_rsn_weights weights;
+    nsamp_cuda_rsn_cut cut;
     nsamp_cuda_arena arena;
-    void *w2, *w1; /* [n][row], [row][n], float32 or bf16 */
-    void *bias;    /* [n], of the type of H */
-    float *s;      /* [n][row], a S */
-    nsamp_cuda_blas *blas;
-    nsamp_cuda_product *hidden, *readout, *noise;
-    cudaGraphExec_t one, many, look; /* a step, MANY steps, Y of X */
-    nsamp_precision precision;
+    cudaEvent_t begun; /* the call, on the caller's stream */
     bool jump;
-    uint32_t state_len;
     char text[128];
 };
 
@@ -41,69 +38,90 @@ static size_t round_up(size_t n, size_t to) {
 
 /* ---- sizes --------------------------------------------------------------------------------------------- */
 
-static nsamp_cuda_rsn describe(const nsamp_model *model, uint32_t rows) {
+static nsamp_cuda_rsn describe(const nsamp_model *model, nsamp_cuda_rsn_cut cut) {
     const nsamp_rsn_params *const p = (const nsamp_rsn_params *)model->params;
     const nsamp_rsn_extra *const extra = (const nsamp_rsn_extra *)model->extra;
     nsamp_cuda_rsn q = {};
-    q.precision = extra->options.precision;
+    q.weights.precision = extra->options.precision;
     q.jump = p->jump;
-    q.state_len = (uint32_t)model->state_len;
-    q.block.m = p->dim;
-    q.block.n = p->units;
-    q.block.row = (uint32_t)round_up(p->dim, 8);
-    q.block.chains = rows;
-    q.block.phi = p->activation;
-    q.block.reservoir = p->reservoir;
-    q.block.bf16 = q.precision == NSAMP_BF16;
-    q.block.h = p->h;
-    q.block.a = p->noise;
+    q.cut = cut;
+    for (uint32_t k = 0; k < cut.workers; k++) {
+        nsamp_cuda_rsn_block *const b = &q.worker[k].block;
+        b->m = p->dim;
+        b->n = p->units;
+        b->row = (uint32_t)round_up(p->dim, 8);
+        b->chains = cut.rows;
+        b->phi = p->activation;
+        b->reservoir = p->reservoir;
+        b->bf16 = q.weights.precision == NSAMP_BF16;
+        b->h = p->h;
+        b->a = p->noise;
+    }
     return q;
 }
 
-/* Where the product leaves H itself, in bf16. */
-static bool narrow_hidden(const nsamp_cuda_rsn_block *b) {
-    return b->bf16 && b->phi == NSAMP_RSN_RELU;
-}
-
-static void lay_out(nsamp_cuda_rsn *q) {
-    nsamp_cuda_rsn_block *const b = &q->block;
-    const size_t rows = b->chains, all = rows * b->n, outputs = rows * b->row * sizeof(float),
-                 weights = (size_t)b->n * b->row, size = b->bf16 ? sizeof(nsamp_bf16) : sizeof(float);
-    nsamp_cuda_arena *const a = &q->arena;
-    a->used = 0;
+static void lay_out_block(nsamp_cuda_rsn_block *b, nsamp_cuda_arena *a) {
+    const size_t rows = b->chains, all = rows * b->n, outputs = rows * b->row * sizeof(float);
     nsamp_cuda_carve(a, (void **)&b->place, sizeof *b->place);
     nsamp_cuda_carve(a, (void **)&b->x, outputs);
     nsamp_cuda_carve(a, (void **)&b->y, outputs);
     nsamp_cuda_carve(a, (void **)&b->x16, b->bf16 ? outputs / 2 : 0);
     nsamp_cuda_carve(a, (void **)&b->xi, b->reservoir ? outputs : 0);
-    nsamp_cuda_carve(a, (void **)&b->z, narrow_hidden(b) ? 0 : all * sizeof(float));
+    nsamp_cuda_carve(a, (void **)&b->z, nsamp_cuda_rsn_narrow(b) ? 0 : all * sizeof(float));
     nsamp_cuda_carve(a, (void **)&b->h16, b->bf16 ? all * sizeof(nsamp_bf16) : 0);
     nsamp_cuda_carve(a, (void **)&b->r, b->reservoir ? all * sizeof(float) : 0);
-    nsamp_cuda_carve(a, (void **)&q->w2, weights * size);
-    nsamp_cuda_carve(a, (void **)&q->w1, weights * size);
-    nsamp_cuda_carve(a, (void **)&q->s, b->reservoir ? weights * sizeof(float) : 0);
-    nsamp_cuda_carve(a, (void **)&q->bias, b->n * (narrow_hidden(b) ? sizeof(nsamp_bf16) : sizeof(float)));
 }
 
-size_t nsamp_cuda_rsn_bytes(const nsamp_model *model, uint32_t rows) {
-    nsamp_cuda_rsn q = describe(model, rows);
+static void lay_out(nsamp_cuda_rsn *q) {
+    const nsamp_cuda_rsn_block *const b = &q->worker[0].block;
+    const size_t weights = (size_t)b->n * b->row, size = b->bf16 ? sizeof(nsamp_bf16) : sizeof(float);
+    nsamp_cuda_arena *const a = &q->arena;
+    a->used = 0;
+    for (uint32_t k = 0; k < q->cut.workers; k++)
+        lay_out_block(&q->worker[k].block, a);
+    nsamp_cuda_carve(a, (void **)&q->weights.w2, weights * size);
+    nsamp_cuda_carve(a, (void **)&q->weights.w1, weights * size);
+    nsamp_cuda_carve(a, (void **)&q->weights.s, b->reservoir ? weights * sizeof(float) : 0);
+    nsamp_cuda_carve(a, (void **)&q->weights.bias,
+                     b->n * (nsamp_cuda_rsn_narrow(b) ? sizeof(nsamp_bf16) : sizeof(float)));
+}
+
+size_t nsamp_cuda_rsn_bytes(const nsamp_model *model, nsamp_cuda_rsn_cut cut) {
+    nsamp_cuda_rsn q = describe(model, cut);
     lay_out(&q);
-    return q.arena.used + NSAMP_CUDA_WORKSPACE;
+    return q.arena.used + (size_t)cut.workers * NSAMP_CUDA_WORKSPACE;
 }
 
-uint32_t nsamp_cuda_rsn_rows(const nsamp_model *model, uint64_t tiles, uint32_t tile, size_t cache,
-                             size_t available) {
-    const nsamp_cuda_rsn q = describe(model, L);
-    const uint64_t all = tiles * L, held = cache / 2 / (q.block.n * (q.block.bf16 ? 2 : 4)) / L * L;
-    uint64_t rows = tile ? round_up(tile, L) : held > LEAST_ROWS ? held : LEAST_ROWS;
-    const uint64_t most = (uint64_t)1 << 31, room = most / q.block.row / L * L;
-    rows = rows > MOST_ROWS ? MOST_ROWS : rows;
-    rows = rows > room && room ? room : rows;
-    const uint64_t blocks = (all + rows - 1) / rows;
-    rows = round_up((all + blocks - 1) / blocks, L);
-    while (rows > L && nsamp_cuda_rsn_bytes(model, (uint32_t)rows) > available)
-        rows = round_up(rows / 2, L);
-    return (uint32_t)rows;
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+/* Of `all` chains, `most` a block. Unless that is forced, every worker gets as many blocks as another, all of one size. */
+static nsamp_cuda_rsn_cut cut(uint64_t all, uint64_t most, uint32_t workers, bool forced) {
+    const uint64_t blocks = (all + most * workers - 1) / (most * workers) * workers,
+                   rows = forced ? least(most, all) : (all + blocks - 1) / blocks;
+    return {(uint32_t)round_up(rows, rows > LEAST_ROWS && !forced ? TENSOR_ROWS : (uint64_t)L), workers};
+}
+
+/* Memory that others have taken decides only where it must: another size of blocks may bring other bits from the
+ * library. */
+nsamp_cuda_rsn_cut nsamp_cuda_rsn_choose(const nsamp_model *model, uint64_t tiles, uint32_t tile,
+                                         size_t total, size_t available) {
+    const uint64_t all = tiles * L, row = round_up(model->dim, 8),
+                   room = ((uint64_t)1 << 31) / row / L * L; /* numbers of x are counted in 32 bits */
+    uint64_t most = least(tile ? round_up(tile, L) : USUAL_ROWS, least(MOST_ROWS, room));
+    uint32_t workers = all > (tile ? most : 2 * LEAST_ROWS - 1) ? WORKERS : 1;
+    for (;;) {
+        const nsamp_cuda_rsn_cut c = cut(all, most, workers, tile);
+        const size_t bytes = nsamp_cuda_rsn_bytes(model, c);
+        const bool large = c.rows > LEAST_ROWS;
+        if (bytes <= available && (tile || !large || bytes <= total / SHARE)) return c;
+        if (c.rows == L && workers == 1) return c;
+        if (large || workers == 1)
+            most = round_up(c.rows / 2, L);
+        else
+            workers = 1;
+    }
 }
 
 /* ---- weights ------------------------------------------------------------------------------------------- */
@@ -124,142 +142,33 @@ static nsamp_status send(cudaStream_t stream, void *to, const float *from, size_
 static nsamp_status send_all(nsamp_cuda_rsn *q, const nsamp_rsn_extra *extra, cudaStream_t stream, float *w,
                              nsamp_bf16 *narrow, nsamp_error *err) {
     const nsamp_network *const net = extra->net;
-    const nsamp_cuda_rsn_block *const b = &q->block;
+    const nsamp_cuda_rsn_block *const b = &q->worker[0].block;
     const size_t m = net->m, n = net->n, count = (size_t)b->n * b->row;
     for (size_t j = 0; j < n; j++)
         memcpy(w + j * b->row, net->w2 + j * m, m * sizeof *w);
-    nsamp_status status = send(stream, q->w2, w, count, b->bf16, narrow, err);
+    nsamp_status status = send(stream, q->weights.w2, w, count, b->bf16, narrow, err);
     for (size_t j = 0; j < n && b->reservoir; j++)
         for (size_t i = 0; i < m; i++)
             w[j * b->row + i] = (float)((double)b->a * extra->pinv[j * m + i]);
-    if (!status && b->reservoir) status = send(stream, q->s, w, count, false, narrow, err);
+    if (!status && b->reservoir) status = send(stream, q->weights.s, w, count, false, narrow, err);
     memset(w, 0, count * sizeof *w);
     for (size_t i = 0; i < m; i++)
         memcpy(w + i * b->n, net->w1 + i * n, n * sizeof *w);
-    if (!status) status = send(stream, q->w1, w, count, b->bf16, narrow, err);
+    if (!status) status = send(stream, q->weights.w1, w, count, b->bf16, narrow, err);
     memset(w, 0, b->n * sizeof *w);
     memcpy(w, net->b, n * sizeof *w);
-    return status ? status : send(stream, q->bias, w, b->n, narrow_hidden(b), narrow, err);
+    return status ? status : send(stream, q->weights.bias, w, b->n, nsamp_cuda_rsn_narrow(b), narrow, err);
 }
 
 static nsamp_status send_weights(nsamp_cuda_rsn *q, const nsamp_rsn_extra *extra, cudaStream_t stream,
                                  nsamp_error *err) {
-    const size_t count = (size_t)q->block.n * q->block.row;
+    const size_t count = (size_t)q->worker[0].block.n * q->worker[0].block.row;
     float *const w = (float *)calloc(count, sizeof *w);
     nsamp_bf16 *const narrow = (nsamp_bf16 *)malloc(count * sizeof *narrow);
     nsamp_status status = w && narrow ? send_all(q, extra, stream, w, narrow, err)
                                       : nsamp_fail(err, NSAMP_ENOMEM, "no memory for %zu weights", count);
     free(w);
     free(narrow);
-    return status;
-}
-
-/* ---- products ------------------------------------------------------------------------------------------ */
-
-/* c [B][n] = a [B][k] b^T, b [n][k]. */
-static nsamp_cuda_product_shape shape_of(const nsamp_cuda_rsn *q, size_t n, size_t k) {
-    nsamp_cuda_product_shape s = {};
-    s.m = q->block.chains;
-    s.n = n;
-    s.k = k;
-    s.transpose_b = true;
-    s.arithmetic = q->precision == NSAMP_BF16   ? NSAMP_CUDA_BF16
-                   : q->precision == NSAMP_TF32 ? NSAMP_CUDA_TF32
-                                                : NSAMP_CUDA_FP32;
-    s.alpha = 1;
-    return s;
-}
-
-/* The noise of the reservoir is not rounded to bf16: tf32 costs little beside the other two products. */
-static nsamp_status make_products(nsamp_cuda_rsn *q, nsamp_error *err) {
-    const nsamp_cuda_rsn_block *const b = &q->block;
-    nsamp_cuda_product_shape hidden = shape_of(q, b->n, b->row), readout = shape_of(q, b->row, b->n),
-                             noise = hidden;
-    hidden.epilogue = b->phi == NSAMP_RSN_RELU ? NSAMP_CUDA_BIAS_RELU : NSAMP_CUDA_BIAS;
-    hidden.c_bf16 = narrow_hidden(b);
-    noise.arithmetic = q->precision == NSAMP_FP32 ? NSAMP_CUDA_FP32 : NSAMP_CUDA_TF32;
-    noise.beta = 1.0f - b->h;
-    nsamp_status status = nsamp_cuda_blas_create(&q->blas, err);
-    if (!status) status = nsamp_cuda_product_create(q->blas, &hidden, &q->hidden, err);
-    if (!status) status = nsamp_cuda_product_create(q->blas, &readout, &q->readout, err);
-    if (!status && b->reservoir) status = nsamp_cuda_product_create(q->blas, &noise, &q->noise, err);
-    return status;
-}
-
-/* ---- steps --------------------------------------------------------------------------------------------- */
-
-/* H of X: phi included at the output level. */
-static nsamp_status enqueue_hidden(nsamp_cuda_rsn *q, bool activated, cudaStream_t stream, nsamp_error *err) {
-    const nsamp_cuda_rsn_block *const b = &q->block;
-    const nsamp_status status =
-        nsamp_cuda_product_run(q->hidden, stream, b->bf16 ? (const void *)b->x16 : b->x, q->w2,
-                               b->z ? (void *)b->z : b->h16, q->bias, err);
-    if (status) return status;
-    if (activated && b->phi != NSAMP_RSN_RELU) NSAMP_CUDA_TRY(err, nsamp_cuda_rsn_activate(b, stream));
-    return NSAMP_OK;
-}
-
-static nsamp_status enqueue_readout(nsamp_cuda_rsn *q, const float *wide, cudaStream_t stream,
-                                    nsamp_error *err) {
-    const nsamp_cuda_rsn_block *const b = &q->block;
-    return nsamp_cuda_product_run(q->readout, stream, b->bf16 ? (const void *)b->h16 : wide, q->w1, b->y,
-                                  NULL, err);
-}
-
-static nsamp_status enqueue_step(nsamp_cuda_rsn *q, uint32_t offset, cudaStream_t stream, nsamp_error *err) {
-    const nsamp_cuda_rsn_block *const b = &q->block;
-    nsamp_status status = NSAMP_OK;
-    if (b->reservoir) status = nsamp_cuda_product_run(q->noise, stream, b->xi, q->s, b->r, NULL, err);
-    if (!status) status = enqueue_hidden(q, !b->reservoir, stream, err);
-    if (status) return status;
-    if (b->reservoir) NSAMP_CUDA_TRY(err, nsamp_cuda_rsn_relax(b, stream));
-    status = enqueue_readout(q, b->reservoir ? b->r : b->z, stream, err);
-    if (status) return status;
-    NSAMP_CUDA_TRY(err, nsamp_cuda_rsn_move(b, offset, stream));
-    return NSAMP_OK;
-}
-
-static nsamp_status enqueue_steps(nsamp_cuda_rsn *q, uint32_t steps, cudaStream_t stream, nsamp_error *err) {
-    nsamp_status status = NSAMP_OK;
-    for (uint32_t i = 0; i < steps && !status; i++)
-        status = enqueue_step(q, i, stream, err);
-    if (status) return status;
-    NSAMP_CUDA_TRY(err, nsamp_cuda_rsn_end(&q->block, steps, stream));
-    return NSAMP_OK;
-}
-
-static nsamp_status enqueue_look(nsamp_cuda_rsn *q, uint32_t, cudaStream_t stream, nsamp_error *err) {
-    const nsamp_status status = enqueue_hidden(q, true, stream, err);
-    return status ? status : enqueue_readout(q, q->block.z, stream, err);
-}
-
-/* ---- graphs -------------------------------------------------------------------------------------------- */
-
-typedef nsamp_status enqueue_fn(nsamp_cuda_rsn *q, uint32_t steps, cudaStream_t stream, nsamp_error *err);
-
-static nsamp_status capture(nsamp_cuda_rsn *q, enqueue_fn *enqueue, uint32_t steps, cudaStream_t stream,
-                            cudaGraphExec_t *exec, nsamp_error *err) {
-    cudaGraph_t graph = NULL;
-    NSAMP_CUDA_TRY(err, cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
-    nsamp_status status = enqueue(q, steps, stream, err);
-    cudaError_t error = cudaStreamEndCapture(stream, &graph);
-    if (!status && error == cudaSuccess) error = cudaGraphInstantiate(exec, graph, 0);
-    if (graph) cudaGraphDestroy(graph);
-    if (!status && error != cudaSuccess) status = nsamp_cuda_failed(err, error, "a graph of steps");
-    return status;
-}
-
-/* Everything runs once without a graph, on no chain at all: libraries load their kernels at their first call, which a
- * capture may not allow. */
-static nsamp_status make_graphs(nsamp_cuda_rsn *q, cudaStream_t stream, nsamp_error *err) {
-    NSAMP_CUDA_TRY(err, cudaMemsetAsync(q->arena.base, 0, q->arena.used, stream));
-    nsamp_status status = enqueue_steps(q, 1, stream, err);
-    if (!status && q->jump) status = enqueue_look(q, 0, stream, err);
-    if (status) return status;
-    NSAMP_CUDA_TRY(err, cudaStreamSynchronize(stream));
-    status = capture(q, enqueue_steps, 1, stream, &q->one, err);
-    if (!status) status = capture(q, enqueue_steps, MANY, stream, &q->many, err);
-    if (!status && q->jump) status = capture(q, enqueue_look, 0, stream, &q->look, err);
     return status;
 }
 
@@ -271,23 +180,32 @@ static nsamp_status make_all(nsamp_cuda_rsn *q, const nsamp_cuda_view *view, con
     lay_out(q);
     NSAMP_CUDA_TRY(err, cudaMalloc((void **)&q->arena.base, q->arena.used));
     lay_out(q);
-    q->block.noise = view->noise;
-    q->block.first_bad = view->first_bad;
-    nsamp_status status = make_products(q, err);
-    if (!status) status = make_graphs(q, view->stream, err);
+    NSAMP_CUDA_TRY(err, cudaEventCreateWithFlags(&q->begun, cudaEventDisableTiming));
+    NSAMP_CUDA_TRY(err, cudaMemsetAsync(q->arena.base, 0, q->arena.used, view->stream));
+    NSAMP_CUDA_TRY(err, cudaStreamSynchronize(view->stream));
+    nsamp_status status = NSAMP_OK;
+    for (uint32_t k = 0; k < q->cut.workers && !status; k++) {
+        nsamp_cuda_rsn_worker *const w = &q->worker[k];
+        w->block.noise = view->noise;
+        w->block.first_bad = view->first_bad;
+        status = nsamp_cuda_rsn_hire(w, &q->weights, q->jump, err);
+    }
     if (!status) status = send_weights(q, (const nsamp_rsn_extra *)model->extra, view->stream, err);
-    if (!status)
-        snprintf(q->text, sizeof q->text, "%s, %s, blocks of %u chains", nsamp_cuda_blas_name(q->blas),
-                 precisions[q->precision], q->block.chains);
-    return status;
+    if (status) return status;
+    const int used =
+        snprintf(q->text, sizeof q->text, "%s, %s, blocks of %u chains",
+                 nsamp_cuda_blas_name(q->worker[0].blas), precisions[q->weights.precision], q->cut.rows);
+    if (q->cut.workers > 1)
+        snprintf(q->text + used, sizeof q->text - (size_t)used, ", %u at a time", q->cut.workers);
+    return NSAMP_OK;
 }
 
-nsamp_status nsamp_cuda_rsn_create(const nsamp_cuda_view *view, const nsamp_model *model, uint32_t rows,
-                                   nsamp_cuda_rsn **rsn, nsamp_error *err) {
+nsamp_status nsamp_cuda_rsn_create(const nsamp_cuda_view *view, const nsamp_model *model,
+                                   nsamp_cuda_rsn_cut cut, nsamp_cuda_rsn **rsn, nsamp_error *err) {
     *rsn = NULL;
     nsamp_cuda_rsn *q = (nsamp_cuda_rsn *)calloc(1, sizeof *q);
     if (!q) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
-    *q = describe(model, rows);
+    *q = describe(model, cut);
     const nsamp_status status = make_all(q, view, model, err);
     if (status)
         nsamp_cuda_rsn_destroy(q);
@@ -298,11 +216,9 @@ nsamp_status nsamp_cuda_rsn_create(const nsamp_cuda_view *view, const nsamp_mode
 
 void nsamp_cuda_rsn_destroy(nsamp_cuda_rsn *q) {
     if (!q) return;
-    for (cudaGraphExec_t graph : {q->one, q->many, q->look})
-        if (graph) cudaGraphExecDestroy(graph);
-    for (nsamp_cuda_product *product : {q->hidden, q->readout, q->noise})
-        nsamp_cuda_product_destroy(product);
-    nsamp_cuda_blas_destroy(q->blas);
+    for (uint32_t k = 0; k < q->cut.workers; k++)
+        nsamp_cuda_rsn_dismiss(&q->worker[k]);
+    if (q->begun) cudaEventDestroy(q->begun);
     cudaFree(q->arena.base);
     free(q);
 }
@@ -319,60 +235,83 @@ const char *nsamp_cuda_rsn_text(const nsamp_cuda_rsn *rsn) {
         if (check_error != cudaSuccess) return check_error;                                                  \
     } while (0)
 
-/* Tiles [first, first + tiles) into the block, where the next step is step0. */
-static cudaError_t enter(const nsamp_cuda_rsn *q, const nsamp_cuda_view *v, uint64_t first, uint32_t tiles,
-                         uint64_t step0) {
-    const nsamp_cuda_rsn_block *const b = &q->block;
-    const float *const state = v->state + first * q->state_len * L;
-    CHECK(nsamp_cuda_rsn_begin(b, step0, first * L, tiles * L, v->stream));
-    CHECK(nsamp_cuda_rsn_load(state, tiles, q->state_len, 0, b->m, b->x, b->x16, b->row, v->stream));
+/* Tiles [first, first + tiles) into the worker's block, where the next step is step0. */
+static cudaError_t enter(const nsamp_cuda_rsn_worker *w, const nsamp_cuda_view *v, uint64_t first,
+                         uint32_t tiles, uint64_t step0) {
+    const nsamp_cuda_rsn_block *const b = &w->block;
+    const float *const state = v->state + first * v->state_len * L;
+    CHECK(nsamp_cuda_rsn_begin(b, step0, first * L, tiles * L, w->stream));
+    CHECK(nsamp_cuda_rsn_load(state, tiles, v->state_len, 0, b->m, b->x, b->x16, b->row, w->stream));
     if (!b->reservoir) return cudaSuccess;
-    CHECK(nsamp_cuda_rsn_load(state, tiles, q->state_len, b->m, b->n, b->r, NULL, b->n, v->stream));
-    return nsamp_cuda_rsn_draw(b, v->stream);
+    CHECK(nsamp_cuda_rsn_load(state, tiles, v->state_len, b->m, b->n, b->r, NULL, b->n, w->stream));
+    return nsamp_cuda_rsn_draw(b, w->stream);
 }
 
-static cudaError_t leave(const nsamp_cuda_rsn *q, const nsamp_cuda_view *v, uint64_t first, uint32_t tiles) {
-    const nsamp_cuda_rsn_block *const b = &q->block;
-    float *const state = v->state + first * q->state_len * L;
-    CHECK(nsamp_cuda_rsn_store(b->x, b->row, state, tiles, q->state_len, 0, b->m, v->stream));
+static cudaError_t leave(const nsamp_cuda_rsn_worker *w, const nsamp_cuda_view *v, uint64_t first,
+                         uint32_t tiles) {
+    const nsamp_cuda_rsn_block *const b = &w->block;
+    float *const state = v->state + first * v->state_len * L;
+    CHECK(nsamp_cuda_rsn_store(b->x, b->row, state, tiles, v->state_len, 0, b->m, w->stream));
     if (!b->reservoir) return cudaSuccess;
-    return nsamp_cuda_rsn_store(b->r, b->n, state, tiles, q->state_len, b->m, b->n, v->stream);
+    return nsamp_cuda_rsn_store(b->r, b->n, state, tiles, v->state_len, b->m, b->n, w->stream);
 }
 
 /* Tiles of the block that begins at tile `first`. */
 static uint32_t tiles_from(const nsamp_cuda_rsn *q, uint64_t first, uint64_t tiles) {
-    const uint32_t most = q->block.chains / L;
-    return tiles - first < most ? (uint32_t)(tiles - first) : most;
+    return (uint32_t)least(tiles - first, q->cut.rows / L);
 }
 
+/* A block for each worker, as far as there are any, from tile `first` on. Steps are launched in turn: a stream takes only
+ * so many launches before the host has to wait, and another must not be idle meanwhile. */
+static cudaError_t advance_blocks(const nsamp_cuda_rsn *q, const nsamp_cuda_view *v, uint64_t first,
+                                  uint64_t step0, uint32_t nsteps) {
+    const nsamp_cuda_rsn_worker *const w = q->worker;
+    uint64_t at[WORKERS];
+    uint32_t busy = 0;
+    for (; busy < q->cut.workers && first < v->tiles; busy++) {
+        at[busy] = first;
+        CHECK(enter(&w[busy], v, first, tiles_from(q, first, v->tiles), step0));
+        first += q->cut.rows / L;
+    }
+    for (uint32_t left = nsteps; left;) {
+        const bool many = left >= MANY;
+        for (uint32_t k = 0; k < busy; k++)
+            CHECK(cudaGraphLaunch(many ? w[k].many : w[k].one, w[k].stream));
+        left -= many ? MANY : 1;
+    }
+    for (uint32_t k = 0; k < busy; k++)
+        CHECK(leave(&w[k], v, at[k], tiles_from(q, at[k], v->tiles)));
+    return cudaSuccess;
+}
+
+/* The workers follow what is on the caller's stream, and what comes after on it follows them. */
 static cudaError_t advance(const nsamp_cuda_view *v, const void *, uint64_t step0, uint32_t nsteps) {
     const nsamp_cuda_rsn *const q = (const nsamp_cuda_rsn *)v->own;
-    for (uint64_t first = 0; first < v->tiles;) {
-        const uint32_t tiles = tiles_from(q, first, v->tiles);
-        CHECK(enter(q, v, first, tiles, step0));
-        for (uint32_t left = nsteps; left;) {
-            const bool many = left >= MANY;
-            CHECK(cudaGraphLaunch(many ? q->many : q->one, v->stream));
-            left -= many ? MANY : 1;
-        }
-        CHECK(leave(q, v, first, tiles));
-        first += tiles;
+    CHECK(cudaEventRecord(q->begun, v->stream));
+    for (uint32_t k = 0; k < q->cut.workers; k++)
+        CHECK(cudaStreamWaitEvent(q->worker[k].stream, q->begun, 0));
+    for (uint64_t first = 0; first < v->tiles; first += (uint64_t)q->cut.workers * (q->cut.rows / L))
+        CHECK(advance_blocks(q, v, first, step0, nsteps));
+    for (uint32_t k = 0; k < q->cut.workers; k++) {
+        CHECK(cudaEventRecord(q->worker[k].done, q->worker[k].stream));
+        CHECK(cudaStreamWaitEvent(v->stream, q->worker[k].done, 0));
     }
     return cudaSuccess;
 }
 
+/* In the first worker's block, which is at rest: between calls the caller's stream may use it. */
 static cudaError_t observe(const nsamp_cuda_view *v, uint64_t tiles, float *x) {
     const nsamp_cuda_rsn *const q = (const nsamp_cuda_rsn *)v->own;
-    const nsamp_cuda_rsn_block *const b = &q->block;
+    const nsamp_cuda_rsn_block *const b = &q->worker[0].block;
     const size_t bytes = (size_t)b->m * L * sizeof(float);
     if (!q->jump)
-        return cudaMemcpy2DAsync(x, bytes, v->state, (size_t)q->state_len * L * sizeof(float), bytes, tiles,
+        return cudaMemcpy2DAsync(x, bytes, v->state, (size_t)v->state_len * L * sizeof(float), bytes, tiles,
                                  cudaMemcpyDeviceToDevice, v->stream);
     for (uint64_t first = 0; first < tiles;) {
         const uint32_t count = tiles_from(q, first, tiles);
-        const float *const state = v->state + first * q->state_len * L;
-        CHECK(nsamp_cuda_rsn_load(state, count, q->state_len, 0, b->m, b->x, b->x16, b->row, v->stream));
-        CHECK(cudaGraphLaunch(q->look, v->stream));
+        const float *const state = v->state + first * v->state_len * L;
+        CHECK(nsamp_cuda_rsn_load(state, count, v->state_len, 0, b->m, b->x, b->x16, b->row, v->stream));
+        CHECK(cudaGraphLaunch(q->worker[0].look, v->stream));
         CHECK(nsamp_cuda_rsn_store(b->y, b->row, x + first * b->m * L, count, b->m, 0, b->m, v->stream));
         first += count;
     }

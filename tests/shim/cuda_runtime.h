@@ -4,7 +4,8 @@
  *
  * A CUDA thread is a fibre; barriers and warp collectives yield; the blocks of a grid run one after the
  * other, the threads of a block in an order that the test chooses (nsamp_shim_set_order). Launches and copies
- * are done when the call returns, or, on a stream that is captured, each time that its graph runs. Device memory is malloc'ed and filled with a signalling pattern, shared
+ * are done when the call returns or, where the test wants that (nsamp_shim_set_streams), when the host waits for them; on a
+ * stream that is captured, each time that its graph runs. Device memory is malloc'ed and filled with a signalling pattern, shared
  * memory beyond what the launch asked for is poisoned under AddressSanitizer, so that a kernel that reads
  * what it did not write, or beyond its arrays, is caught. Not a simulator: no timing, no memory model,
  * nothing of what these kernels do not use. shim.cpp has the fibres, runtime.cpp memory, streams and graphs,
@@ -185,6 +186,8 @@ enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cu
 enum cudaDeviceAttr { cudaDevAttrMaxSharedMemoryPerBlockOptin = 97, cudaDevAttrMultiProcessorCount = 16 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum { cudaStreamNonBlocking = 1 };
+enum { cudaEventDisableTiming = 2 };
+typedef struct nsamp_shim_event *cudaEvent_t;
 typedef struct nsamp_shim_graph *cudaGraph_t;
 typedef struct nsamp_shim_graph_exec *cudaGraphExec_t;
 enum cudaStreamCaptureMode {
@@ -220,6 +223,11 @@ cudaError_t cudaMemsetAsync(void *at, int value, size_t bytes, cudaStream_t stre
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags);

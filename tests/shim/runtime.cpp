@@ -1,11 +1,14 @@
 /* runtime.cpp: the calls of the CUDA runtime on host memory: device, allocations, copies, streams and graphs. See
  * cuda_runtime.h here. */
-#include "cuda_runtime.h"
+#include <stdio.h>
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "cuda_runtime.h" /* after the library, whose words it takes */
 #include "runtime.h"
 #include "shim.h"
-
-#include <stdio.h>
-#include <vector>
 
 static int multiprocessors = 4, capability = 90, cache = 1 << 20;
 static size_t memory = (size_t)4 << 30, allocated;
@@ -30,7 +33,7 @@ void nsamp_shim_error(cudaError_t error) {
     if (last_error == cudaSuccess) last_error = error;
 }
 
-/* ---- streams and graphs -------------------------------------------------------------------------------- */
+/* ---- streams, events and graphs ------------------------------------------------------------------------ */
 
 struct nsamp_shim_graph {
     std::vector<std::function<void()>> work;
@@ -38,15 +41,33 @@ struct nsamp_shim_graph {
 struct nsamp_shim_graph_exec {
     std::vector<std::function<void()>> work;
 };
+/* A place in a stream that an event marks. */
+typedef struct mark {
+    nsamp_shim_stream *stream;
+    bool passed;
+} mark;
+typedef struct entry {
+    std::function<void()> work;
+    std::shared_ptr<mark> wait; /* if any, in place of work */
+} entry;
 struct nsamp_shim_stream {
     nsamp_shim_graph *captured; /* what is captured now */
+    std::deque<entry> pending;
+};
+struct nsamp_shim_event {
+    std::shared_ptr<mark> last; /* NULL: not recorded yet */
 };
 
-static int streams_captured, streams, graphs;
+static std::vector<nsamp_shim_stream *> streams;
+static nsamp_shim_streaming streaming = NSAMP_SHIM_AT_ONCE;
+static int streams_captured, events, graphs;
 static uint64_t replays;
 
 int nsamp_shim_streams(void) {
-    return streams;
+    return (int)streams.size();
+}
+int nsamp_shim_events(void) {
+    return events;
 }
 int nsamp_shim_graphs(void) {
     return graphs;
@@ -55,31 +76,119 @@ uint64_t nsamp_shim_replays(void) {
     return replays;
 }
 
+/* The next of a stream; false: it waits for another. */
+static bool one(nsamp_shim_stream *s) {
+    if (s->pending.empty() || (s->pending.front().wait && !s->pending.front().wait->passed)) return false;
+    const entry next = s->pending.front();
+    s->pending.pop_front();
+    if (!next.wait) next.work();
+    return true;
+}
+
+static void run_others(const nsamp_shim_stream *s) {
+    for (bool more = true; more;) {
+        more = false;
+        for (nsamp_shim_stream *other : streams)
+            while (other != s && one(other))
+                more = true;
+    }
+}
+
+/* To its end, or to the mark. */
+static void run(nsamp_shim_stream *s, const mark *to) {
+    while (to ? !to->passed : !s->pending.empty()) {
+        if (streaming == NSAMP_SHIM_AHEAD) run_others(s);
+        if (!one(s)) {
+            const std::shared_ptr<mark> wait = s->pending.front().wait;
+            run(wait->stream, wait.get());
+        }
+    }
+}
+
+static void run_all(void) {
+    for (nsamp_shim_stream *s : streams)
+        run(s, NULL);
+}
+
+void nsamp_shim_set_streams(nsamp_shim_streaming when) {
+    run_all();
+    streaming = when;
+}
+
+static void append(nsamp_shim_stream *s, const entry &e) {
+    s->pending.push_back(e);
+    if (streaming == NSAMP_SHIM_AT_ONCE) run(s, NULL);
+}
+
 /* Work on the stream of no name waits for all others, which none that is captured can grant. */
 void nsamp_shim_enqueue(cudaStream_t stream, std::function<void()> work) {
-    if (stream && stream->captured)
+    if (stream && stream->captured) {
         stream->captured->work.push_back(work);
-    else if (!stream && streams_captured)
+    } else if (stream) {
+        append(stream, {work, NULL});
+    } else if (streams_captured) {
         nsamp_shim_error(cudaErrorStreamCaptureUnsupported);
-    else
+    } else {
+        run_all();
         work();
+    }
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
-    *stream = new nsamp_shim_stream{NULL};
-    streams++;
+    *stream = new nsamp_shim_stream{NULL, {}};
+    streams.push_back(*stream);
     return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     if (!stream || stream->captured) return cudaErrorInvalidValue;
+    run(stream, NULL);
+    streams.erase(std::find(streams.begin(), streams.end(), stream));
     delete stream;
-    streams--;
     return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-    return (stream ? stream->captured != NULL : streams_captured > 0) ? cudaErrorStreamCaptureUnsupported
-                                                                      : cudaSuccess;
+    if (stream ? stream->captured != NULL : streams_captured > 0) return cudaErrorStreamCaptureUnsupported;
+    if (stream)
+        run(stream, NULL);
+    else
+        run_all();
+    return cudaSuccess;
 }
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
+    *event = NULL;
+    if (flags != cudaEventDisableTiming) return cudaErrorInvalidValue; /* nothing here is timed by events */
+    *event = new nsamp_shim_event{NULL};
+    events++;
+    return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+    if (!event) return cudaErrorInvalidValue;
+    delete event;
+    events--;
+    return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+    if (!event || !stream) return cudaErrorInvalidValue;
+    if (stream->captured) return cudaErrorStreamCaptureUnsupported;
+    const std::shared_ptr<mark> here(new mark{stream, false});
+    event->last = here;
+    append(stream, {[=]() { here->passed = true; }, NULL});
+    return cudaSuccess;
+}
+/* An event that was never recorded would hold nothing up: a mistake of the caller. */
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
+    if (!event || !stream || flags || !event->last) return cudaErrorInvalidValue;
+    if (stream->captured) return cudaErrorStreamCaptureUnsupported;
+    append(stream, {NULL, event->last});
+    return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+    if (!event || !event->last) return cudaErrorInvalidValue;
+    if (!event->last->passed) run(event->last->stream, event->last.get());
+    return cudaSuccess;
+}
+
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
     if (!stream || stream->captured) return cudaErrorInvalidValue;
     stream->captured = new nsamp_shim_graph;
@@ -106,8 +215,12 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
     if (!exec || !stream) return cudaErrorInvalidValue;
     if (stream->captured) return cudaErrorStreamCaptureUnsupported;
     replays++;
-    for (const std::function<void()> &work : exec->work)
-        work();
+    const std::vector<std::function<void()>> all = exec->work;
+    append(stream, {[=]() {
+                        for (const std::function<void()> &work : all)
+                            work();
+                    },
+                    NULL});
     return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
@@ -185,6 +298,7 @@ cudaError_t cudaMalloc(void **at, size_t bytes) {
 }
 cudaError_t cudaFree(void *at) {
     if (!at) return cudaSuccess;
+    run_all();
     size_t bytes;
     memcpy(&bytes, (char *)at - HEAD, sizeof bytes);
     allocated -= bytes;
@@ -196,6 +310,7 @@ cudaError_t cudaMallocHost(void **at, size_t bytes) {
     return *at || !bytes ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFreeHost(void *at) {
+    run_all();
     free(at);
     return cudaSuccess;
 }

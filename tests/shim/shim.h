@@ -18,6 +18,16 @@ typedef enum nsamp_shim_order {
 } nsamp_shim_order;
 
 void nsamp_shim_set_order(nsamp_shim_order order, uint64_t seed);
+/* When the work of a stream is done. At once: when it is enqueued. Late: when the host waits for it, and of another stream
+ * no more than an event asks for. Ahead: when the host waits for any stream, that of all others first, as far as events let
+ * it. */
+typedef enum nsamp_shim_streaming {
+    NSAMP_SHIM_AT_ONCE,
+    NSAMP_SHIM_LATE,
+    NSAMP_SHIM_AHEAD
+} nsamp_shim_streaming;
+
+void nsamp_shim_set_streams(nsamp_shim_streaming when);
 /* Multiprocessors that the device claims: 0 makes launchers choose their narrowest kernels, many their
  * widest. */
 void nsamp_shim_set_multiprocessors(int count);
@@ -34,8 +44,9 @@ uint64_t nsamp_shim_launches(void);
 uint64_t nsamp_shim_switches(void);
 /* Errors of the approximations, as a share of what is documented; approx.h. NAN (the default): different for each argument. */
 extern double nsamp_shim_approx;
-/* Streams and graphs (captured or made ready) that are there now; launches of graphs so far. */
+/* Streams, events and graphs (captured or made ready) that are there now; launches of graphs so far. */
 int nsamp_shim_streams(void);
+int nsamp_shim_events(void);
 int nsamp_shim_graphs(void);
 uint64_t nsamp_shim_replays(void);
 /* What nsamp_shim_open finds: the version of a cuBLASLt (131000), 0 for none. */

@@ -202,15 +202,31 @@ static void test_tf32_and_bf16(void **state) {
 
 /* ---- bits: as far as they are ours and not the library's ----------------------------------------------- */
 
-/* Chains of one run against chains of another of other blocks, lengths of calls and thread orders. */
+/* What is accumulated of the first `chains` chains; p must have been fetched. */
+static double *records_of(const nsamp_plan *p, uint64_t chains) {
+    const size_t len = nsamp_moments_record_len(p->batch.moments);
+    double *const all = malloc(chains * len * sizeof *all);
+    assert_non_null(all);
+    for (uint64_t c = 0; c < chains; c++)
+        nsamp_moments_get(p->batch.moments, c, all + c * len);
+    return all;
+}
+
+/* Chains of one run against chains of another of other blocks, one or two at a time, lengths of calls, and orders of
+ * threads and of streams. */
 static void same_bits(bool reservoir, nsamp_activation phi, const char *precision) {
     const net_case c = {5, 45, phi, reservoir, precision};
     static const char *const often = "run.accumulate_every=2", *const rarely = "run.accumulate_every=18";
     static const struct {
         uint32_t tile, chains;
         size_t order;
-    } runs[] = {{0, CHAINS, 0}, {32, CHAINS, 1}, {48, CHAINS, 2}, {0, 29, 2}, {32, 33, 0}};
+        nsamp_shim_streaming when;
+    } runs[] = {{0, CHAINS, 0, NSAMP_SHIM_AT_ONCE}, {32, CHAINS, 1, NSAMP_SHIM_AT_ONCE},
+                {48, CHAINS, 2, NSAMP_SHIM_LATE},   {0, 29, 2, NSAMP_SHIM_AHEAD},
+                {32, 33, 0, NSAMP_SHIM_AHEAD},      {32, CHAINS, 0, NSAMP_SHIM_LATE},
+                {32, CHAINS, 0, NSAMP_SHIM_AHEAD}};
     float *first = NULL;
+    double *moments = NULL; /* of the first run that looks rarely */
     for (size_t k = 0; k < sizeof runs / sizeof runs[0]; k++) {
         settings s;
         float *x;
@@ -218,6 +234,7 @@ static void same_bits(bool reservoir, nsamp_activation phi, const char *precisio
         const char *const *list =
             set(&s, contracting(&c), reservoir, precision, runs[k].tile, runs[k].chains, k ? rarely : often);
         nsamp_shim_set_order(orders[runs[k].order].order, 3 + k);
+        nsamp_shim_set_streams(runs[k].when);
         nsamp_plan *p = plan_on("cuda", list);
         assert_int_equal(nsamp_plan_start(p, &err), NSAMP_OK);
         x = malloc(runs[k].chains * c.m * sizeof *x);
@@ -228,15 +245,27 @@ static void same_bits(bool reservoir, nsamp_activation phi, const char *precisio
                 fail_msg("%s", err.text);
         if (p->backend->ops->observe(p->backend, &(nsamp_record){runs[k].chains, x, p->model->dim}, &err))
             fail_msg("%s", err.text);
+        assert_int_equal(p->backend->ops->fetch(p->backend, &err), NSAMP_OK);
+        double *const records = records_of(p, runs[k].chains);
+        if (k) assert_memory_equal(x, first, runs[k].chains * c.m * sizeof *x);
+        if (k > 1)
+            assert_memory_equal(records, moments,
+                                runs[k].chains * nsamp_moments_record_len(p->batch.moments) *
+                                    sizeof *records);
+        if (k != 1)
+            free(records);
+        else
+            moments = records;
         if (k)
-            assert_memory_equal(x, first, runs[k].chains * c.m * sizeof *x);
+            free(x);
         else
             first = x;
-        if (k) free(x);
         nsamp_plan_destroy(p);
     }
     nsamp_shim_set_order(NSAMP_SHIM_FORWARD, 1);
+    nsamp_shim_set_streams(NSAMP_SHIM_AT_ONCE);
     free(first);
+    free(moments);
 }
 
 static void test_bits(void **state) {
@@ -335,7 +364,7 @@ static void test_plan(void **state) {
     const uint64_t replays = nsamp_shim_replays();
     nsamp_plan *p = plan_on("cuda", list);
     const char *const text = nsamp_plan_text(p);
-    assert_non_null(strstr(text, "cuBLASLt 13.1.0, bf16, blocks of 32 chains"));
+    assert_non_null(strstr(text, "cuBLASLt 13.1.0, bf16, blocks of 32 chains, 2 at a time"));
     assert_non_null(strstr(text, "on the GPU"));
     assert_null(strstr(text, "oneDNN"));
     assert_true(p->device_bytes == nsamp_shim_allocated());
@@ -345,33 +374,50 @@ static void test_plan(void **state) {
     nsamp_plan_destroy(p);
     assert_int_equal(nsamp_shim_allocated(), 0);
     assert_int_equal(nsamp_shim_streams(), 0);
+    assert_int_equal(nsamp_shim_events(), 0);
     assert_int_equal(nsamp_shim_graphs(), 0);
     assert_int_equal(nsamp_shim_cublas_objects(), 0);
 }
 
-/* Less memory, smaller blocks; no memory, no plan. */
-static void test_memory(void **state) {
+/* Blocks of one size for two workers, in what tensor cores take at a time; one worker for few chains or little memory; a
+ * share of the device's memory, and no plan where there is none. */
+static void test_blocks(void **state) {
     (void)state;
-    const net_case c = {5, 4000, NSAMP_RELU, false, "fp32"};
-    settings s;
-    nsamp_error err = {0};
-    nsamp_plan *plan = NULL;
-    nsamp_job *job = nsamp_job_create();
-    static const size_t mib[] = {64, 40, 33, 32};
-    static const char *const texts[] = {"blocks of 512 chains", "blocks of 256 chains", "",
-                                        "fewer chains fit"};
-    set_all(job, set(&s, contracting(&c), false, "fp32", 0, 1000, "run.backend=cuda"));
-    for (size_t i = 0; i < sizeof mib / sizeof mib[0]; i++) {
-        nsamp_shim_set_memory(mib[i] << 20);
+    static const struct {
+        size_t n, mib;
+        uint32_t tile, chains;
+        const char *text;
+    } runs[] = {{45, 4096, 0, 900, "blocks of 1024 chains"},
+                {45, 4096, 0, 1000, "blocks of 512 chains, 2 at a time"},
+                {45, 4096, 0, 20000, "blocks of 5120 chains, 2 at a time"},
+                {45, 4096, 1488, 2000, "blocks of 1504 chains, 2 at a time"},
+                {45, 4096, 4096, 2000, "blocks of 2016 chains"},
+                {4000, 1024, 0, 20000, "blocks of 1280 chains, 2 at a time"},
+                {4000, 128, 0, 1000, "blocks of 512 chains, 2 at a time"},
+                {4000, 64, 0, 1000, "blocks of 512 chains"},
+                {4000, 40, 0, 1000, "blocks of 256 chains"},
+                {4000, 34, 0, 1000, "blocks of 64 chains"},
+                {4000, 33, 0, 1000, NULL}};
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        const net_case c = {5, runs[i].n, NSAMP_RELU, false, "fp32"};
+        settings s;
+        nsamp_error err = {0};
+        nsamp_plan *plan = NULL;
+        nsamp_job *job = nsamp_job_create();
+        set_all(job,
+                set(&s, contracting(&c), false, "fp32", runs[i].tile, runs[i].chains, "run.backend=cuda"));
+        nsamp_shim_set_memory(runs[i].mib << 20);
         const nsamp_status status = nsamp_plan_create(job, &plan, &err);
         const char *const text = status ? err.text : nsamp_plan_text(plan);
-        if (status != (i < 2 ? NSAMP_OK : NSAMP_EUSAGE) || !strstr(text, texts[i]))
-            fail_msg("%zu MiB: status %d, %s", mib[i], status, text);
+        char line[96];
+        snprintf(line, sizeof line, runs[i].text ? "%s (" : "fewer chains fit", runs[i].text);
+        if (status != (runs[i].text ? NSAMP_OK : NSAMP_EUSAGE) || !strstr(text, line))
+            fail_msg("run %zu: status %d, %s", i, status, text);
         nsamp_plan_destroy(plan);
+        nsamp_job_destroy(job);
         assert_int_equal(nsamp_shim_allocated(), 0);
     }
     nsamp_shim_set_memory((size_t)4 << 30);
-    nsamp_job_destroy(job);
 }
 
 /* Argument: a pattern of test names, all if none. */
@@ -384,7 +430,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_jump),
         cmocka_unit_test(test_divergence),
         cmocka_unit_test(test_plan),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_blocks),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);

@@ -368,6 +368,42 @@ static void test_device_memory(void **state) {
     nsamp_job_destroy(job);
 }
 
+/* A run that another plan takes over, before the first sample and after it: what is on the host goes to the device, or is
+ * known to be empty. */
+static void test_taken_over(void **state) {
+    (void)state;
+    static const char *const settings[] = {"target.name=gaussian", "target.file=builtin:decay",
+                                           "target.dim=5", NULL};
+    float *x;
+    nsamp_plan *whole = run_on("cuda", settings, NULL, &x);
+    assert_non_null(whole->batch.moments->products);
+    for (uint64_t cut = 2; cut <= 6; cut += 4) {
+        nsamp_plan *p[2] = {plan_on("cuda", settings), plan_on("cuda", settings)};
+        nsamp_batch *const a = &p[0]->batch, *const b = &p[1]->batch;
+        nsamp_moments *const ma = a->moments, *const mb = b->moments;
+        nsamp_error err = {0};
+        double record[64];
+        assert_true(nsamp_moments_record_len(ma) <= 64);
+        assert_int_equal(nsamp_plan_start(p[0], &err), NSAMP_OK);
+        assert_int_equal(p[0]->backend->ops->advance(p[0]->backend, 0, cut, NULL, &err), NSAMP_OK);
+        assert_int_equal(p[0]->backend->ops->fetch(p[0]->backend, &err), NSAMP_OK);
+        assert_true(nsamp_moments_empty(ma) == (cut == 2));
+        memcpy(b->state, a->state, a->tiles * a->lanes * p[0]->model->state_len * sizeof *a->state);
+        for (uint64_t c = 0; c < a->chains; c++) {
+            nsamp_moments_get(ma, c, record);
+            nsamp_moments_put(mb, c, record);
+        }
+        memcpy(mb->products, ma->products, ma->groups * ma->dim * ma->dim * sizeof *ma->products);
+        nsamp_moments_set_step(mb, cut);
+        assert_int_equal(p[1]->backend->ops->advance(p[1]->backend, cut, p[1]->steps, NULL, &err), NSAMP_OK);
+        assert_int_equal(p[1]->backend->ops->fetch(p[1]->backend, &err), NSAMP_OK);
+        assert_same_runs(whole, p[1]);
+        nsamp_plan_destroy(p[0]), nsamp_plan_destroy(p[1]);
+    }
+    nsamp_plan_destroy(whole);
+    free(x);
+}
+
 /* Argument: a pattern of test names, all if none. */
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
@@ -388,6 +424,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_rsn),
         cmocka_unit_test(test_interval),
         cmocka_unit_test(test_device_memory),
+        cmocka_unit_test(test_taken_over),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);

@@ -1,5 +1,5 @@
-/* test_shim_mutants.c: the tests of the CUDA kernels can fail. Each mutant is test_cuda_shim, test_cuda_train, test_cuda_rsn or test_cuda_rsn_small
- * with one fault put into a kernel (mk/cuda.mk lists them: a barrier left out, a wrong shuffle, another order of sums ...); it
+/* test_shim_mutants.c: the tests of the CUDA kernels can fail. Each mutant is test_cuda_shim, test_cuda_train, test_cuda_rsn, test_cuda_rsn_small
+ * or test_cuda_transfer with one fault put into a kernel (mk/cuda.mk lists them: a barrier left out, a wrong shuffle, another order of sums ...); it
  * must end with failed tests, not pass and not crash. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,6 +35,9 @@ static const struct {
                {"mh_burn", "*shared"},
                {"mh_wrap", "*mh_late*"},
                {"mh_bad", "*mh_bad*"},
+               {"clear", "*thread*"},
+               {"send_wait", "*back*"},
+               {"take_wait", "*back*"},
                {"few_pivot", "*bits*"},
                {"few_linear", "*bits*"},
                {"few_far", "*diverge"},
@@ -60,7 +63,10 @@ static const struct {
                {"rsn_bad", "*div*"},
                {"rsn_beta", "*fp32*"},
                {"rsn_tf32", "*fp32*"},
-               {"rsn_block", "*bits*"}};
+               {"rsn_block", "*bits*"},
+               {"rsn_deal", "*bits*"},
+               {"rsn_follow", "*bits*"},
+               {"rsn_join", "*bits*"}};
 
 static void test_every_mutant_fails(void **state) {
     (void)state;

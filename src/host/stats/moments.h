@@ -73,6 +73,11 @@ uint64_t nsamp_moments_next(const nsamp_moments *m, uint64_t step);
  * thread-safe. */
 void nsamp_moments_set_step(nsamp_moments *m, uint64_t step);
 
+/* Whether no sample is in them: sums and products are 0, low and high as far apart as can be. */
+static inline bool nsamp_moments_empty(const nsamp_moments *m) {
+    return m->count[0] + m->count[1] == 0;
+}
+
 /* Adds a sample x [D][lanes] of one tile, taken when `step` steps were done. Threads may call it at the same
  * time for tiles of different units. x of lanes beyond C and of diverged chains may be anything. */
 void nsamp_moments_add_tile(nsamp_moments *m, uint64_t tile, uint64_t step, const float *x);

@@ -102,6 +102,19 @@ static bool fits_tensor_kernel(const nsamp_network *net, const nsamp_rsn_options
            nsamp_rsn_round_up(net->n, 16) * (2 * m * size + 4) + state <= 227 * 1024;
 }
 
+/* Float32 on a GPU. Where cuda_rsn_few.cu does not take the network, a thread for each chain loads two numbers for each
+ * multiply-add and adds them up one after another: a tenth of F (H200, m 64, n 512). Products come near F, but fill m up to
+ * 8, write and read 8 n bytes of hidden units, and take nanoseconds a chain whatever the size. Counted so, they lose up to 4 outputs,
+ * and at 8 while 20 numbers a unit fit that kernel's shared memory; below 4096 weights a layer; and at the reservoir level,
+ * where they touch 28 n bytes and the thread 8 n, up to 8 outputs. */
+static nsamp_rsn_path choose_on_gpu(const nsamp_network *net, const nsamp_rsn_options *o, const char **why) {
+    const size_t m = net->m, n = nsamp_rsn_round_up(net->n, NSAMP_RSN_BLOCK);
+    const bool in_shared = m == 8 && sizeof(float) * (NSAMP_RSN_LINEAR + 20 * n) <= 227 * 1024,
+               few = m <= (o->reservoir ? 8 : 4) || in_shared, small = m * n <= 4096;
+    *why = few ? "few outputs" : small ? "a small network" : "many outputs";
+    return few || small ? NSAMP_RSN_FUSED : NSAMP_RSN_PRODUCT;
+}
+
 /* The fused kernel reads all weights once for each 64 chains: it wins while they stay in the second-level
  * cache, and for few outputs, where products have nothing to gain from blocking (bench/LOG.md). */
 static nsamp_rsn_path choose_path(const nsamp_network *net, const nsamp_rsn_options *o, const char **why) {
@@ -118,6 +131,7 @@ static nsamp_rsn_path choose_path(const nsamp_network *net, const nsamp_rsn_opti
         *why = o->precision == NSAMP_BF16 ? "bf16 weights" : "tf32 products";
         return NSAMP_RSN_PRODUCT;
     }
+    if (o->cuda) return choose_on_gpu(net, o, why);
     if (net->m <= 8) {
         *why = "few outputs";
         return NSAMP_RSN_FUSED;
