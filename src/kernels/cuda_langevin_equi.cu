@@ -7,7 +7,8 @@
  * thread is a partial. Partials beyond those that the dimension has are zero, and x + 0 = x since no partial
  * is -0, so a larger tree gives the same bits.
  *
- * FAST takes normals from hardware approximations (cuda_noise.h); all else is the same.
+ * FAST takes normals from hardware approximations (cuda_noise.h); all else is the same. TAIL: the last block of four may have
+ * coordinates beyond the dimension.
  *
  * A launch reads and writes the state once: 16 bytes a thread up to G = 8, where four neighbours in a warp hold the same
  * coordinates of four chains and transpose them; 4 bytes beyond. */
@@ -120,7 +121,7 @@ static __device__ __forceinline__ void update(const nsamp_langevin_equi_params &
     }
 }
 
-template <uint32_t G, uint32_t NB, uint32_t ROUNDS, bool FAST>
+template <uint32_t G, uint32_t NB, uint32_t ROUNDS, bool FAST, bool TAIL>
 static __global__ void __launch_bounds__(THREADS, resident(NB))
     equi_advance(nsamp_cuda_view v, const nsamp_langevin_equi_params params, const nsamp_keys keys,
                  uint64_t step0, uint32_t nsteps) {
@@ -146,7 +147,8 @@ static __global__ void __launch_bounds__(THREADS, resident(NB))
             if constexpr (NB >= 8) /* else the compiler keeps what a block decides of the noise */
                 asm volatile("" : "+r"(b));
             update<FAST>(params, nsamp_stream_words<ROUNDS>(noise, keys, (uint32_t)step0 + n, b), g, u[k]);
-            if (!full && 4 * b + 4 > D) { /* coordinates beyond the last: zero adds nothing to the sum */
+            if (TAIL && !full &&
+                4 * b + 4 > D) { /* coordinates beyond the last: zero adds nothing to the sum */
                 u[k][1] = 4 * b + 1 < D ? u[k][1] : 0.0f;
                 u[k][2] = 4 * b + 2 < D ? u[k][2] : 0.0f;
                 u[k][3] = 0.0f;
@@ -187,40 +189,54 @@ static __global__ void __launch_bounds__(THREADS) equi_observe(nsamp_cuda_view v
 
 typedef void equi_kernel(nsamp_cuda_view, nsamp_langevin_equi_params, nsamp_keys, uint64_t, uint32_t);
 
-/* The shapes, narrow first; capacity 4 G NB coordinates. */
+/* The shapes; capacity 4 G NB coordinates. */
 typedef struct shape {
-    uint32_t threads, blocks;  /* G, NB */
-    equi_kernel *kernel[2][2]; /* exact, fast; 10 rounds, 7 rounds */
+    uint32_t threads, blocks;     /* G, NB */
+    equi_kernel *kernel[2][2][2]; /* without a tail, with one; exact, fast; 10 rounds, 7 rounds */
 } shape;
 
+/* With sixteen blocks a thread all tails are tested for: without the tests the compiler works on so many blocks at a time that it spills. */
+#define KERNELS(G, NB, TAIL)                                                                                 \
+    {                                                                                                        \
+        {equi_advance<G, NB, 10, false, TAIL>, equi_advance<G, NB, 7, false, TAIL>}, {                       \
+            equi_advance<G, NB, 10, true, TAIL>, equi_advance<G, NB, 7, true, TAIL>                          \
+        }                                                                                                    \
+    }
 #define SHAPE(G, NB)                                                                                         \
     {                                                                                                        \
         (G), (NB), {                                                                                         \
-            {equi_advance<G, NB, 10, false>, equi_advance<G, NB, 7, false>}, {                               \
-                equi_advance<G, NB, 10, true>, equi_advance<G, NB, 7, true>                                  \
-            }                                                                                                \
+            KERNELS(G, NB, (NB) == 16), KERNELS(G, NB, true)                                                 \
         }                                                                                                    \
     }
-static const shape shapes[] = {
-    SHAPE(1, 1),  SHAPE(1, 2),  SHAPE(1, 4),   SHAPE(1, 8),   SHAPE(1, 16),  SHAPE(2, 16),  SHAPE(4, 16),
-    SHAPE(8, 1),  SHAPE(8, 2),  SHAPE(8, 4),   SHAPE(8, 16),  SHAPE(16, 16), SHAPE(32, 1),  SHAPE(32, 2),
-    SHAPE(32, 4), SHAPE(32, 8), SHAPE(256, 1), SHAPE(256, 2), SHAPE(256, 4), SHAPE(256, 8), SHAPE(256, 16)};
-enum { SHAPES = sizeof shapes / sizeof shapes[0], ENOUGH_THREADS = 512 /* a multiprocessor */ };
+static const shape shapes[] = {SHAPE(1, 1),   SHAPE(1, 2),   SHAPE(1, 4),   SHAPE(1, 8),   SHAPE(1, 16),
+                               SHAPE(2, 4),   SHAPE(2, 16),  SHAPE(4, 4),   SHAPE(4, 16),  SHAPE(8, 1),
+                               SHAPE(8, 2),   SHAPE(8, 4),   SHAPE(8, 16),  SHAPE(16, 4),  SHAPE(16, 16),
+                               SHAPE(32, 1),  SHAPE(32, 2),  SHAPE(32, 4),  SHAPE(32, 8),  SHAPE(256, 1),
+                               SHAPE(256, 2), SHAPE(256, 4), SHAPE(256, 8), SHAPE(256, 16)};
+enum { SHAPES = sizeof shapes / sizeof shapes[0], ENOUGH_THREADS = 1024 /* a multiprocessor */ };
 
-/* The first shape that holds the dimension, or a wider one where there are too few chains to fill the device
- * and the chain has blocks for half of its threads or more. Shapes that would be half empty are left out: the kernel
- * takes the first half of a thread's blocks for full. */
+/* Time of a step, in that of a block of four normals: more blocks a thread leave fewer threads a multiprocessor; sums over threads cost some of a
+ * block (an H200, bench/LOG.md). */
+static double time_of(const shape *s, uint64_t blocks) {
+    const double block = s->blocks <= 4 ? 1.0 : s->blocks <= 8 ? 1.07 : 1.1;
+    const double sum = s->threads == 1 ? 0.0 : s->threads <= NSAMP_WARP ? 0.11 : 0.28;
+    return (double)((blocks + s->threads - 1) / s->threads) * block + sum;
+}
+
+/* The shape whose threads do the most of a dimension in a time, as far as there are chains to fill the device. Shapes that would be half empty
+ * are left out: the kernel takes the first half of a thread's blocks for full. */
 static const shape *choose(const nsamp_cuda_view *v, uint32_t dim) {
-    const uint64_t blocks = ((uint64_t)dim + 3) / 4, chains = v->tiles * L;
+    const uint64_t blocks = ((uint64_t)dim + 3) / 4, enough = (uint64_t)ENOUGH_THREADS * v->multiprocessors;
     const shape *best = NULL;
+    double most = 0;
     for (size_t i = 0; i < SHAPES; i++) {
-        const shape *s = &shapes[i];
-        const uint64_t most = (uint64_t)s->threads * s->blocks;
-        if (most < blocks || (s->blocks > 1 && blocks <= most / 2)) continue;
-        if (best && s->threads == best->threads) continue; /* the same threads with room to spare */
-        if (best && (chains * best->threads >= (uint64_t)ENOUGH_THREADS * v->multiprocessors ||
-                     s->threads >= 2 * blocks))
-            break;
+        const shape *const s = &shapes[i];
+        const uint64_t room = (uint64_t)s->threads * s->blocks, threads = v->tiles * L * s->threads;
+        if (room < blocks || (s->blocks > 1 && blocks <= room / 2)) continue;
+        const double filled = threads < enough ? (double)threads / (double)enough : 1.0,
+                     rate = filled / ((double)s->threads * time_of(s, blocks));
+        if (rate <= most) continue;
+        most = rate;
         best = s;
     }
     return best;
@@ -230,7 +246,7 @@ static cudaError_t launch_advance(const nsamp_cuda_view *v, const void *host_par
                                   uint32_t nsteps) {
     const nsamp_langevin_equi_params *const p = (const nsamp_langevin_equi_params *)host_params;
     const shape *const s = choose(v, p->dim);
-    equi_kernel *const kernel = s->kernel[v->fast][v->noise.rounds == 7];
+    equi_kernel *const kernel = s->kernel[p->dim % 4 != 0][v->fast][v->noise.rounds == 7];
     const uint64_t threads = v->tiles * L * s->threads;
     const size_t shared = s->threads == THREADS ? 2 * THREADS * sizeof(float) : 0;
     const uint32_t first = nsamp_stream_steps(step0, nsteps, 1);

@@ -66,6 +66,29 @@ static __device__ __forceinline__ void load_square(const nsamp_cuda_moments &m, 
     }
 }
 
+/* The same in two halves, by way of each thread's registers. Small squares are little work for long ways: there the next 32 chains are
+ * fetched before the sums over these. */
+template <uint32_t COUNT> struct fetched { float v[COUNT * L / THREADS]; };
+
+template <uint32_t COUNT>
+static __device__ __forceinline__ fetched<COUNT> fetch_square(const nsamp_cuda_moments &m, const float *x,
+                                                              uint64_t tile, uint32_t first) {
+    fetched<COUNT> f;
+#pragma unroll
+    for (uint32_t k = 0; k < COUNT * L / THREADS; k++) {
+        const uint32_t i = first + k * ROWS + threadIdx.x / L;
+        f.v[k] = i < m.dim ? x[(tile * m.dim + i) * L + threadIdx.x % L] : 0.0f;
+    }
+    return f;
+}
+
+template <uint32_t COUNT>
+static __device__ __forceinline__ void put_square(const fetched<COUNT> &f, double *to) {
+#pragma unroll
+    for (uint32_t k = 0; k < COUNT * L / THREADS; k++)
+        to[threadIdx.x % L * (COUNT + PAD) + k * ROWS + threadIdx.x / L] = (double)f.v[k];
+}
+
 template <uint32_t M>
 static __global__ void __launch_bounds__(THREADS, M == 4 ? 3 : 4)
     add_products(nsamp_cuda_moments m, uint32_t half, const float *x) {
@@ -89,13 +112,25 @@ static __global__ void __launch_bounds__(THREADS, M == 4 ? 3 : 4)
         }
     const uint64_t first = blockIdx.y * m.group_chains;
     const uint64_t last = first + m.group_chains < m.chains ? first + m.group_chains : m.chains;
+    fetched<N> next_i, next_j;
+    if (M < 4 && first < last)
+        next_i = fetch_square<N>(m, x, first / L, i0), next_j = fetch_square<N>(m, x, first / L, j0);
     for (uint64_t chain = first; chain < last;) {
         const uint32_t lane0 = (uint32_t)(chain % L), room = L - lane0,
                        lanes = last - chain < room ? (uint32_t)(last - chain) : room;
-        load_square(m, x, chain / L, i0, N, xi);
-        load_square(m, x, chain / L, j0, N, xj);
+        if (M < 4) {
+            put_square<N>(next_i, xi);
+            put_square<N>(next_j, xj);
+        } else {
+            load_square(m, x, chain / L, i0, N, xi);
+            load_square(m, x, chain / L, j0, N, xj);
+        }
         __syncthreads();
-#pragma unroll 2
+        if (M < 4 && chain + lanes < last) {
+            next_i = fetch_square<N>(m, x, chain / L + 1, i0);
+            next_j = fetch_square<N>(m, x, chain / L + 1, j0);
+        }
+#pragma unroll(M < 4 ? 8 : 2)
         for (uint32_t lane = lane0; lane < lane0 + lanes; lane++) {
             double a[M], b[M];
 #pragma unroll

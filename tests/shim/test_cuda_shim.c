@@ -63,10 +63,11 @@ static void assert_same_runs(const nsamp_plan *a, const nsamp_plan *b) {
     free(rb);
 }
 
-/* The job on the CPU, then through the shim in each order, on a device that chains fill and on one that they do not. fails: whether chains
- * are flagged. */
+/* A device that chains fill, and one that they do not. */
+static int multiprocessors[] = {0, 4096};
+
+/* The job on the CPU, then through the shim in each order and on each device. fails: whether chains are flagged. */
 static void compare_runs(const char *const *settings, tamper_fn *tamper, bool fails) {
-    static const int multiprocessors[] = {0, 4096};
     float *x_cpu;
     nsamp_plan *cpu = run_on("cpu", settings, tamper, &x_cpu);
     const size_t numbers = 2 * (size_t)cpu->batch.chains * cpu->model->dim;
@@ -109,7 +110,7 @@ static void langevin(int dim, const char *geometry, const char *extra) {
 
 static void test_langevin_thread_a_chain(void **state) {
     (void)state;
-    static const int dims[] = {1, 2, 4, 5, 10, 16, 31, 32};
+    static const int dims[] = {1, 2, 4, 5, 8, 10, 16, 19, 20, 31, 32};
     for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
         langevin(dims[i], "naive", "run.noise_rounds=10");
         langevin(dims[i], "natural", i % 2 ? "run.noise_rounds=7" : "run.noise_rounds=10");
@@ -118,15 +119,31 @@ static void test_langevin_thread_a_chain(void **state) {
 
 static void test_langevin_part_of_a_warp(void **state) {
     (void)state;
-    static const int dims[] = {33, 64, 67, 130, 256};
+    static const int dims[] = {24, 33, 45, 48, 64, 67, 91, 92, 130, 253, 256};
     for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
         langevin(dims[i], "naive", i % 2 ? "run.noise_rounds=7" : "run.noise_rounds=10");
         langevin(dims[i], "natural", "run.noise_rounds=10");
     }
 }
 
+/* Shapes for devices that are filled in part. */
+static void test_langevin_few_chains(void **state) {
+    (void)state;
+    multiprocessors[1] = 1;
+    langevin(36, "naive", "run.chains=90");
+    langevin(39, "natural", "run.chains=90");
+    langevin(132, "natural", "run.noise_rounds=7");
+    langevin(135, "naive", "run.noise_rounds=10");
+    multiprocessors[1] = 4096;
+}
+
 static void test_langevin_warp_a_chain(void **state) {
     (void)state;
+    langevin(500, "naive", "run.noise_rounds=10");
+    langevin(499, "natural", "run.noise_rounds=7");
+    langevin(699, "natural", "run.steps=9");
+    langevin(700, "naive", "run.steps=9");
+    langevin(1000, "natural", "run.steps=9");
     langevin(257, "naive", "run.noise_rounds=10");
     langevin(600, "natural", "run.noise_rounds=7");
     langevin(1024, "naive", "run.steps=9");
@@ -409,6 +426,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_langevin_thread_a_chain),
         cmocka_unit_test(test_langevin_part_of_a_warp),
+        cmocka_unit_test(test_langevin_few_chains),
         cmocka_unit_test(test_langevin_warp_a_chain),
         cmocka_unit_test(test_langevin_block_a_chain),
         cmocka_unit_test(test_products),

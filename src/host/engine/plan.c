@@ -18,9 +18,14 @@
  * are added 16 at a time, and what comes on top for a chain alone. A step of a chain costs its draws plus its arithmetic. */
 static const double MOMENT_COST = 1.3, MOMENT_FAR_COST = 2.8, PRODUCT_ROW_COST = 3.0, PRODUCT_COST = 0.02,
                     PRODUCT_ALONE_COST = 12.0, FLOPS_PER_NORMAL = 100.0;
-/* The same on a GPU, a model for one of 2022 (H100: 3.35 TB/s, 64 double multiply-adds a clock and multiprocessor, 1e12 normals a second): a
- * number's 48 bytes through memory; an entry of the products for each chain; its 16 bytes for each group of chains. */
+/* The same on a GPU, in normals of an H200 (8e11 a second, 4.1 TB/s, both measured): a number's 68 bytes through memory, those that end a
+ * launch among them; an entry of the products for each chain (64 double multiply-adds a clock and multiprocessor, a model); its 16
+ * bytes for each group of chains. */
 static const double CUDA_MOMENT_COST = 14.0, CUDA_PRODUCT_COST = 0.06, CUDA_GROUP_COST = 4.8;
+/* What a GPU does in the time of a normal there, FLOP: networks in float32, tf32 and bf16 (39, 170 and 480e12 a second, measured); sums beside
+ * the normals of a kernel that keeps its state in registers; the thread-a-chain kernels, from mixtures (4e12). */
+static const double CUDA_FLOPS_FP32 = 45.0, CUDA_FLOPS_TF32 = 210.0, CUDA_FLOPS_BF16 = 600.0,
+                    CUDA_FLOPS_FUSED = 40.0, CUDA_FLOPS_LANE = 5.0;
 static const double ACCUMULATOR_BYTES = 24.0, CACHE_BYTES = 1 << 20;
 /* Accumulating costs this share of the steps; the larger one where samples would otherwise lie further apart than half an autocorrelation
  * time. Samples k steps apart, each as dear as s steps, give 1 / ((k + s) coth(k / tau)) effective ones a step. */
@@ -53,11 +58,27 @@ static double group_of(const nsamp_plan *p, double most) {
     return fmin(fmax((double)p->batch.chains / 256, 1), most);
 }
 
+/* FLOP in the time of a normal. */
+static double flops_per_normal(const nsamp_plan *p) {
+    if (p->kernel) return FLOPS_PER_NORMAL;
+    switch (p->model->kernel) {
+    case NSAMP_KERNEL_rsn:
+        return nsamp_job_is(p->job, NSAMP_KEY_run_precision, "bf16")   ? CUDA_FLOPS_BF16
+               : nsamp_job_is(p->job, NSAMP_KEY_run_precision, "tf32") ? CUDA_FLOPS_TF32
+                                                                       : CUDA_FLOPS_FP32;
+    case NSAMP_KERNEL_langevin_equi:
+    case NSAMP_KERNEL_mh_spiking:
+        return CUDA_FLOPS_FUSED;
+    default:
+        return CUDA_FLOPS_LANE;
+    }
+}
+
 /* Normals that one sample of a chain costs. */
 static double sample_cost(const nsamp_plan *p) {
     const nsamp_model *m = p->model;
     const double D = (double)m->dim, tile = ACCUMULATOR_BYTES * D * (double)p->batch.lanes;
-    const double observe = m->observe_flops / FLOPS_PER_NORMAL;
+    const double observe = m->observe_flops / flops_per_normal(p);
     if (!p->kernel) {
         const double entries = full_cov(p->job, m) ? D * (D + 1) / 2 : 0;
         return CUDA_MOMENT_COST * D + observe +
@@ -82,7 +103,7 @@ static uint64_t choose_interval(const nsamp_plan *p) {
     const int64_t set = nsamp_job_int(p->job, NSAMP_KEY_run_accumulate_every);
     if (set > 0) return (uint64_t)set;
     const uint64_t span = p->steps - p->burn_in;
-    const double step = (double)p->model->draws + p->model->flops / FLOPS_PER_NORMAL;
+    const double step = (double)p->model->draws + p->model->flops / flops_per_normal(p);
     const double cost = sample_cost(p) / (step > 1 ? step : 1), tau = shortest_tau(p->model);
     const double every =
         fmin(ceil(cost / ACCUMULATE_SHARE), fmax(ceil(cost / ACCUMULATE_MOST), ceil(tau / 2)));
