@@ -45,7 +45,8 @@ else
     python=$venv/bin/python
 fi
 
-export PYTHONPATH=$here/bench PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore TORCH_LOGS=-all TF_CPP_MIN_LOG_LEVEL=2
+export NSAMP_DATA=${NSAMP_DATA:-$(readlink -f "$here")/data} # for a program that was built elsewhere
+export PYTHONPATH=$here/bench${PYTHONPATH:+:$PYTHONPATH} PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore TORCH_LOGS=-all TF_CPP_MIN_LOG_LEVEL=2
 run=("$python" -m peers --nsamp "$build/nsamp" --normals "$build/bench/normals")
 if [ "$what" = check ]; then exec "${run[@]}" --check "$@"; fi
 if [ $# -eq 0 ]; then
