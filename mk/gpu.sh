@@ -120,12 +120,12 @@ bench() {
     item "rsn, m 64, as the cases have it" rsn --size medium run.chains=131072
     item "rsn, m 64, bf16" rsn --size medium run.chains=131072 run.precision=bf16
     item "rsn, m 16, bf16" rsn --size medium run.chains=131072 target.dim=16 run.precision=bf16
-    item "rsn, m 300 and 784, as the cases have it" rsn --size large run.chains=4096
+    item "rsn, m 300 and 784, as the cases have it" rsn --size large run.chains=16384
     item "training" training --size large
     item "training, bf16" training --size large train.precision=bf16
     item "mh-spiking, p 10" mh-spiking --size medium run.chains=131072
     item "langevin, d 10,000, exact" langevin --size large run.chains=4096
-    item "rsn, m 300 and 784, tf32" rsn --size large run.chains=4096 run.precision=tf32
+    item "rsn, m 300 and 784, tf32" rsn --size large run.chains=16384 run.precision=tf32
     item "training, tf32" training --size large train.precision=tf32
     item "rsn, m 64, tf32" rsn --size medium run.chains=131072 run.precision=tf32
     for size in "small 1048576" "medium 65536" "large 4096"; do

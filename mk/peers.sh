@@ -1,6 +1,8 @@
 #!/bin/bash
 # peers.sh BUILD bench|check [OPTION ...]: installs the peers from PyPI into BUILD/peers/venv, once, and runs bench/peers.
-# Options go to it: --quick, --rows TEXT, --libraries a,b, --threads N. The table of a whole bench is kept in bench/results/.
+# Options go to it: --quick, --rows TEXT, --libraries a,b, --threads N, --gpu, --seconds N. The table of a whole bench is kept in
+# bench/results/.
+# PEERS_PYTHON=python3 takes the libraries that this interpreter has, in their versions, and installs nothing.
 set -euo pipefail
 build=$(readlink -f "$1") what=$2
 shift 2
@@ -23,9 +25,10 @@ export PEERS_UNSET=$unset_here
 install() { "$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: "$@" 2>"$venv.log" || fail "pip: $(tail -1 "$venv.log")"; }
 
 # On a machine with a GPU also what the peers need there; elsewhere only what they need to load.
-lists=("$wanted")
-if nvidia-smi -L >/dev/null 2>&1; then lists+=("$here/bench/peers/requirements-gpu.txt"); fi
-if ! cat "${lists[@]}" | cmp -s - "$venv/installed.txt"; then
+prepare() {
+    local lists=("$wanted")
+    if nvidia-smi -L >/dev/null 2>&1; then lists+=("$here/bench/peers/requirements-gpu.txt"); fi
+    if cat "${lists[@]}" | cmp -s - "$venv/installed.txt"; then return; fi
     mkdir -p "$build/peers"
     echo "$what-peers: installing the peers from PyPI into $venv (about 5 GB, once)" >&2
     rm -rf "$venv"
@@ -33,10 +36,18 @@ if ! cat "${lists[@]}" | cmp -s - "$venv/installed.txt"; then
     install --no-deps -r "$wanted"
     [ ${#lists[@]} -eq 1 ] || install -r "${lists[1]}"
     cat "${lists[@]}" >"$venv/installed.txt"
+}
+python=${PEERS_PYTHON:-}
+if [ -n "$python" ]; then
+    export TORCHINDUCTOR_CACHE_DIR=$build/peers/inductor
+else
+    prepare
+    python=$venv/bin/python
 fi
 
-export PYTHONPATH=$here/bench PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore TORCH_LOGS=-all TF_CPP_MIN_LOG_LEVEL=2
-run=("$venv/bin/python" -m peers --nsamp "$build/nsamp" --normals "$build/bench/normals")
+export NSAMP_DATA=${NSAMP_DATA:-$(readlink -f "$here")/data} # for a program that was built elsewhere
+export PYTHONPATH=$here/bench${PYTHONPATH:+:$PYTHONPATH} PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore TORCH_LOGS=-all TF_CPP_MIN_LOG_LEVEL=2
+run=("$python" -m peers --nsamp "$build/nsamp" --normals "$build/bench/normals")
 if [ "$what" = check ]; then exec "${run[@]}" --check "$@"; fi
 if [ $# -eq 0 ]; then
     mkdir -p "$here/bench/results"

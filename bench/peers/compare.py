@@ -5,19 +5,18 @@ from __future__ import annotations
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from . import effective, langevin, machine, normals, rsn, spiking, training
+from . import effective, langevin, normals, rsn, spiking, training
 from .nsamp import Nsamp
 from .peer import Entry, Peer
 from .rows import Row
 
 AREAS = (normals, langevin, rsn, training, spiking, effective)
 CPU = ("numpy", "numba", "numba_lanes", "torch", "jax", "blackjax", "numpyro")
-GPU = ("torch_gpu", "jax_gpu", "cupy")
-MANY = 16  # times the chains of the CPU's rows fill a GPU
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,10 @@ class Result:
     about: dict[str, str]
     versions: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)  # rows, and why
     outcomes: list[Outcome] = field(default_factory=list)
     checked_only: bool = False
+    keep: Callable[[], None] = lambda: None  # writes what there is so far
     began: float = field(default_factory=time.perf_counter)
     seconds: float = 0.0
 
@@ -68,6 +69,7 @@ def start_peers(args: Namespace, result: Result, libraries: tuple[str, ...]) -> 
         if args.libraries and library not in args.libraries.split(","):
             continue
         peer = Peer(library, args.threads)
+        peer.meet()
         if peer.absent:
             result.absent[library] = peer.absent
         else:
@@ -81,7 +83,7 @@ def compare_row(row: Row, nsamp: Nsamp, peers: dict[str, Peer], pace: Pace | Non
     problem = row.problem() | {"check_steps": row.check_steps}
     if row.reference:
         row.reference(nsamp, row, problem)
-    able = [peer for name, peer in peers.items() if not row.libraries or name.removesuffix("_gpu") in row.libraries]
+    able = [peer for name, peer in peers.items() if not row.libraries or name in row.libraries]
     entries = [peer.best(row, problem, pace.trial if pace else 0.0) for peer in able]
     entries = [entry for entry in entries if entry.label or entry.failed]
     own = Entry("nsamp")
@@ -117,36 +119,20 @@ def take_turns(row: Row, nsamp: Nsamp, own: Entry, timed: list, pace: Pace) -> N
     own.startup = median(startups) if startups else 0.0
 
 
-def wanted_rows(args: Namespace, many: int) -> list[Row]:
-    rows = [row for area in AREAS for row in area.rows(many) if args.rows in row.name]
+def wanted_rows(args: Namespace) -> list[Row]:
+    rows = [row for area in AREAS for row in area.rows() if args.rows in row.name]
     return [row for row in rows if not (args.quick and any(row.name.endswith(word) or f"{word}," in row.name for word in QUICK_LEAVES))]
 
 
-def run_device(args: Namespace, result: Result, nsamp: Nsamp, libraries: tuple[str, ...], many: int) -> None:
-    peers = start_peers(args, result, libraries)
+def run_on_cpu(args: Namespace, result: Result, folder: Path) -> None:
+    nsamp = Nsamp(str(args.nsamp.resolve()), str(args.normals.resolve()), args.threads, folder)
+    peers = start_peers(args, result, CPU + (("arrays",) if args.check else ()))
     pace = None if args.check else QUICK if args.quick else FULL
     try:
-        for row in wanted_rows(args, many):
-            say(f"{time.perf_counter() - result.began:6.1f} s  {nsamp.backend}  {row.name}")
-            outcome = compare_row(row, nsamp, peers, pace)
-            outcome.backend = nsamp.backend
-            result.outcomes.append(outcome)
+        for row in wanted_rows(args):
+            say(f"{time.perf_counter() - result.began:6.1f} s  cpu  {row.name}")
+            result.outcomes.append(compare_row(row, nsamp, peers, pace))
+            result.keep()
     finally:
         for peer in peers.values():
             peer.stop()
-
-
-def run(args: Namespace, folder: Path) -> Result:
-    result = Result(machine.describe() | {"threads": str(args.threads)}, checked_only=args.check)
-    if args.quick:
-        result.about["quick"] = f"short blocks, three rounds, without the rows {', '.join(QUICK_LEAVES)}: no numbers to keep"
-    nsamp = Nsamp(str(args.nsamp.resolve()), str(args.normals.resolve()), args.threads, folder)
-    result.versions["nsamp"] = nsamp.version
-    run_device(args, result, nsamp, CPU + (("arrays",) if args.check else ()), 1)
-    if machine.gpu():
-        nsamp.backend = "cuda"
-        run_device(args, result, nsamp, GPU, MANY)
-    else:
-        result.absent |= {library: "no NVIDIA GPU here" for library in GPU}
-    result.seconds = time.perf_counter() - result.began
-    return result

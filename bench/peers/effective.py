@@ -83,5 +83,5 @@ def row(natural: bool) -> Row:
     )
 
 
-def rows(many: int = 1) -> list[Row]:
-    return [row(False), row(True)] if many == 1 else []
+def rows() -> list[Row]:
+    return [row(False), row(True)]

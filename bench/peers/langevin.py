@@ -19,6 +19,8 @@ RHO = 0.75
 DECAY = 0.5
 EQUICORRELATED = ((10, 4096, 0.05, 200), (100, 4096, 0.01, 100), (1000, 1024, 0.01, 40), (10000, 256, 0.01, 20))
 FULL = ((64, 4096, 0.05, 100), (512, 1024, 0.05, 40))
+ON_GPU = {10: 1048576, 100: 65536, 1000: 16384}  # chains
+FULL_ON_GPU = {64: 131072, 512: 16384}
 
 
 def equicorrelated_problem(dim: int, chains: int, h: float, natural: bool) -> Problem:
@@ -116,8 +118,12 @@ def full_row(dim: int, chains: int, h: float, steps: int) -> Row:
     )
 
 
-def rows(many: int = 1) -> list[Row]:
-    equicorrelated = [
-        equicorrelated_row(dim, many * chains, h, steps, natural) for natural in (False, True) for dim, chains, h, steps in EQUICORRELATED
-    ]
-    return equicorrelated + [full_row(dim, many * chains, h, steps) for dim, chains, h, steps in FULL]
+def rows() -> list[Row]:
+    equicorrelated = [equicorrelated_row(*size, natural) for natural in (False, True) for size in EQUICORRELATED]
+    return equicorrelated + [full_row(*size) for size in FULL]
+
+
+def gpu_rows() -> list[Row]:
+    sizes = [(dim, ON_GPU[dim], h, steps) for dim, _, h, steps in EQUICORRELATED if dim in ON_GPU]
+    equicorrelated = [equicorrelated_row(*size, natural) for natural in (False, True) for size in sizes]
+    return equicorrelated + [full_row(dim, FULL_ON_GPU[dim], h, steps) for dim, _, h, steps in FULL]

@@ -34,7 +34,14 @@ def processor() -> str:
     return f"{words['model name']} (family {words['cpu family']}, model {words['model']}), {vector}, {os.cpu_count()} cores"
 
 
+def tried_on_cpu() -> bool:
+    """PEERS_TRY=cpu runs what a GPU would be sent on the CPU, to find mistakes; nothing of that is a comparison."""
+    return os.environ.get("PEERS_TRY") == "cpu"
+
+
 def gpu() -> str:
+    if tried_on_cpu():
+        return "none: tried on the CPU"
     try:
         found = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"], capture_output=True, text=True, check=True)
         return found.stdout.splitlines()[0]

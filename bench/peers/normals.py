@@ -14,9 +14,7 @@ def scores(problem: Problem, result: dict[str, np.ndarray]) -> Scores:
     return laws.standard_scores(result["x"])
 
 
-def rows(many: int = 1) -> list[Row]:
-    if many > 1:  # the program of this row is for the CPU
-        return []
+def rows() -> list[Row]:
     problem = {"chains": CHAINS, "dim": DIM}
     return [
         Row(

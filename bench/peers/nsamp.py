@@ -29,7 +29,6 @@ class Nsamp:
     def __init__(self, binary: str, normals: str, threads: int, folder: Path):
         self.binary, self.normals, self.threads, self.folder = binary, normals, threads, folder
         self.backend = "cpu"
-        self.version = self.call("--version").splitlines()[0]
 
     def call(self, *words: str, program: str = "") -> str:
         done = subprocess.run([program or self.binary, *words], capture_output=True, text=True, cwd=self.folder, check=False)

@@ -10,7 +10,7 @@ from . import laws, worker
 from .rows import Row
 
 
-COMMAND_SECONDS = 300  # a peer that takes longer for one command is given up
+COMMAND_SECONDS = 300.0  # a peer that takes longer for one command is given up
 
 
 @dataclass
@@ -30,64 +30,80 @@ class Entry:
 
 
 class Peer:
+    """It starts at once; meet() waits until the library is loaded. patience: seconds that a command may take."""
+
     def __init__(self, library: str, threads: int):
-        self.library = library
+        self.library, self.version, self.absent, self.import_seconds = library, library, "", 0.0
+        self.patience = COMMAND_SECONDS
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
-        began = time.perf_counter()
-        self.process = context.Process(target=worker.serve, args=(other, library, threads), daemon=True)
+        self.process = context.Process(target=worker.serve, args=(other, library, threads, time.time()), daemon=True)
         self.process.start()
-        self.absent = ""
+
+    def meet(self) -> None:
         try:
-            self.version = self.answer()
+            self.version, self.import_seconds = self.answer()
         except RuntimeError as error:
-            self.version, self.absent = library, str(error)
-        self.import_seconds = time.perf_counter() - began
+            self.absent = str(error)
 
     def answer(self):
-        deadline = time.perf_counter() + COMMAND_SECONDS
-        while not self.connection.poll(1):
+        deadline = time.perf_counter() + self.patience
+        while not self.connection.poll(max(0.0, min(1.0, deadline - time.perf_counter()))):
             if not self.process.is_alive():
                 raise RuntimeError("the process ended")
             if time.perf_counter() > deadline:
                 self.process.kill()
-                raise RuntimeError(f"no answer in {COMMAND_SECONDS} s")
-        state, value = self.connection.recv()
+                raise RuntimeError(f"no answer in {self.patience:.0f} s")
+        try:
+            state, value = self.connection.recv()
+        except EOFError:
+            raise RuntimeError("the process ended") from None
         if state == "failed":
             raise RuntimeError(value)
         return value
 
     def ask(self, *command):
-        self.connection.send(command)
+        try:
+            self.connection.send(command)
+        except OSError:
+            raise RuntimeError("its process ended in an earlier row") from None
         return self.answer()
 
     def stop(self) -> None:
         if self.process.is_alive():
             self.connection.send(None)
-            self.process.join(5)
+            self.process.join(min(5.0, self.patience))
         if self.process.is_alive():
             self.process.kill()
 
-    def try_candidate(self, row: Row, problem: dict, label: str, seconds: float) -> Entry:
-        """Builds one candidate, holds it to the law, then measures it for a moment (seconds 0: law only)."""
-        entry = Entry(self.library, label, unit=row.chains * row.scale)
+    def check_candidate(self, row: Row, problem: dict, label: str, *built: object) -> tuple[Entry, float]:
+        """Has one candidate built and holds it to the law -> its entry, seconds to there; built: how, a command, which may answer how long it took."""
+        entry, first = Entry(self.library, label, unit=row.chains * row.scale), 0.0
         try:
             began = time.perf_counter()
-            self.ask("build", label, row.work, problem)
+            entry.startup = self.ask(*built) or 0.0
             self.ask("advance", label, row.check_steps)
             first = time.perf_counter() - began
-            result = self.ask("result", label)
+            result = self.ask("result", label, row.looked_at)
             entry.scores = row.scores(problem, result)
             if row.efficiency:
                 entry.unit = row.efficiency(result)
             worst = max(entry.scores, key=lambda name: abs(entry.scores[name]))
             if not abs(entry.scores[worst]) < laws.LIMIT:
                 entry.failed = f"law: z = {entry.scores[worst]:.1f} of {worst}"
-            elif seconds:
-                self.calibrate(row, entry, seconds)
-                entry.startup = self.import_seconds + max(0.0, first - row.check_steps * entry.unit / entry.rates[0])
         except RuntimeError as error:
             entry.failed = str(error)
+        return entry, first
+
+    def try_candidate(self, row: Row, problem: dict, label: str, seconds: float) -> Entry:
+        """Builds one candidate, holds it to the law, then measures it for a moment (seconds 0: law only)."""
+        entry, first = self.check_candidate(row, problem, label, "build", label, row.work, problem)
+        if seconds and not entry.failed:
+            try:
+                self.calibrate(row, entry, seconds)
+                entry.startup = self.import_seconds + max(0.0, first - row.check_steps * entry.unit / entry.rates[0])
+            except RuntimeError as error:
+                entry.failed = str(error)
         return entry
 
     def calibrate(self, row: Row, entry: Entry, seconds: float) -> None:

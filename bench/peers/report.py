@@ -23,7 +23,7 @@ def head(result: Result) -> list[str]:
     lines = [f"{key:14} {value}" for key, value in result.about.items()]
     lines += [f"{name:14} {version}" for name, version in result.versions.items()]
     lines += [f"{name:14} absent: {why}" for name, why in result.absent.items()]
-    return lines
+    return lines + [f"{name:14} left out: {why}" for name, why in result.left_out.items()]
 
 
 def checks(outcome: Outcome) -> list[str]:
@@ -83,9 +83,10 @@ def table(result: Result) -> str:
 
 def to_json(result: Result) -> str:
     outcomes = [
-        {"work": title(o), "unit": o.row.unit + "/s", "nsamp": asdict(o.nsamp), "peers": [asdict(entry) for entry in o.peers]}
+        {"work": title(o), "backend": o.backend, "chains": o.row.chains, "unit": o.row.unit + "/s", "nsamp": asdict(o.nsamp), "peers": [asdict(entry) for entry in o.peers]}
         for o in result.outcomes
     ]
     return json.dumps(
-        {"about": result.about, "versions": result.versions, "absent": result.absent, "seconds": result.seconds, "rows": outcomes}, indent=1
+        {"about": result.about, "versions": result.versions, "absent": result.absent, "left_out": result.left_out, "seconds": result.seconds, "rows": outcomes},
+        indent=1,
     )

@@ -27,7 +27,9 @@ class Row:
     scores: Callable[[Problem, dict[str, np.ndarray]], Scores]  # z-scores of what a peer returned
     check_steps: int  # steps before the check
     granule: int = 1  # steps of a peer come in multiples of this
+    looked_at: int = 0  # chains that the check looks at, in runs of neighbours over all of them; 0: all
     libraries: tuple[str, ...] | None = None  # those that can do it; None: all that have candidates
     note: str = ""
     efficiency: Callable[[dict[str, np.ndarray]], float] | None = None  # a peer's units of work in a step of all its chains, from what it drew
+    exact: Callable[[], object] | None = None  # what scores takes from a cache and is long to compute, to be called ahead
     reference: Callable[..., None] | None = None  # (nsamp, row, problem): adds what nsamp itself must tell first

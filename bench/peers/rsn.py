@@ -18,6 +18,7 @@ from .rows import Problem, Row, Scores
 
 H = 0.05
 SIZES = ((2, 1000, 4096, 100), (64, 512, 4096, 60), (300, 20000, 512, 8), (784, 4096, 512, 12))
+ON_GPU = {2: 262144, 64: 131072, 300: 4096, 784: 8192}  # chains
 TANH = "peers-tanh.nc"
 
 
@@ -29,25 +30,34 @@ def drift_matrix(m: int) -> np.ndarray:
     return (vectors * np.linspace(0.3, 1.2, m)) @ vectors.T + skew - skew.T
 
 
+@functools.lru_cache
+def linear_weights(m: int, half: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of the first half of the units, which come in pairs of opposite sign: W1 W2 = I - K on it."""
+    w2 = np.random.default_rng(2 * half).standard_normal((half, m)) / np.sqrt(m)
+    return (np.eye(m) - drift_matrix(m)) @ np.linalg.pinv(w2), w2
+
+
 def linear_problem(m: int, n: int, chains: int, bf16: bool) -> Problem:
-    """Units in pairs of opposite sign: W1 W2 / 2 = I - K on the first half."""
-    rng = np.random.default_rng(n)
-    half = n // 2
-    w2 = rng.standard_normal((half, m)) / np.sqrt(m)
-    w1 = (np.eye(m) - drift_matrix(m)) @ np.linalg.pinv(w2)
+    w1, w2 = linear_weights(m, n // 2)
     return {
         "m": m, "n": n, "chains": chains, "h": H, "noise": np.sqrt(2 * H), "phi": "relu", "bf16": bf16,
         "w2": np.vstack([w2, -w2]), "w1": np.hstack([w1, -w1]), "b": np.zeros(n),
     }  # fmt: skip
 
 
-def linear_scores(problem: Problem, result: dict[str, np.ndarray]) -> Scores:
-    m, h = problem["m"], problem["h"]
+@functools.lru_cache
+def linear_law(m: int, h: float, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Covariance after so many steps from zero, and what whitens it."""
     step = np.eye(m) - h * drift_matrix(m)
     exact = np.zeros((m, m))
-    for _ in range(problem["check_steps"]):
+    for _ in range(steps):
         exact = step @ exact @ step.T + 2 * h * np.eye(m)
-    root = np.linalg.inv(np.linalg.cholesky(exact))
+    return exact, np.linalg.inv(np.linalg.cholesky(exact))
+
+
+def linear_scores(problem: Problem, result: dict[str, np.ndarray]) -> Scores:
+    m = problem["m"]
+    exact, root = linear_law(m, problem["h"], problem["check_steps"])
     off = (exact.sum() - np.trace(exact)) / (m * (m - 1))
     return laws.gaussian_scores(result["x"], 0.0, np.trace(exact) / m, off, lambda x: x @ root.T)
 
@@ -70,6 +80,7 @@ def row(m: int, n: int, chains: int, steps: int, bf16: bool) -> Row:
         check_steps=steps,
         libraries=("jax", "torch") if bf16 else None,
         note="bf16 weights" if bf16 else "",
+        exact=functools.partial(linear_law, m, H, steps),
     )
 
 
@@ -130,9 +141,14 @@ def tanh_row(chains: int, steps: int) -> Row:
     )
 
 
-def rows(many: int = 1) -> list[Row]:
+def rows() -> list[Row]:
     rows = []
     for m, n, chains, steps in SIZES:
-        rows.append(row(m, n, many * chains, steps, False))
-        rows.append(tanh_row(many * chains, steps) if m == 2 else row(m, n, many * chains, steps, True))
+        rows.append(row(m, n, chains, steps, False))
+        rows.append(tanh_row(chains, steps) if m == 2 else row(m, n, chains, steps, True))
     return rows
+
+
+def gpu_rows() -> list[Row]:
+    precisions = lambda m: (False,) if m == 2 else (False, True)
+    return [row(m, n, ON_GPU[m], steps, bf16) for m, n, _, steps in SIZES for bf16 in precisions(m)]

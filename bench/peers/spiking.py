@@ -8,14 +8,14 @@ nsamp, as its users run it, counts them for each neuron.
 from __future__ import annotations
 
 import functools
+from math import erfc
 
 import numpy as np
-from scipy.stats import norm
 
 from . import laws
 from .rows import Problem, Row, Scores
 
-P, N, CHAINS = 10, 100, 4096
+P, N, CHAINS, ON_GPU = 10, 100, 4096, 131072
 
 
 def problem(p: int, n: int, chains: int) -> Problem:
@@ -25,23 +25,29 @@ def problem(p: int, n: int, chains: int) -> Problem:
 
 def scores(problem: Problem, result: dict[str, np.ndarray]) -> Scores:
     w, steps = problem["w"], problem["check_steps"]
-    accepts = 2 * norm.cdf(-np.linalg.norm(w, axis=1) / 2)
+    accepts = np.array([erfc(length / np.sqrt(8)) for length in np.linalg.norm(w, axis=1)])
     found = laws.gaussian_scores(result["x"], 0.0, 1.0, 0.0, lambda x: x)
     return found | {"acceptance": laws.score(result["accepted"] / steps, accepts.mean())}
 
 
-def rows(many: int = 1) -> list[Row]:
+def row(chains: int) -> Row:
     target = f"system.geometry=natural system.leak=no system.neurons={N} target.dim={P} target.rho=0.75"
-    return [
-        Row(
-            name=f"MH spiking, p {P}, n {N}",
-            work="spiking",
-            unit="proposals",
-            scale=1,
-            chains=many * CHAINS,
-            nsamp=("run", "system.name=mh-spiking", *target.split(), f"run.chains={many * CHAINS}"),
-            problem=functools.partial(problem, P, N, many * CHAINS),
-            scores=scores,
-            check_steps=300,
-        )
-    ]
+    return Row(
+        name=f"MH spiking, p {P}, n {N}",
+        work="spiking",
+        unit="proposals",
+        scale=1,
+        chains=chains,
+        nsamp=("run", "system.name=mh-spiking", *target.split(), f"run.chains={chains}"),
+        problem=functools.partial(problem, P, N, chains),
+        scores=scores,
+        check_steps=300,
+    )
+
+
+def rows() -> list[Row]:
+    return [row(CHAINS)]
+
+
+def gpu_rows() -> list[Row]:
+    return [row(ON_GPU)]

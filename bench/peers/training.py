@@ -85,11 +85,16 @@ def row(batch: int) -> Row:
         nsamp=("train", *job.split()),
         problem=functools.partial(problem, batch),
         scores=scores,
+        exact=functools.partial(reference, batch),
         check_steps=2,
         libraries=("jax", "torch"),
         note="Adam, fp32",
     )
 
 
-def rows(many: int = 1) -> list[Row]:
-    return [row(64), row(512)] if many == 1 else [row(512), row(4096)]
+def rows() -> list[Row]:
+    return [row(64), row(512)]
+
+
+def gpu_rows() -> list[Row]:
+    return [row(4096), row(512)]

@@ -137,7 +137,8 @@ class Dense(Whole):
 class Network(Whole):
     """x <- x + h (W1 phi(W2 x + b) - x) + a z, the units of so many chains at once."""
 
-    def __init__(self, problem, compiled=False, tile=None):
+    def __init__(self, problem, compiled=False, tile=None, epilogue=False):
+        """epilogue: bias and relu in the product's own kernel."""
         super().__init__(problem["chains"], problem["m"])
         kind = torch.bfloat16 if problem.get("bf16") else torch.float32
         w2, w1 = tensor(problem["w2"].T).to(kind), tensor(problem["w1"].T * problem["h"]).to(kind)
@@ -146,7 +147,9 @@ class Network(Whole):
         self.keep, self.noise = 1 - float(problem["h"]), float(problem["noise"])
 
         def drift(x):
-            return torch.mm(phi(torch.addmm(b, x.to(kind), w2)), w1).float()
+            x = x.to(kind)
+            hidden = torch._addmm_activation(b, x, w2) if epilogue else phi(torch.addmm(b, x, w2))
+            return torch.mm(hidden, w1).float()
 
         self.drift = torch.compile(drift, dynamic=False) if compiled else drift
         self.parts = self.x.split(tile or problem["chains"])
@@ -219,6 +222,9 @@ class Training:
             else:
                 rows = torch.randint(self.data.shape[0], (self.batch,), device=DEVICE)
                 self.learn(self.data[rows], eps.normal_())
+        self.wait()
+
+    def wait(self):
         if DEVICE != "cpu":
             torch.cuda.synchronize()
 
