@@ -114,25 +114,23 @@ bench() {
         echo "FAILED   the laws: nothing is timed"
         return 1
     fi
-    item "langevin, d 10, exact" langevin --size small run.chains=1048576
-    item "langevin, d 100 and 1000, exact" langevin --size medium run.chains=65536
-    item "rsn, m 2" rsn --size small run.chains=1048576
-    item "rsn, m 64, as the cases have it" rsn --size medium run.chains=131072
-    item "rsn, m 64, bf16" rsn --size medium run.chains=131072 run.precision=bf16
-    item "rsn, m 16, bf16" rsn --size medium run.chains=131072 target.dim=16 run.precision=bf16
-    item "rsn, m 300 and 784, as the cases have it" rsn --size large run.chains=16384
+    item "small" langevin rsn mh-spiking --size small run.chains=1048576
+    item "langevin, d 10 to 1000" langevin --size medium run.chains=65536
+    item "networks of m 64 and mh-spiking of p 10" rsn mh-spiking --size medium run.chains=131072
+    item "networks of m 16, bf16" rsn --size medium run.chains=131072 target.dim=16 run.precision=bf16
+    item "networks of m 300 and 784" rsn --size large run.chains=16384
     item "training" training --size large
     item "training, bf16" training --size large train.precision=bf16
-    item "mh-spiking, p 10" mh-spiking --size medium run.chains=131072
-    item "langevin, d 10,000, exact" langevin --size large run.chains=4096
-    item "rsn, m 300 and 784, tf32" rsn --size large run.chains=16384 run.precision=tf32
-    item "training, tf32" training --size large train.precision=tf32
-    item "rsn, m 64, tf32" rsn --size medium run.chains=131072 run.precision=tf32
+    item "mh-spiking, p 50" mh-spiking --size large run.chains=131072
     for size in "small 1048576" "medium 65536" "large 4096"; do
         # shellcheck disable=SC2086
         set -- $size
         item "langevin, $1, fast (equicorrelated alone has it)" langevin --size "$1" run.chains="$2" run.math=fast
     done
+    item "langevin, d 512 and 10,000" langevin --size large run.chains=4096
+    item "networks of m 300 and 784, tf32" rsn --size large run.chains=16384 run.precision=tf32
+    item "training, tf32" training --size large train.precision=tf32
+    item "networks of m 64, tf32" rsn --size medium run.chains=131072 run.precision=tf32
     echo "$((count - missing)) of $count items measured in $(($(date +%s) - began)) s"
     [ $missing -eq 0 ]
 }
