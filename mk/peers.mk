@@ -6,7 +6,7 @@ $(BUILD)/bench/normals: bench/peers/normals.c src/kernels/noise_row.h src/kernel
 	@mkdir -p $(@D)
 	$(Q)$(KCC) $(KFLAGS) $(DEFS) -march=native $(if $(filter 1,$(X86)),-mprefer-vector-width=512) -o $@ $< -lm -lpthread
 
-## make bench-peers  the same work in NumPy, Numba, PyTorch, JAX, BlackJAX and NumPyro, in turn with nsamp (PEERS=--quick: short)
+## make bench-peers  the same work in NumPy, Numba, PyTorch, JAX, BlackJAX and NumPyro, in turn with nsamp (PEERS=--quick: short; --gpu: on a GPU only)
 bench-peers: all $(BUILD)/bench/normals
 	@mk/peers.sh $(BUILD) bench $(PEERS)
 

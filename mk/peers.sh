@@ -39,6 +39,7 @@ prepare() {
 }
 python=${PEERS_PYTHON:-}
 if [ -n "$python" ]; then
+    "$python" -c "import numpy" 2>/dev/null || fail "PEERS_PYTHON: $python has no NumPy"
     export TORCHINDUCTOR_CACHE_DIR=$build/peers/inductor
 else
     prepare

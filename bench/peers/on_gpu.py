@@ -30,10 +30,12 @@ ORDER = (
 )  # fmt: skip
 GRANULE = 20  # steps of a captured graph or a compiled loop
 LOOKED_AT = 4096  # chains
-AHEAD = 0.4  # share of the time in which samplers are built ahead
+AHEAD, LEAST_AHEAD = 0.4, 0.2  # share of the time by which samplers are built ahead; what is left of it after slow imports
+GRACE_SECONDS = 10.0  # to finish what is being built then
 AHEAD_SECONDS = 120.0  # where there is no limit
 ROW_SECONDS = 3.0  # with less left no row is begun
-FULL, QUICK = Pace(0.08, 0.3, 0.2, 5), Pace(0.04, 0.08, 0.1, 5)
+# nsamp calls back five times a second: own is the least time of a sample.
+FULL, QUICK = Pace(0.08, 0.3, 0.15, 5), Pace(0.04, 0.08, 0.05, 5)
 
 
 def place(row: Row) -> int:
@@ -62,7 +64,7 @@ class Comparison:
         self.until = result.began + args.seconds if args.seconds else float("inf")
         self.pace = None if args.check else QUICK if args.quick or args.seconds else FULL
         self.rows = wanted_rows(args.rows)
-        self.pool = ThreadPoolExecutor(8)
+        self.pool, self.slow = ThreadPoolExecutor(8), ThreadPoolExecutor(2)
         os.environ["PEERS_NSAMP"] = str(args.nsamp.resolve().parent / "libnsamp.so")
         wanted = [name for name in LIBRARIES if not args.libraries or name in args.libraries.split(",")]
         self.peers = [Peer(name, args.threads) for name in wanted]
@@ -97,15 +99,16 @@ class Comparison:
 
     def build_ahead(self) -> None:
         seconds = min(AHEAD_SECONDS, AHEAD * self.args.seconds if self.args.seconds else AHEAD_SECONDS)
-        until = time.time() + max(1.0, seconds - (time.perf_counter() - self.result.began))
+        until = time.time() + max(LEAST_AHEAD * self.args.seconds, seconds - (time.perf_counter() - self.result.began))
         tasks = [(row.name, row.work, single(self.problems[row.name])) for row in self.rows]
         jobs = [(row.name, "own", {"job": row.nsamp, "rows": row.work == "training", "chains": row.chains}) for row in self.rows]
 
         def build(peer: Peer) -> None:
             mine = jobs if peer is self.own else [task for row, task in zip(self.rows, tasks) if able(peer, row)]
-            peer.patience = until - time.time() + 20
+            last = until + (GRACE_SECONDS / 2 if peer is self.own else 0)  # without nsamp a row is nothing
+            peer.patience = until - time.time() + GRACE_SECONDS
             try:
-                peer.ask("build ahead", mine, until)
+                peer.ask("build ahead", mine, last)
             except RuntimeError as error:
                 self.result.absent[peer.library] = f"building ahead: {error}"
             self.say(f"{peer.library}: built")
@@ -116,7 +119,7 @@ class Comparison:
     def prepare(self) -> None:
         self.hurry()
         self.problems = {row.name: row.problem() | {"check_steps": row.check_steps} for row in self.rows}
-        self.exact = {row.name: self.pool.submit(row.exact) for row in self.rows if row.exact}
+        self.exact = {row.name: self.slow.submit(row.exact) for row in self.rows if row.exact}
         self.meet()
         self.build_ahead()
 
@@ -165,7 +168,7 @@ class Comparison:
 
     def sample_own(self, row: Row, entry: Entry) -> None:
         try:
-            steps, seconds = self.own.ask("measure", "nsamp", self.pace.own / 2)
+            steps, seconds = self.own.ask("measure", "nsamp", self.pace.own)
             entry.rates.append(steps * row.chains * row.scale / seconds)
             entry.steps = int(steps)
         except RuntimeError as error:
@@ -188,7 +191,10 @@ class Comparison:
         """None: time ran out in it."""
         peers = [peer for peer in self.peers if peer.process.is_alive() and able(peer, row)]
         if row.name in self.exact:
-            self.exact[row.name].result()
+            try:
+                self.exact[row.name].result(max(0.0, min(self.left(), COMMAND_SECONDS)))
+            except TimeoutError:
+                return None
         own = self.pool.submit(self.start_own, row) if self.own else None
         checked = list(self.pool.map(lambda peer: self.check(row, peer), peers))
         nsamp = own.result() if own else Entry("nsamp")
@@ -209,6 +215,9 @@ class Comparison:
                 if self.left() < ROW_SECONDS:
                     self.result.left_out[row.name] = "no time left"
                     continue
+                if not any(peer.process.is_alive() and able(peer, row) for peer in self.peers):
+                    self.result.left_out[row.name] = "no library has it"
+                    continue
                 self.hurry()
                 self.say(row.name)
                 outcome = self.compare(row)
@@ -223,7 +232,8 @@ class Comparison:
             for peer in self.everyone():
                 peer.patience = 1.0
                 peer.stop()
-            self.pool.shutdown(wait=False, cancel_futures=True)
+            for pool in (self.pool, self.slow):
+                pool.shutdown(wait=False, cancel_futures=True)
 
 
 def run(args: Namespace, result: Result) -> None:

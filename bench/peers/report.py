@@ -30,21 +30,21 @@ def checks(outcome: Outcome) -> list[str]:
     lines = [title(outcome)]
     for entry in outcome.peers:
         if entry.failed:
-            lines.append(f"  {entry.library:12} FAILED  {entry.failed}")
+            lines.append(f"  {entry.library:13} FAILED  {entry.failed}")
         else:
             worst = max(entry.scores, key=lambda name: abs(entry.scores[name]))
-            lines.append(f"  {entry.library:12} holds   {len(entry.scores)} scores, largest {entry.scores[worst]:+.2f} ({worst})")
-        lines += [f"  {entry.library:12} FAILED  {text}" for text in entry.dropped]
+            lines.append(f"  {entry.library:13} holds   {len(entry.scores)} scores, largest {entry.scores[worst]:+.2f} ({worst})")
+        lines += [f"  {entry.library:13} FAILED  {text}" for text in entry.dropped]
     return lines
 
 
 def rate(entry: Entry, reference: float) -> str:
     if not entry.rates:
-        return f"  {entry.library:12} {'failed' if entry.failed else '-':>10}  {entry.failed}"
+        return f"  {entry.library:13} {'failed' if entry.failed else '-':>10}  {entry.failed}"
     middle = median(entry.rates)
     spread = 100 * (max(entry.rates) - min(entry.rates)) / middle
     times = "" if entry.library == "nsamp" else f"{reference / middle:8.2f} x" if reference else " " * 10
-    return f"  {entry.library:12} {middle:10.3g} {spread:8.0f} % {entry.startup:10.2f} {times:>11}   {entry.label}"
+    return f"  {entry.library:13} {middle:10.3g} {spread:8.0f} % {entry.startup:10.2f} {times:>11}   {entry.label}"
 
 
 def section(outcome: Outcome) -> list[str]:
@@ -75,7 +75,7 @@ def table(result: Result) -> str:
         failed = len(result.failures)
         held = sum(not entry.failed for outcome in result.outcomes for entry in outcome.peers)
         return "\n".join([*lines, f"{held} held to their laws, {failed} failed, {len(result.absent)} absent"])
-    lines.append(f"  {'':12} {'median':>10} {'spread':>10} {'start-up s':>10} {'nsamp is':>11}   how")
+    lines.append(f"  {'':13} {'median':>10} {'spread':>10} {'start-up s':>10} {'nsamp is':>11}   how")
     for outcome in result.outcomes:
         lines += section(outcome)
     return "\n".join([*lines, *summary(result), "", f"{result.seconds:.0f} s in all"])

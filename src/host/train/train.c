@@ -210,6 +210,7 @@ static void report(session *c, bool last, double score_error) {
     p.total = p.done + (last ? 0 : (uint64_t)(left * rate));
     c->reported = nsamp_clock();
     if (c->progress && c->progress(&p, c->user)) c->stop = true;
+    c->counted += nsamp_clock() - c->reported; /* what the caller does in its callback is no batch */
 }
 
 static bool time_to_stop(const session *c) {
