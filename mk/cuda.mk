@@ -86,9 +86,6 @@ MUTANT_clean   := cuda_train s/clean ? t.batch + row : row/row/
 MUTANT_largest := cuda_train s/now > largest.v\[k\]/true/
 MUTANT_finish  := cuda_train s/t.head->now++;//
 MUTANT_chunk   := cuda_train_step s/t->g + (size_t)units \* t->row_m/t->g/
-MUTANT_mask    := cuda_train_step s,s->mask + first / 8,s->mask + 0 * first,
-MUTANT_kernel  := cuda_train_step s/if (!s->masked) NSAMP/if (s->masked) NSAMP/
-MUTANT_retry   := cuda_train_step s/status != NSAMP_EIO || !s->masked/true/
 MUTANT_mh_pair   := cuda_mh_spiking s/words.w\[2\], words.w\[3\]/words.w[0], words.w[1]/
 MUTANT_mh_stride := cuda_mh_spiking s/j \* t.stride/j * t.groups/
 MUTANT_mh_last   := cuda_mh_spiking s/LEAK || q == Q - 1/LEAK/
@@ -130,7 +127,7 @@ MUTANT_rsn_block   := cuda_rsn_product s/step0, first \* L, tiles/step0, 0, tile
 MUTANT_rsn_deal    := cuda_rsn_product s/first += q->cut.rows/first += 0 * q->cut.rows/
 MUTANT_rsn_follow  := cuda_rsn_product s/CHECK(cudaStreamWaitEvent(q->worker.*/;/
 MUTANT_rsn_join    := cuda_rsn_product s/CHECK(cudaStreamWaitEvent(v->stream.*/;/
-MUTANTS        := square group barrier parity turn shuffle tree step total lane draw named widen slope bias clean largest finish chunk mask kernel retry \
+MUTANTS        := square group barrier parity turn shuffle tree step total lane draw named widen slope bias clean largest finish chunk \
                   mh_pair mh_stride mh_last mh_tree mh_burn mh_wrap mh_bad clear send_wait take_wait \
                   few_pivot few_linear few_far tensor_swap tensor_bias tensor_chain tensor_flag tensor_left \
                   wgmma_order wgmma_fence wgmma_wait wgmma_add wgmma_next wgmma_chain wgmma_alone \

@@ -32,12 +32,15 @@ printf '[target]\nname = equicorrelated\n' >"$job"
 
 same() {
     for backend in cpu cuda; do
-        "$nsamp" run "$job" "$@" run.backend=$backend output.file="$work/$backend.nc" output.overwrite=yes >"$work/log" 2>&1 &&
-            "$nsamp" stats "$work/$backend.nc" --json | sed "s|$work/$backend.nc||" >"$work/$backend.json" || {
+        "$nsamp" run "$job" "$@" run.backend=$backend run.accumulate_every=10 output.file="$work/$backend.nc" output.overwrite=yes >"$work/log" 2>&1 &&
+            "$nsamp" stats "$work/$backend.nc" --json >"$work/$backend.all" || {
             echo "FAILED   $backend: $*"
             cat "$work/log"
             return 1
         }
+    done
+    for backend in cpu cuda; do # without what names the run itself
+        sed '/^ "file":/d; /^ "job": {/,/^ },/d; /^ *"seconds":/d' "$work/$backend.all" >"$work/$backend.json"
     done
     if cmp -s "$work/cpu.json" "$work/cuda.json"; then
         echo "same     $*"
@@ -67,6 +70,9 @@ check() {
             same target.dim=$dim system.geometry=$geometry run.chains=4096 run.steps=500 || bad=1
         done
     done
+    same target.name=mixture target.means=-1,1 target.sds=0.8 target.dim=10 run.chains=4096 run.steps=500 || bad=1
+    same target.name=gaussian target.file=builtin:decay target.rho=0.7 target.dim=64 run.chains=4096 run.steps=500 || bad=1
+    same system.name=rsn system.model=builtin:linear target.dim=2 train.hidden=1000 run.chains=4096 run.steps=200 || bad=1
     same system.name=mh-spiking target.dim=10 system.neurons=100 run.chains=4096 run.steps=20000 || bad=1
     if command -v compute-sanitizer >/dev/null 2>&1; then
         for tool in memcheck racecheck initcheck synccheck; do

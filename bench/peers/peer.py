@@ -56,7 +56,7 @@ class Peer:
                 raise RuntimeError(f"no answer in {self.patience:.0f} s")
         try:
             state, value = self.connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             raise RuntimeError("the process ended") from None
         if state == "failed":
             raise RuntimeError(value)

@@ -246,9 +246,9 @@ extern "C" nsamp_status nsamp_cuda_learner_create(const nsamp_learner_shape *sha
     cudaDeviceProp device;
     if (cudaGetDeviceProperties(&device, 0) != cudaSuccess) device.name[0] = 0;
     snprintf(l->base.text, sizeof l->base.text,
-             "cuda, %.120s, %s, %s, %.3g GB on the device, chunks of %u units, slopes %s", device.name,
+             "cuda, %.120s, %s, %s, %.3g GB on the device, chunks of %u units", device.name,
              names[shape->precision], nsamp_cuda_blas_name(l->step.blas), (double)l->step.device.used * 1e-9,
-             l->step.units, l->step.masked ? "in a product" : "by a kernel");
+             l->step.units);
     *learner = &l->base;
     return NSAMP_OK;
 }

@@ -143,25 +143,14 @@ static cublasStatus_t set(cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttr
     return lib.MatmulDescSetAttribute(operation, attribute, value, bytes);
 }
 
-static bool has_bias(const nsamp_cuda_product_shape *s) {
-    return s->epilogue >= NSAMP_CUDA_BIAS && s->epilogue <= NSAMP_CUDA_BIAS_RELU_MASK;
-}
-
-static bool has_mask(const nsamp_cuda_product_shape *s) {
-    return s->epilogue >= NSAMP_CUDA_BIAS_RELU_MASK;
-}
-
 static cublasStatus_t describe(nsamp_cuda_product *p) {
-    static const cublasLtEpilogue_t epilogues[] = {CUBLASLT_EPILOGUE_DEFAULT, CUBLASLT_EPILOGUE_BIAS,
-                                                   CUBLASLT_EPILOGUE_RELU_BIAS,
-                                                   CUBLASLT_EPILOGUE_RELU_AUX_BIAS, CUBLASLT_EPILOGUE_DRELU};
     const nsamp_cuda_product_shape *const s = &p->shape;
     const bool bf16 = s->arithmetic == NSAMP_CUDA_BF16;
     const cublasOperation_t op_first = s->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
                             op_second = s->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
-    const cublasLtEpilogue_t epilogue = epilogues[s->epilogue];
-    const int64_t groups = (int64_t)((s->n + NSAMP_CUDA_MASK_GROUP - 1) / NSAMP_CUDA_MASK_GROUP),
-                  row_mask = s->row_mask ? (int64_t)s->row_mask : groups * NSAMP_CUDA_MASK_GROUP;
+    const cublasLtEpilogue_t epilogue = s->epilogue == NSAMP_CUDA_BIAS        ? CUBLASLT_EPILOGUE_BIAS
+                                        : s->epilogue == NSAMP_CUDA_BIAS_RELU ? CUBLASLT_EPILOGUE_RELU_BIAS
+                                                                              : CUBLASLT_EPILOGUE_DEFAULT;
     const void *const anywhere = (const void *)(uintptr_t)NSAMP_CUDA_ALIGNMENT; /* tells the alignment */
     cublasStatus_t t = lib.MatmulDescCreate(
         &p->operation, s->arithmetic == NSAMP_CUDA_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F,
@@ -169,12 +158,8 @@ static cublasStatus_t describe(nsamp_cuda_product *p) {
     if (!t) t = set(p->operation, CUBLASLT_MATMUL_DESC_TRANSA, &op_first, sizeof op_first);
     if (!t) t = set(p->operation, CUBLASLT_MATMUL_DESC_TRANSB, &op_second, sizeof op_second);
     if (!t) t = set(p->operation, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
-    if (!t && has_bias(s))
+    if (!t && s->epilogue != NSAMP_CUDA_IDENTITY)
         t = set(p->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &anywhere, sizeof anywhere);
-    if (!t && has_mask(s))
-        t = set(p->operation, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, &anywhere, sizeof anywhere);
-    if (!t && has_mask(s))
-        t = set(p->operation, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, &row_mask, sizeof row_mask);
     if (!t)
         t = make_layout(&p->first, bf16, s->transpose_b ? s->n : s->k, s->transpose_b ? s->k : s->n,
                         s->row_b);
@@ -217,7 +202,6 @@ static cublasStatus_t choose(nsamp_cuda_product *p) {
 static bool is_shape(const nsamp_cuda_product_shape *s) {
     return s->m && s->n && s->k && (!s->row_a || s->row_a >= (s->transpose_a ? s->m : s->k)) &&
            (!s->row_b || s->row_b >= (s->transpose_b ? s->k : s->n)) && (!s->row_c || s->row_c >= s->n) &&
-           (!s->row_mask || (s->row_mask >= s->n && s->row_mask % NSAMP_CUDA_MASK_GROUP == 0)) &&
            (!s->c_bf16 || s->arithmetic == NSAMP_CUDA_BF16);
 }
 
@@ -227,9 +211,8 @@ nsamp_status nsamp_cuda_product_create(nsamp_cuda_blas *blas, const nsamp_cuda_p
     *product = NULL;
     if (!is_shape(shape))
         return nsamp_fail(err, NSAMP_EINTERNAL,
-                          "not a product: m %zu, n %zu, k %zu, rows of %zu, %zu, %zu numbers, %zu bits",
-                          shape->m, shape->n, shape->k, shape->row_a, shape->row_b, shape->row_c,
-                          shape->row_mask);
+                          "not a product: m %zu, n %zu, k %zu, rows of %zu, %zu, %zu numbers", shape->m,
+                          shape->n, shape->k, shape->row_a, shape->row_b, shape->row_c);
     nsamp_cuda_product *p = (nsamp_cuda_product *)calloc(1, sizeof *p);
     if (!p) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
     p->blas = blas;
@@ -247,28 +230,20 @@ nsamp_status nsamp_cuda_product_create(nsamp_cuda_blas *blas, const nsamp_cuda_p
     return NSAMP_OK;
 }
 
-nsamp_status nsamp_cuda_product_run_masked(nsamp_cuda_product *p, cudaStream_t stream, const void *a,
-                                           const void *b, void *c, const void *bias, void *mask,
-                                           nsamp_error *err) {
-    const uintptr_t all = (uintptr_t)a | (uintptr_t)b | (uintptr_t)c | (uintptr_t)bias | (uintptr_t)mask;
-    if (!a || !b || !c || has_bias(&p->shape) != (bias != NULL) || has_mask(&p->shape) != (mask != NULL) ||
-        all % NSAMP_CUDA_ALIGNMENT)
-        return nsamp_fail(err, NSAMP_EINTERNAL,
-                          "a product with a bad pointer: a %p, b %p, c %p, bias %p, mask %p", a, b, c, bias,
-                          mask);
+nsamp_status nsamp_cuda_product_run(nsamp_cuda_product *p, cudaStream_t stream, const void *a, const void *b,
+                                    void *c, const void *bias, nsamp_error *err) {
+    const bool biased = p->shape.epilogue != NSAMP_CUDA_IDENTITY;
+    const uintptr_t all = (uintptr_t)a | (uintptr_t)b | (uintptr_t)c | (uintptr_t)bias;
+    if (!a || !b || !c || biased != (bias != NULL) || all % NSAMP_CUDA_ALIGNMENT)
+        return nsamp_fail(err, NSAMP_EINTERNAL, "a product with a bad pointer: a %p, b %p, c %p, bias %p", a,
+                          b, c, bias);
     cublasStatus_t t = CUBLAS_STATUS_SUCCESS;
-    if (bias) t = set(p->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
-    if (!t && mask) t = set(p->operation, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, &mask, sizeof mask);
+    if (biased) t = set(p->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
     if (!t)
         t = lib.Matmul(p->blas->handle, p->operation, &p->shape.alpha, b, p->first, a, p->second,
                        &p->shape.beta, c, p->result, c, p->result, &p->algorithm, p->blas->workspace,
                        NSAMP_CUDA_WORKSPACE, stream);
     return t ? failed(err, t, "cublasLtMatmul") : NSAMP_OK;
-}
-
-nsamp_status nsamp_cuda_product_run(nsamp_cuda_product *p, cudaStream_t stream, const void *a, const void *b,
-                                    void *c, const void *bias, nsamp_error *err) {
-    return nsamp_cuda_product_run_masked(p, stream, a, b, c, bias, NULL, err);
 }
 
 void nsamp_cuda_product_destroy(nsamp_cuda_product *p) {

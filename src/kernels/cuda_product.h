@@ -1,4 +1,4 @@
-/* cuda_product.h: dense products on the GPU over cuBLASLt, with bias, relu and its slope fused. The GPU's counterpart of
+/* cuda_product.h: dense products on the GPU over cuBLASLt, with bias and relu fused. The GPU's counterpart of
  * matmul.h; networks that are sampled and networks that are trained use it. Only .cu files include this. Not a
  * general BLAS.
  *
@@ -28,8 +28,7 @@ typedef struct nsamp_cuda_product nsamp_cuda_product;
 
 enum {
     NSAMP_CUDA_WORKSPACE = 32 << 20, /* bytes */
-    NSAMP_CUDA_ALIGNMENT = 16,       /* of every pointer that run takes, in bytes */
-    NSAMP_CUDA_MASK_GROUP = 128      /* a row of a mask is whole groups of as many bits */
+    NSAMP_CUDA_ALIGNMENT = 16        /* of every pointer that run takes, in bytes */
 };
 
 typedef enum nsamp_cuda_arithmetic {
@@ -40,24 +39,16 @@ typedef enum nsamp_cuda_arithmetic {
 
 typedef enum nsamp_cuda_epilogue {
     NSAMP_CUDA_IDENTITY,
-    NSAMP_CUDA_BIAS,           /* + bias [n], of the type of c */
-    NSAMP_CUDA_BIAS_RELU,      /* max(0, that) */
-    NSAMP_CUDA_BIAS_RELU_MASK, /* the same, and writes relu's slope to the mask; at 0 the library decides */
-    NSAMP_CUDA_MASKED          /* times the slope that the mask holds */
+    NSAMP_CUDA_BIAS,     /* + bias [n], of the type of c */
+    NSAMP_CUDA_BIAS_RELU /* max(0, that) */
 } nsamp_cuda_epilogue;
 
 /* c [m, n] = epilogue(alpha op(a) op(b) + beta c), row-major; op(a) is [m, k], op(b) [k, n]: as stored a is [m, k], or
  * [k, m] with transpose_a, and b alike. beta = 0 does not read c. Fastest where all of m, n, k and the rows are
- * multiples of 16 bytes.
- *
- * A mask has a bit for each number of c, rows as c has, each filled up to whole groups of NSAMP_CUDA_MASK_GROUP; bits behind
- * the last may change. The order of bits in a group is the library's own. So columns j on, j a whole number of groups, are
- * the mask at byte j / 8, with rows as far apart as those of the whole. Not every library has products with a mask in every
- * arithmetic, and one may refuse only when it is run: NSAMP_EIO in both cases. */
+ * multiples of 16 bytes. */
 typedef struct nsamp_cuda_product_shape {
     size_t m, n, k;
     size_t row_a, row_b, row_c; /* numbers from row to row, as stored; 0: no gaps */
-    size_t row_mask;            /* bits from row to row, whole groups; 0: no gaps */
     bool transpose_a, transpose_b;
     nsamp_cuda_arithmetic arithmetic;
     bool c_bf16;
@@ -80,14 +71,10 @@ const char *nsamp_cuda_blas_name(const nsamp_cuda_blas *blas);
 nsamp_status nsamp_cuda_product_create(nsamp_cuda_blas *blas, const nsamp_cuda_product_shape *shape,
                                        nsamp_cuda_product **product, nsamp_error *err);
 /* Enqueues on the stream. Pointers: device memory, aligned to NSAMP_CUDA_ALIGNMENT; c may not overlap a or b;
- * bias not NULL exactly where the epilogue adds one. NSAMP_EINTERNAL for a bad pointer, NSAMP_EIO with what
+ * bias NULL exactly where the epilogue is the identity. NSAMP_EINTERNAL for a bad pointer, NSAMP_EIO with what
  * the library says. */
 nsamp_status nsamp_cuda_product_run(nsamp_cuda_product *product, cudaStream_t stream, const void *a,
                                     const void *b, void *c, const void *bias, nsamp_error *err);
-/* The same with a mask, not NULL exactly where the epilogue has one. */
-nsamp_status nsamp_cuda_product_run_masked(nsamp_cuda_product *product, cudaStream_t stream, const void *a,
-                                           const void *b, void *c, const void *bias, void *mask,
-                                           nsamp_error *err);
 void nsamp_cuda_product_destroy(nsamp_cuda_product *product);
 
 #endif

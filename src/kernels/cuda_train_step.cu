@@ -5,7 +5,7 @@ extern "C" {
 #include "error.h"
 }
 
-enum { GROUP = 8, UNITS_GROUP = NSAMP_CUDA_MASK_GROUP, CACHES = 8 /* of the second level, as large as dh */ };
+enum { GROUP = 8, UNITS_GROUP = 128, CACHES = 8 /* of the second level, as large as dh */ };
 
 /* ---- sizes --------------------------------------------------------------------------------------------- */
 
@@ -13,11 +13,9 @@ static uint64_t padded(uint64_t count, uint64_t group) {
     return (count + group - 1) / group * group;
 }
 
-/* Units of a chunk, in chunks of one size but for the last: as many as let dh be a few hundred megabytes, where h is no
- * smaller. By the model, the bf16 products of such a chunk take half a millisecond, in which its launches and a last wave of
- * blocks that leaves multiprocessors idle are lost. Chunks that the cache holds save less than they cost: to write and read
- * 12 MB, a quarter of that of an H100, takes 6 to 8 us, about as long as the launches of a chunk, and the gradients of
- * some thousand units do not fill the multiprocessors. */
+/* Units of a chunk, in chunks of one size but for the last: as many as let dh be a few hundred megabytes, where h is no smaller. Chunks that the
+ * cache holds save less than they cost: their launches, and gradients of some thousand units that do not fill the multiprocessors (an H200,
+ * bench/LOG.md). */
 static void choose_chunks(nsamp_cuda_step *s, size_t cache) {
     const nsamp_cuda_train *t = &s->t;
     const uint64_t bytes = (uint64_t)t->rows * (t->bf16 ? sizeof(nsamp_bf16) : sizeof(float));
@@ -32,10 +30,6 @@ static void choose_chunks(nsamp_cuda_step *s, size_t cache) {
 static uint32_t units_of(const nsamp_cuda_step *s, uint32_t chunk) {
     const uint64_t first = (uint64_t)chunk * s->units, left = s->t.row_n - first;
     return (uint32_t)(left < s->units ? left : s->units);
-}
-
-static uint64_t row_mask(const nsamp_cuda_train *t) {
-    return padded(t->row_n, NSAMP_CUDA_MASK_GROUP);
 }
 
 /* Gives every array its place; with no base only counts. */
@@ -58,7 +52,6 @@ static void lay_out(nsamp_cuda_step *s, bool amsgrad) {
     nsamp_cuda_carve(a, &t->dh, (size_t)t->rows * s->units * in);
     nsamp_cuda_carve(a, &t->e, rows * in);
     nsamp_cuda_carve(a, &s->zero, t->row_n * in);
-    nsamp_cuda_carve(a, &s->mask, t->activation == NSAMP_TRAIN_RELU ? t->rows * row_mask(t) / 8 : 0);
     nsamp_cuda_carve(a, (void **)&t->w, weights * sizeof(float));
     nsamp_cuda_carve(a, (void **)&t->mean, weights * sizeof(float));
     nsamp_cuda_carve(a, (void **)&t->square, weights * sizeof(float));
@@ -108,7 +101,6 @@ static nsamp_status make_product(nsamp_cuda_step *s, nsamp_precision precision, 
                                                  : NSAMP_CUDA_FP32;
     shape.c_bf16 = d.c_narrow && precision == NSAMP_BF16;
     shape.epilogue = d.epilogue;
-    shape.row_mask = d.epilogue == NSAMP_CUDA_MASKED ? row_mask(&s->t) : 0; /* of all units */
     shape.alpha = 1;
     return nsamp_cuda_product_create(s->blas, &shape, product, err);
 }
@@ -117,16 +109,15 @@ static nsamp_status make_products(nsamp_cuda_step *s, const nsamp_learner_shape 
     const nsamp_cuda_train *t = &s->t;
     const nsamp_precision p = shape->precision;
     const size_t R = t->rows, m = t->row_m, n = t->row_n;
-    const nsamp_cuda_epilogue relu = s->masked                         ? NSAMP_CUDA_BIAS_RELU_MASK
-                                     : shape->activation == NSAMP_RELU ? NSAMP_CUDA_BIAS_RELU
-                                                                       : NSAMP_CUDA_IDENTITY,
-                              slope = s->masked ? NSAMP_CUDA_MASKED : NSAMP_CUDA_IDENTITY;
+    const nsamp_cuda_epilogue relu =
+        shape->activation == NSAMP_RELU ? NSAMP_CUDA_BIAS_RELU : NSAMP_CUDA_IDENTITY;
     nsamp_status status = make_product(s, p, {R, n, m, 0, false, true, true, relu}, &s->up, err);
     if (!status)
         status = make_product(s, p, {R, m, n, 0, false, false, false, NSAMP_CUDA_IDENTITY}, &s->down, err);
     for (uint32_t last = 0; last < 2 && !status; last++) {
         const size_t units = units_of(s, last ? s->chunks - 1 : 0);
-        status = make_product(s, p, {R, units, m, 0, false, true, true, slope}, &s->back[last], err);
+        status =
+            make_product(s, p, {R, units, m, 0, false, true, true, NSAMP_CUDA_IDENTITY}, &s->back[last], err);
         if (!status)
             status = make_product(s, p, {units, m, R, n, true, false, false, NSAMP_CUDA_IDENTITY},
                                   &s->gradient_w1[last], err);
@@ -144,48 +135,42 @@ static void *at(const nsamp_cuda_step *s, void *array, uint64_t i) {
 
 /* ---- the step ------------------------------------------------------------------------------------------ */
 
-static nsamp_status run_forward(nsamp_cuda_step *s, nsamp_error *err) {
+nsamp_status nsamp_cuda_step_forward(nsamp_cuda_step *s, nsamp_error *err) {
     const nsamp_cuda_train *t = &s->t;
-    void *const w = t->bf16 ? (void *)t->w_in : t->w, *const w1 = at(s, w, t->row_n * t->row_m);
+    void *const w = t->bf16 ? (void *)t->w_in : t->w;
     const bool fused = t->activation == NSAMP_TRAIN_RELU;
-    const nsamp_status status = nsamp_cuda_product_run_masked(
-        s->up, t->stream, t->x_in, w, t->h, fused ? s->zero : NULL, s->masked ? s->mask : NULL, err);
+    NSAMP_CUDA_TRY(err, nsamp_cuda_train_rows(t));
+    nsamp_status status =
+        nsamp_cuda_product_run(s->up, t->stream, t->x_in, w, t->h, fused ? s->zero : NULL, err);
     if (status) return status;
     if (!fused) NSAMP_CUDA_TRY(err, nsamp_cuda_train_activate(t));
-    return nsamp_cuda_product_run(s->down, t->stream, t->h, w1, t->f, NULL, err);
+    return nsamp_cuda_product_run(s->down, t->stream, t->h, at(s, w, t->row_n * t->row_m), t->f, NULL, err);
 }
 
-nsamp_status nsamp_cuda_step_forward(nsamp_cuda_step *s, nsamp_error *err) {
-    NSAMP_CUDA_TRY(err, nsamp_cuda_train_rows(&s->t));
-    return run_forward(s, err);
-}
-
-/* e, h, x -> gradients of a chunk. */
-static nsamp_status run_back(nsamp_cuda_step *s, uint32_t chunk, nsamp_error *err) {
+static nsamp_status chunk_back(nsamp_cuda_step *s, uint32_t chunk, nsamp_error *err) {
     const nsamp_cuda_train *t = &s->t;
     const uint64_t first = (uint64_t)chunk * s->units;
     const uint32_t units = units_of(s, chunk), last = chunk + 1 == s->chunks;
     void *const w = t->bf16 ? (void *)t->w_in : t->w, *const w1 = at(s, w, (t->row_n + first) * t->row_m);
-    void *const mask = s->masked ? (char *)s->mask + first / 8 : NULL;
     float *const g1 = t->g + (size_t)units * t->row_m;
-    nsamp_status status =
-        nsamp_cuda_product_run_masked(s->back[last], t->stream, t->e, w1, t->dh, NULL, mask, err);
+    nsamp_status status = nsamp_cuda_product_run(s->back[last], t->stream, t->e, w1, t->dh, NULL, err);
     if (status) return status;
-    if (!s->masked) NSAMP_CUDA_TRY(err, nsamp_cuda_train_slope(t, first, units));
+    NSAMP_CUDA_TRY(err, nsamp_cuda_train_slope(t, first, units));
     status = nsamp_cuda_product_run(s->gradient_w1[last], t->stream, at(s, t->h, first), t->e, g1, NULL, err);
+    if (!status)
+        status = nsamp_cuda_product_run(s->gradient_w2[last], t->stream, t->dh, t->x_in, t->g, NULL, err);
     if (status) return status;
-    return nsamp_cuda_product_run(s->gradient_w2[last], t->stream, t->dh, t->x_in, t->g, NULL, err);
+    NSAMP_CUDA_TRY(err, nsamp_cuda_train_adam(t, first, units));
+    return NSAMP_OK;
 }
 
 static nsamp_status enqueue_step(nsamp_cuda_step *s, nsamp_error *err) {
     nsamp_status status = nsamp_cuda_step_forward(s, err);
     if (status) return status;
     NSAMP_CUDA_TRY(err, nsamp_cuda_train_residual(&s->t));
-    for (uint32_t chunk = 0; chunk < s->chunks; chunk++) {
-        status = run_back(s, chunk, err);
-        if (status) return status;
-        NSAMP_CUDA_TRY(err, nsamp_cuda_train_adam(&s->t, (uint64_t)chunk * s->units, units_of(s, chunk)));
-    }
+    for (uint32_t chunk = 0; chunk < s->chunks && !status; chunk++)
+        status = chunk_back(s, chunk, err);
+    if (status) return status;
     NSAMP_CUDA_TRY(err, nsamp_cuda_train_finish(&s->t));
     return NSAMP_OK;
 }
@@ -216,38 +201,20 @@ nsamp_status nsamp_cuda_step_run(nsamp_cuda_step *s, size_t steps, nsamp_error *
 
 /* Every product once, on zeros, so that the library has loaded its kernels before a graph is captured. */
 static nsamp_status warm_up(nsamp_cuda_step *s, nsamp_error *err) {
-    nsamp_status status = run_forward(s, err);
-    for (uint32_t chunk = 0; chunk < s->chunks && !status; chunk++)
-        status = run_back(s, chunk, err);
-    if (!status) NSAMP_CUDA_TRY(err, cudaStreamSynchronize(s->t.stream));
+    const nsamp_cuda_train *t = &s->t;
+    void *const w = t->bf16 ? (void *)t->w_in : t->w;
+    nsamp_status status = nsamp_cuda_product_run(s->up, t->stream, t->x_in, w, t->h,
+                                                 t->activation == NSAMP_TRAIN_RELU ? s->zero : NULL, err);
+    if (!status) status = nsamp_cuda_product_run(s->down, t->stream, t->h, w, t->f, NULL, err);
+    for (int last = 0; last < 2 && !status; last++) {
+        status = nsamp_cuda_product_run(s->back[last], t->stream, t->e, w, t->dh, NULL, err);
+        if (!status)
+            status = nsamp_cuda_product_run(s->gradient_w1[last], t->stream, t->h, t->e, t->g, NULL, err);
+        if (!status)
+            status = nsamp_cuda_product_run(s->gradient_w2[last], t->stream, t->dh, t->x_in, t->g, NULL, err);
+    }
+    if (!status) NSAMP_CUDA_TRY(err, cudaStreamSynchronize(t->stream));
     return status;
-}
-
-static void destroy_products(nsamp_cuda_step *s) {
-    nsamp_cuda_product **const all[] = {&s->up,
-                                        &s->down,
-                                        &s->back[0],
-                                        &s->back[1],
-                                        &s->gradient_w1[0],
-                                        &s->gradient_w1[1],
-                                        &s->gradient_w2[0],
-                                        &s->gradient_w2[1]};
-    for (nsamp_cuda_product **product : all) {
-        nsamp_cuda_product_destroy(*product);
-        *product = NULL;
-    }
-}
-
-/* relu's slope by its mask where the library has such products and runs them, else, as other slopes, by a kernel. */
-static nsamp_status prepare_products(nsamp_cuda_step *s, const nsamp_learner_shape *shape, nsamp_error *err) {
-    s->masked = shape->activation == NSAMP_RELU;
-    for (;;) {
-        nsamp_status status = make_products(s, shape, err);
-        if (!status) status = warm_up(s, err);
-        if (status != NSAMP_EIO || !s->masked) return status;
-        destroy_products(s);
-        s->masked = false;
-    }
 }
 
 nsamp_status nsamp_cuda_step_create(nsamp_cuda_step *s, const nsamp_learner_shape *shape, nsamp_error *err) {
@@ -266,12 +233,20 @@ nsamp_status nsamp_cuda_step_create(nsamp_cuda_step *s, const nsamp_learner_shap
     choose_chunks(s, (size_t)device.l2CacheSize);
     nsamp_status status = nsamp_cuda_blas_create(&s->blas, err);
     if (!status) status = allocate(s, shape, err);
-    return status ? status : prepare_products(s, shape, err);
+    if (!status) status = make_products(s, shape, err);
+    if (!status) status = warm_up(s, err);
+    return status;
 }
 
 void nsamp_cuda_step_destroy(nsamp_cuda_step *s) {
     if (s->graph) cudaGraphExecDestroy(s->graph);
-    destroy_products(s);
+    nsamp_cuda_product_destroy(s->up);
+    nsamp_cuda_product_destroy(s->down);
+    for (int last = 0; last < 2; last++) {
+        nsamp_cuda_product_destroy(s->back[last]);
+        nsamp_cuda_product_destroy(s->gradient_w1[last]);
+        nsamp_cuda_product_destroy(s->gradient_w2[last]);
+    }
     nsamp_cuda_blas_destroy(s->blas);
     cudaFree(s->device.base);
     if (s->t.stream) cudaStreamDestroy(s->t.stream);

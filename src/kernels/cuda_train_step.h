@@ -12,14 +12,12 @@ extern "C" {
 #include "train/learner.h"
 }
 
-/* The hidden units go forward together. Back they go in one chunk or, where there are very many, in several, each through
- * Adam at once, so that slopes and gradients of all need not be there. */
+/* The hidden units go forward together. Back they go in chunks, each through Adam at once, so that a chunk's slopes and
+ * gradients stay in the second-level cache. */
 typedef struct nsamp_cuda_step {
     nsamp_cuda_train t;
     uint32_t units, chunks; /* of a chunk, the last may have fewer */
     void *zero;             /* [row_n]: the bias that the fused relu asks for */
-    void *mask;  /* [rows][row_mask] bits, relu's slope (cuda_product.h); NULL for another activation */
-    bool masked; /* `up` writes it and `back` applies it; else a kernel takes the slope from h */
     nsamp_cuda_arena device;
     nsamp_cuda_blas *blas;
     nsamp_cuda_product *up, *down;                                 /* h = W2 x, f = W1 h */

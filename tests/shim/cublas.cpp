@@ -1,16 +1,13 @@
 /* cublas.cpp: a cuBLASLt for the tests: the functions of cublasLt.h here by plain loops, sums in double, rounded once.
  * Stricter than the library: what it has not been seen to support is refused (types, alignment below what was promised,
  * leading dimensions too small or of odd bytes, an algorithm that was made for another product, reductions whose order
- * is not fixed), every reserved byte of the workspace is overwritten, and with beta = 0 the result is not read. The bits of
- * a mask lie in an order of their own in each group of 128, and those behind its last row are overwritten. */
+ * is not fixed), every reserved byte of the workspace is overwritten, and with beta = 0 the result is not read. */
 #include "cublasLt.h"
 #include "runtime.h"
 #include "shim.h"
 
 #include <stdio.h>
 #include <vector>
-
-enum { MASK_GROUP = 128 /* bits */ };
 
 struct nsamp_shim_cublas {
     int unused;
@@ -20,8 +17,6 @@ struct nsamp_shim_operation {
     cublasOperation_t op_a, op_b;
     cublasLtEpilogue_t epilogue;
     const void *bias;
-    unsigned char *mask;
-    int64_t row_mask; /* bits */
 };
 struct nsamp_shim_layout {
     cudaDataType_t type;
@@ -35,14 +30,10 @@ struct nsamp_shim_preference {
 
 static size_t version = 130100;
 static int objects;
-static nsamp_shim_masks masks = NSAMP_SHIM_MASKS;
 static uint64_t products;
 
 void nsamp_shim_set_cublas(size_t wanted) {
     version = wanted;
-}
-void nsamp_shim_set_masks(nsamp_shim_masks wanted) {
-    masks = wanted;
 }
 int nsamp_shim_cublas_objects(void) {
     return objects;
@@ -134,8 +125,8 @@ cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *operation, cublasC
                                         cudaDataType_t scale) {
     if (scale != CUDA_R_32F || (compute != CUBLAS_COMPUTE_32F && compute != CUBLAS_COMPUTE_32F_FAST_TF32))
         return CUBLAS_STATUS_INVALID_VALUE;
-    return make(operation, nsamp_shim_operation{compute, CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT,
-                                                NULL, NULL, 0});
+    return make(operation,
+                nsamp_shim_operation{compute, CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, NULL});
 }
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t operation) {
     return drop(operation);
@@ -152,10 +143,6 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t operation,
         return assign(&operation->epilogue, value, bytes);
     case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
         return assign(&operation->bias, value, bytes);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER:
-        return assign(&operation->mask, value, bytes);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD:
-        return assign(&operation->row_mask, value, bytes);
     }
     return CUBLAS_STATUS_INVALID_VALUE;
 }
@@ -201,8 +188,8 @@ static cublasLtMatmulAlgo_t algorithm_of(const nsamp_shim_operation &o, const ns
                                          size_t workspace, uint32_t alignment) {
     return {{(uint64_t)o.compute << 32 | (uint64_t)o.epilogue << 8 | (uint64_t)o.op_a << 4 | (uint64_t)o.op_b,
              (uint64_t)a.type << 16 | (uint64_t)b.type << 8 | (uint64_t)d.type, a.rows << 32 | a.cols,
-             b.rows << 32 | b.cols, (uint64_t)a.ld << 32 | (uint64_t)b.ld,
-             (uint64_t)o.row_mask << 32 | (uint64_t)d.ld, workspace, alignment}};
+             b.rows << 32 | b.cols, (uint64_t)a.ld << 32 | (uint64_t)b.ld, (uint64_t)d.ld, workspace,
+             alignment}};
 }
 
 static bool fits(const nsamp_shim_operation &o, const nsamp_shim_layout &a, const nsamp_shim_layout &b,
@@ -213,24 +200,10 @@ static bool fits(const nsamp_shim_operation &o, const nsamp_shim_layout &a, cons
            c.type == d.type && c.ld == d.ld;
 }
 
-static bool biased(const nsamp_shim_operation &o) {
-    return o.epilogue & CUBLASLT_EPILOGUE_BIAS;
-}
-static bool masked(const nsamp_shim_operation &o) {
-    return o.epilogue == CUBLASLT_EPILOGUE_RELU_AUX_BIAS || o.epilogue == CUBLASLT_EPILOGUE_DRELU;
-}
-
-/* Pointers exactly where the epilogue has them; rows of a mask of whole groups, as long as the result's columns. */
-static bool complete(const nsamp_shim_operation &o, const nsamp_shim_layout &d, uint32_t alignment) {
-    return biased(o) == (o.bias != NULL) && masked(o) == (o.mask != NULL) &&
-           ((uintptr_t)o.bias | (uintptr_t)o.mask) % alignment == 0 &&
-           (masked(o) ? o.row_mask >= (int64_t)d.rows && o.row_mask % MASK_GROUP == 0 : !o.row_mask);
-}
-
-/* Types: float32 throughout, or bf16 by bf16 to either; with a mask, to that of the factors. */
+/* Types: float32 throughout, or bf16 by bf16 to either. */
 static bool supported(const nsamp_shim_operation &o, const nsamp_shim_layout &a, const nsamp_shim_layout &b,
                       const nsamp_shim_layout &d) {
-    if (a.type != b.type || (masked(o) && (d.type != a.type || masks == NSAMP_SHIM_NO_MASKS))) return false;
+    if (a.type != b.type) return false;
     if (a.type == CUDA_R_16BF) return o.compute == CUBLAS_COMPUTE_32F;
     return d.type == CUDA_R_32F;
 }
@@ -243,12 +216,14 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
                                               cublasLtMatmulHeuristicResult_t *results, int *count) {
     *count = 0;
     if (!handle || wanted < 1 || !fits(*operation, *a, *b, *c, *d)) return CUBLAS_STATUS_INVALID_VALUE;
+    const bool biased = operation->epilogue != CUBLASLT_EPILOGUE_DEFAULT;
     const uint32_t alignment = preference->alignment[0];
     const uint64_t k = operation->op_a == CUBLAS_OP_T ? a->rows : a->cols, parts = k > 64 ? 4 : 1;
     const size_t workspace = parts > 1 ? parts * d->rows * d->cols * sizeof(float) : 0;
     for (uint32_t promised : preference->alignment)
         if (promised != alignment) return CUBLAS_STATUS_NOT_SUPPORTED;
-    if (!supported(*operation, *a, *b, *d) || !complete(*operation, *d, alignment) ||
+    if (!supported(*operation, *a, *b, *d) || biased != (operation->bias != NULL) ||
+        (uintptr_t)operation->bias % alignment ||
         preference->schemes != CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE || workspace > preference->workspace)
         return CUBLAS_STATUS_NOT_SUPPORTED;
     results[0] = {};
@@ -278,32 +253,6 @@ static void store(void *at, cudaDataType_t type, size_t i, double value) {
         ((uint16_t *)at)[i] = (uint16_t)(nsamp_shim_bits(rounded((float)value, 16)) >> 16);
 }
 
-/* Bit of the mask for number i of a column, in an order that nobody can guess. */
-static void set_bit(unsigned char *column, uint64_t i, bool value) {
-    const uint64_t at = i ^ 0x2b;
-    column[at / 8] = (unsigned char)((column[at / 8] & ~(1u << at % 8)) | (unsigned)value << at % 8);
-}
-static bool bit_of(const unsigned char *column, uint64_t i) {
-    const uint64_t at = i ^ 0x2b;
-    return column[at / 8] >> at % 8 & 1;
-}
-
-/* What the epilogue makes of number (i, j) of the result. */
-static double finished(const nsamp_shim_operation &o, const nsamp_shim_layout &d, uint64_t i, uint64_t j,
-                       double sum) {
-    unsigned char *const column = masked(o) ? o.mask + j * o.row_mask / 8 : NULL;
-    if (biased(o)) sum += value_of(o.bias, d.type, i);
-    if (o.epilogue == CUBLASLT_EPILOGUE_RELU_AUX_BIAS) {
-        set_bit(column, i, sum > 0);
-        for (uint64_t k = d.rows; i + 1 == d.rows && k % MASK_GROUP; k++)
-            set_bit(column, k, true);
-    }
-    if (o.epilogue == CUBLASLT_EPILOGUE_DRELU && !bit_of(column, i)) return 0;
-    const bool relu =
-        o.epilogue == CUBLASLT_EPILOGUE_RELU_BIAS || o.epilogue == CUBLASLT_EPILOGUE_RELU_AUX_BIAS;
-    return relu && sum < 0 ? 0 : sum;
-}
-
 static void multiply(const nsamp_shim_operation &o, float alpha, const void *A, const nsamp_shim_layout &a,
                      const void *B, const nsamp_shim_layout &b, float beta, void *D,
                      const nsamp_shim_layout &d) {
@@ -327,7 +276,9 @@ static void multiply(const nsamp_shim_operation &o, float alpha, const void *A, 
             sum *= alpha;
             const size_t at = i + j * d.ld;
             if (beta != 0) sum += beta * value_of(D, d.type, at);
-            store(D, d.type, at, finished(o, d, i, j, sum));
+            if (o.epilogue != CUBLASLT_EPILOGUE_DEFAULT) sum += value_of(o.bias, d.type, i);
+            if (o.epilogue == CUBLASLT_EPILOGUE_RELU_BIAS && sum < 0) sum = 0;
+            store(D, d.type, at, sum);
         }
     }
 }
@@ -341,14 +292,14 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t oper
     if (!handle || !alpha || !beta || !A || !B || !C || C != D || !algorithm ||
         !fits(*operation, *a, *b, *c, *d))
         return CUBLAS_STATUS_INVALID_VALUE;
+    const bool biased = operation->epilogue != CUBLASLT_EPILOGUE_DEFAULT;
     const size_t needed = algorithm->data[6];
     const uint32_t alignment = (uint32_t)algorithm->data[7];
     const cublasLtMatmulAlgo_t own = algorithm_of(*operation, *a, *b, *d, needed, alignment);
     if (memcmp(&own, algorithm, sizeof own) || bytes < needed ||
-        (needed && (!workspace || (uintptr_t)workspace % 16)) || !complete(*operation, *d, alignment) ||
-        ((uintptr_t)A | (uintptr_t)B | (uintptr_t)D) % alignment)
+        (needed && (!workspace || (uintptr_t)workspace % 16)) || biased != (operation->bias != NULL) ||
+        ((uintptr_t)A | (uintptr_t)B | (uintptr_t)D | (uintptr_t)operation->bias) % alignment)
         return CUBLAS_STATUS_INVALID_VALUE;
-    if (masked(*operation) && masks != NSAMP_SHIM_MASKS) return CUBLAS_STATUS_NOT_SUPPORTED;
     const nsamp_shim_operation o = *operation;
     const nsamp_shim_layout la = *a, lb = *b, ld = *d;
     const float by = *(const float *)alpha, keep = *(const float *)beta;

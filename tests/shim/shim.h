@@ -33,10 +33,10 @@ void nsamp_shim_set_streams(nsamp_shim_streaming when);
 void nsamp_shim_set_multiprocessors(int count);
 /* The compute capability that it claims: 90, or 80. */
 void nsamp_shim_set_capability(int capability);
+/* Bytes of its second-level cache: 1 MiB unless told. */
+void nsamp_shim_set_cache(int bytes);
 /* Bytes of device memory: allocations beyond fail. */
 void nsamp_shim_set_memory(size_t bytes);
-/* Bytes of the second-level cache that the device claims (1 MiB). */
-void nsamp_shim_set_cache(int bytes);
 /* Device memory that is allocated now. */
 size_t nsamp_shim_allocated(void);
 /* Kernel launches and switches between threads so far. */
@@ -51,13 +51,6 @@ int nsamp_shim_graphs(void);
 uint64_t nsamp_shim_replays(void);
 /* What nsamp_shim_open finds: the version of a cuBLASLt (131000), 0 for none. */
 void nsamp_shim_set_cublas(size_t version);
-/* Whether it has products with a mask, or promises them and refuses to run them (it has). */
-typedef enum nsamp_shim_masks {
-    NSAMP_SHIM_NO_MASKS,
-    NSAMP_SHIM_MASKS_PROMISED,
-    NSAMP_SHIM_MASKS
-} nsamp_shim_masks;
-void nsamp_shim_set_masks(nsamp_shim_masks masks);
 /* Its handles, descriptions and preferences that are there now; products so far. */
 int nsamp_shim_cublas_objects(void);
 uint64_t nsamp_shim_products(void);

@@ -67,9 +67,8 @@ static float expected(const nsamp_cuda_product_shape *s, const matrix *a, const 
                (double)b->value[s->transpose_b ? j * row_b + p : p * row_b + j];
     sum *= s->alpha;
     if (s->beta != 0) sum += s->beta * c->value[i * row_c + j];
-    if (s->epilogue != NSAMP_CUDA_IDENTITY && s->epilogue != NSAMP_CUDA_MASKED) sum += bias->value[j];
-    return s->epilogue >= NSAMP_CUDA_BIAS_RELU && s->epilogue != NSAMP_CUDA_MASKED && sum < 0 ? 0
-                                                                                              : (float)sum;
+    if (s->epilogue != NSAMP_CUDA_IDENTITY) sum += bias->value[j];
+    return s->epilogue == NSAMP_CUDA_BIAS_RELU && sum < 0 ? 0 : (float)sum;
 }
 
 static void check_product(nsamp_cuda_product_shape s) {
@@ -212,92 +211,6 @@ static void test_bf16_rounding(void **) {
     assert_true(nan != nan);
 }
 
-/* ---- relu's mask --------------------------------------------------------------------------------------- */
-
-static const size_t M = 9, N = 300, K = 20, ROW = 512, CHUNK = 128;
-
-static nsamp_cuda_product_shape masked_shape(int kind, size_t n, nsamp_cuda_epilogue epilogue) {
-    nsamp_cuda_product_shape s = shape(M, n, K);
-    s.transpose_b = true;
-    s.row_mask = ROW;
-    s.arithmetic = (nsamp_cuda_arithmetic)kind;
-    s.c_bf16 = kind == NSAMP_CUDA_BF16;
-    s.epilogue = epilogue;
-    return s;
-}
-
-static void run_masked(nsamp_cuda_blas *blas, nsamp_cuda_product_shape s, const void *a, const void *b,
-                       void *c, const void *bias, void *mask) {
-    nsamp_cuda_product *product = NULL;
-    nsamp_error err = {};
-    nsamp_status status = nsamp_cuda_product_create(blas, &s, &product, &err);
-    if (!status) status = nsamp_cuda_product_run_masked(product, NULL, a, b, c, bias, mask, &err);
-    if (status) fail_msg("%s", err.text);
-    nsamp_cuda_product_destroy(product);
-}
-
-/* Forward with relu over all columns at once, then another product by chunks of columns, each by its part of the mask. */
-static void test_mask(void **) {
-    nsamp_cuda_blas *blas = blas_or_fail();
-    for (int kind = NSAMP_CUDA_FP32; kind <= NSAMP_CUDA_BF16; kind++) {
-        const bool bf16 = kind == NSAMP_CUDA_BF16;
-        matrix a = make(M * K, bf16), b = make(N * K, bf16), h = make(M * N, bf16), bias = make(N, bf16);
-        matrix e = make(M * K, bf16), w = make(N * K, bf16), d = make(M * CHUNK, bf16);
-        matrix mask = make(M * ROW / 32, false);
-        const nsamp_cuda_product_shape up = masked_shape(kind, N, NSAMP_CUDA_BIAS_RELU_MASK);
-        const nsamp_cuda_product_shape plain = masked_shape(kind, N, NSAMP_CUDA_IDENTITY);
-        size_t positive = 0;
-        run_masked(blas, up, a.device, b.device, h.device, bias.device, mask.device);
-        for (size_t i = 0; i < M * N; i++) {
-            const float want = expected(&up, &a, &b, &h, &bias, i / N, i % N);
-            assert_true(at(&h, i) == (bf16 ? nsamp_bf16_value(nsamp_bf16_of(want)) : want));
-            positive += want > 0;
-        }
-        assert_true(positive > M * N / 4 && positive < M * N * 3 / 4);
-        for (size_t first = 0; first < N; first += CHUNK) {
-            const size_t units = N - first < CHUNK ? N - first : CHUNK;
-            run_masked(blas, masked_shape(kind, units, NSAMP_CUDA_MASKED), e.device,
-                       (char *)w.device + first * K * (bf16 ? 2 : 4), d.device, NULL,
-                       (char *)mask.device + first / 8);
-            for (size_t i = 0; i < M * units; i++) {
-                const size_t row = i / units, unit = first + i % units;
-                const float want =
-                    at(&h, row * N + unit) > 0 ? expected(&plain, &e, &w, &h, &bias, row, unit) : 0.0f;
-                assert_true(at(&d, i) == (bf16 ? nsamp_bf16_value(nsamp_bf16_of(want)) : want));
-            }
-        }
-        for (matrix *x : {&a, &b, &h, &bias, &e, &w, &d, &mask})
-            cudaFree(x->device);
-    }
-    nsamp_cuda_blas_destroy(blas);
-    assert_int_equal(nsamp_shim_cublas_objects(), 0);
-    assert_int_equal(nsamp_shim_allocated(), 0);
-}
-
-/* A library that has none says so at creation, another one when the product is run. */
-static void test_no_masks(void **) {
-    nsamp_cuda_blas *blas = blas_or_fail();
-    nsamp_cuda_product *product = NULL;
-    nsamp_error err = {};
-    const nsamp_cuda_product_shape s = masked_shape(NSAMP_CUDA_FP32, 4, NSAMP_CUDA_MASKED);
-    matrix x = make(1024, false);
-    float *const p = (float *)x.device;
-    nsamp_shim_set_masks(NSAMP_SHIM_NO_MASKS);
-    assert_int_equal(nsamp_cuda_product_create(blas, &s, &product, &err), NSAMP_EIO);
-    assert_null(product);
-    nsamp_shim_set_masks(NSAMP_SHIM_MASKS_PROMISED);
-    assert_int_equal(nsamp_cuda_product_create(blas, &s, &product, &err), NSAMP_OK);
-    assert_int_equal(nsamp_cuda_product_run_masked(product, NULL, p, p + 256, p + 512, NULL, p + 768, &err),
-                     NSAMP_EIO);
-    nsamp_shim_set_masks(NSAMP_SHIM_MASKS);
-    assert_int_equal(nsamp_cuda_product_run(product, NULL, p, p + 256, p + 512, NULL, &err), NSAMP_EINTERNAL);
-    assert_int_equal(nsamp_cuda_product_run_masked(product, NULL, p, p + 256, p + 512, NULL, p + 769, &err),
-                     NSAMP_EINTERNAL);
-    nsamp_cuda_product_destroy(product);
-    nsamp_cuda_blas_destroy(blas);
-    cudaFree(x.device);
-}
-
 /* ---- refusals ------------------------------------------------------------------------------------------ */
 
 static void refuse_shape(nsamp_cuda_blas *blas, nsamp_cuda_product_shape s) {
@@ -324,11 +237,6 @@ static void test_bad_shapes(void **) {
     refuse_shape(blas, s);
     s = shape(2, 3, 4);
     s.c_bf16 = true;
-    refuse_shape(blas, s);
-    s = masked_shape(NSAMP_CUDA_FP32, 300, NSAMP_CUDA_MASKED);
-    s.row_mask = 256;
-    refuse_shape(blas, s);
-    s.row_mask = 320;
     refuse_shape(blas, s);
     nsamp_cuda_blas_destroy(blas);
     assert_int_equal(nsamp_shim_cublas_objects(), 0);
@@ -408,8 +316,7 @@ int main(void) {
         cmocka_unit_test(test_missing), /* first: what is found stays open */
         cmocka_unit_test(test_every_kind),    cmocka_unit_test(test_rows_with_gaps),
         cmocka_unit_test(test_scales),        cmocka_unit_test(test_tf32_rounds),
-        cmocka_unit_test(test_bf16_rounding), cmocka_unit_test(test_mask),
-        cmocka_unit_test(test_no_masks),      cmocka_unit_test(test_bad_shapes),
+        cmocka_unit_test(test_bf16_rounding), cmocka_unit_test(test_bad_shapes),
         cmocka_unit_test(test_bad_pointers),  cmocka_unit_test(test_no_memory_for_the_workspace),
         cmocka_unit_test(test_captured),
     };
