@@ -113,6 +113,7 @@ MUTANT_wgmma_add   := cuda_rsn_wgmma s/s > 0 || chunk > 0/s > 0/
 MUTANT_wgmma_next  := cuda_rsn_wgmma s/^ *w1 += .*//
 MUTANT_wgmma_chain := cuda_rsn_wgmma s/s.lane \/ 4 + 8 \* c, step0)/s.lane \/ 4, step0)/
 MUTANT_wgmma_alone := cuda_rsn_wgmma s/float x\[M .*/&if (!s.mine) return;/
+MUTANT_wgmma_deal  := cuda_rsn_wgmma s/NSAMP_WARPGROUP \* gridDim.x + blockIdx.x/NSAMP_WARPGROUP + blockIdx.x/
 # Of rsn by products, for test_cuda_rsn.
 MUTANT_rsn_step    := cuda_rsn_step s/b.reservoir ? step + 1 : step)/step + 1)/
 MUTANT_rsn_next    := cuda_rsn_step s/b.reservoir ? step + 1 : step)/step)/
@@ -130,7 +131,7 @@ MUTANT_rsn_join    := cuda_rsn_product s/CHECK(cudaStreamWaitEvent(v->stream.*/;
 MUTANTS        := square group barrier parity turn shuffle tree step total lane draw named widen slope bias clean largest finish chunk \
                   mh_pair mh_stride mh_last mh_tree mh_burn mh_wrap mh_bad clear send_wait take_wait \
                   few_pivot few_linear few_far tensor_swap tensor_bias tensor_chain tensor_flag tensor_left \
-                  wgmma_order wgmma_fence wgmma_wait wgmma_add wgmma_next wgmma_chain wgmma_alone \
+                  wgmma_order wgmma_fence wgmma_wait wgmma_add wgmma_next wgmma_chain wgmma_alone wgmma_deal \
                   rsn_step rsn_next rsn_offset rsn_end rsn_barrier rsn_relax rsn_bad rsn_beta rsn_tf32 rsn_block rsn_deal rsn_follow rsn_join
 MUTANT_BIN     := $(MUTANTS:%=$(BUILD)/shim/mutant_%)
 mutant_file     = $(firstword $(MUTANT_$(1)))

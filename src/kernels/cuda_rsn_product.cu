@@ -20,7 +20,8 @@ enum {
 
 /* Chains of a block: at most, where run.tile asks for it and where not; as few as keep a GPU busy; what tensor cores take
  * at a time. */
-static const uint64_t MOST_ROWS = 1 << 16, USUAL_ROWS = 8192, LEAST_ROWS = 512, TENSOR_ROWS = 128;
+static const uint64_t MOST_ROWS = 1 << 16, USUAL_ROWS = 8192, USUAL_HIDDEN = 1 << 25 /* numbers of H */,
+                      LEAST_ROWS = 512, TENSOR_ROWS = 128;
 
 struct nsamp_cuda_rsn {
     nsamp_cuda_rsn_worker worker[WORKERS];
@@ -109,7 +110,10 @@ nsamp_cuda_rsn_cut nsamp_cuda_rsn_choose(const nsamp_model *model, uint64_t tile
                                          size_t total, size_t available) {
     const uint64_t all = tiles * L, row = round_up(model->dim, 8),
                    room = ((uint64_t)1 << 31) / row / L * L; /* numbers of x are counted in 32 bits */
-    uint64_t most = least(tile ? round_up(tile, L) : USUAL_ROWS, least(MOST_ROWS, room));
+    /* few units are little work for a row: more rows, or what lies between products is dear beside them */
+    const uint64_t units = ((const nsamp_rsn_params *)model->params)->units,
+                   many = USUAL_HIDDEN / units / L * L, usual = many > USUAL_ROWS ? many : USUAL_ROWS;
+    uint64_t most = least(tile ? round_up(tile, L) : usual, least(MOST_ROWS, room));
     uint32_t workers = all > (tile ? most : 2 * LEAST_ROWS - 1) ? WORKERS : 1;
     for (;;) {
         const nsamp_cuda_rsn_cut c = cut(all, most, workers, tile);

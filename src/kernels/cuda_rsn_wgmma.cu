@@ -3,7 +3,8 @@
  * mma: four warps have 64 chains, the tensor cores read the weights from shared memory by themselves and once for all 64, so that a
  * product costs a warp one instruction and no registers for weights. x, hidden units and y are in registers, 64 units at a time; x and
  * hidden units are rounded to bf16 before each product, all else is float32. No barrier in the loop over steps: warpgroups drift
- * apart, and noise and activations of one run while the products of another do.
+ * apart, and noise and activations of one run while the products of another do. A block stays for the whole launch, and its warpgroups take 64
+ * chains after 64: weights are read once for each multiprocessor, and the last chains are spread over all of them.
  *
  * This file is compiled for sm_90a alone (mk/cuda.mk): the instructions exist nowhere else. */
 #include "kernels/cuda_approx.h"
@@ -21,6 +22,11 @@ static constexpr __host__ __device__ uint32_t most_groups(uint32_t M) {
 
 static constexpr __host__ __device__ uint32_t padded(uint32_t units) {
     return (units + UNITS - 1) / UNITS * UNITS;
+}
+
+/* Of 64 chains each. */
+static __host__ __device__ __forceinline__ uint64_t rows_of(uint64_t tiles) {
+    return (tiles * L + NSAMP_WGMMA_ROWS - 1) / NSAMP_WGMMA_ROWS;
 }
 
 /* Shared memory: right factors of the first product [units / 64][M / 16] of 64 columns, of the second [units / 64][4] of M columns, then
@@ -107,9 +113,10 @@ typedef struct share {
     bool mine; /* they exist */
 } share;
 
-static __device__ __forceinline__ share share_of(const nsamp_cuda_view &v) {
+/* rows: the number of the warpgroup's 64 chains. */
+static __device__ __forceinline__ share share_of(const nsamp_cuda_view &v, uint64_t rows) {
     share s;
-    s.chain = ((uint64_t)blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32) * 16;
+    s.chain = rows * NSAMP_WGMMA_ROWS + threadIdx.x % NSAMP_WARPGROUP / 32 * 16;
     s.lane = threadIdx.x % 32;
     s.mine = s.chain < v.tiles * L;
     return s;
@@ -157,16 +164,11 @@ static __device__ __forceinline__ void move(const nsamp_rsn_params &p, const nsa
     }
 }
 
+/* All steps of a launch for a warp's 16 chains. */
 template <uint32_t M, uint32_t PHI, uint32_t ROUNDS>
-static __global__ void __launch_bounds__(most_groups(M) * NSAMP_WARPGROUP, 1)
-    rsn_wgmma(nsamp_cuda_view v, const nsamp_rsn_params p, const nsamp_keys keys, uint64_t step0,
-              uint32_t nsteps) {
-    NSAMP_SHARED;
-    const uint32_t units = padded(p.units);
-    uint32_t *const w2 = (uint32_t *)nsamp_shared, *const w1 = w2 + units * M / 2;
-    float *const bias = (float *)(w1 + units * M / 2);
-    load_weights<M>(p, (const float *)((const char *)v.params + p.blocks_offset), w2, w1, bias);
-    share s = share_of(v);
+static __device__ __forceinline__ void
+advance(const nsamp_cuda_view &v, const nsamp_rsn_params &p, const nsamp_keys &keys, uint64_t step0,
+        uint32_t nsteps, share s, const uint32_t *w2, const uint32_t *w1, const float *bias) {
     float x[M / 8][4] = {};
     uint32_t bad[2] = {~0u, ~0u};
     nsamp_stream noise[2];
@@ -182,7 +184,7 @@ static __global__ void __launch_bounds__(most_groups(M) * NSAMP_WARPGROUP, 1)
             left[j / 2][j % 2 * 2 + 1] = nsamp_pack_bf16(x[j][2], x[j][3]);
         }
         apply_units<M, PHI>(left, nsamp_wgmma_right(w2, UNITS), nsamp_wgmma_right(w1, M),
-                            (const float2 *)bias + s.lane % 4, units / UNITS, y);
+                            (const float2 *)bias + s.lane % 4, padded(p.units) / UNITS, y);
 #pragma unroll
         for (uint32_t q = 0; q < M / 16; q++)
             if (16 * q < p.dim)
@@ -208,6 +210,21 @@ static __global__ void __launch_bounds__(most_groups(M) * NSAMP_WARPGROUP, 1)
         }
         if (s.mine && s.lane % 4 == 0) flag(v, s.chain + s.lane / 4 + 8 * c, step0, first);
     }
+}
+
+template <uint32_t M, uint32_t PHI, uint32_t ROUNDS>
+static __global__ void __launch_bounds__(most_groups(M) * NSAMP_WARPGROUP, 1)
+    rsn_wgmma(nsamp_cuda_view v, const nsamp_rsn_params p, const nsamp_keys keys, uint64_t step0,
+              uint32_t nsteps) {
+    NSAMP_SHARED;
+    const uint32_t units = padded(p.units), all = (uint32_t)rows_of(v.tiles);
+    uint32_t *const w2 = (uint32_t *)nsamp_shared, *const w1 = w2 + units * M / 2;
+    float *const bias = (float *)(w1 + units * M / 2);
+    load_weights<M>(p, (const float *)((const char *)v.params + p.blocks_offset), w2, w1, bias);
+    /* neighbouring blocks take neighbouring chains, so that the last ones are a warpgroup's of many multiprocessors */
+    for (uint32_t rows = threadIdx.x / NSAMP_WARPGROUP * gridDim.x + blockIdx.x; rows < all;
+         rows += blockDim.x / NSAMP_WARPGROUP * gridDim.x)
+        advance<M, PHI, ROUNDS>(v, p, keys, step0, nsteps, share_of(v, rows), w2, w1, bias);
 }
 
 typedef void wgmma_kernel(nsamp_cuda_view, nsamp_rsn_params, nsamp_keys, uint64_t, uint32_t);
@@ -238,14 +255,14 @@ static cudaError_t launch_advance(const nsamp_cuda_view *v, const void *host_par
     const wgmma_shape *const s = choose(p);
     wgmma_kernel *const kernel = s->kernel[v->noise.rounds == 7][p->activation - 1];
     const size_t shared = wgmma_bytes(s->m, p->units);
-    const uint64_t all = (v->tiles * L + NSAMP_WGMMA_ROWS - 1) / NSAMP_WGMMA_ROWS; /* warpgroups */
+    const uint64_t all = rows_of(v->tiles), blocks = v->multiprocessors ? v->multiprocessors : 1;
     const uint32_t first = nsamp_stream_steps(step0, nsteps, 1);
     uint32_t groups = most_groups(s->m);
-    while (groups > 1 && all < (uint64_t)groups * v->multiprocessors)
+    while (groups > 1 && all < (uint64_t)groups * blocks)
         groups--;
     cudaError_t error = nsamp_cuda_permit(kernel, shared);
     if (error) return error;
-    NSAMP_LAUNCH(kernel, (uint32_t)((all + groups - 1) / groups), groups * NSAMP_WARPGROUP, shared, v->stream,
+    NSAMP_LAUNCH(kernel, (uint32_t)(all < blocks ? all : blocks), groups * NSAMP_WARPGROUP, shared, v->stream,
                  *v, *p, nsamp_keys_of(v->noise), step0, first);
     error = cudaGetLastError();
     return error || first == nsteps ? error : launch_advance(v, host_params, step0 + first, nsteps - first);

@@ -389,7 +389,8 @@ static void test_blocks(void **state) {
         const char *text;
     } runs[] = {{45, 4096, 0, 900, "blocks of 1024 chains"},
                 {45, 4096, 0, 1000, "blocks of 512 chains, 2 at a time"},
-                {45, 4096, 0, 20000, "blocks of 5120 chains, 2 at a time"},
+                {45, 4096, 0, 20000, "blocks of 10112 chains, 2 at a time"},
+                {4000, 4096, 0, 20000, "blocks of 5120 chains, 2 at a time"},
                 {45, 4096, 1488, 2000, "blocks of 1504 chains, 2 at a time"},
                 {45, 4096, 4096, 2000, "blocks of 2016 chains"},
                 {4000, 1024, 0, 20000, "blocks of 1280 chains, 2 at a time"},

@@ -261,7 +261,7 @@ static void repeats(void) {
     char settings[1024];
     nsamp_error err = {};
     snprintf(settings, sizeof settings,
-             "system.name=rsn system.model=%s run.precision=bf16 run.chains=70 run.steps=9 run.backend=cuda "
+             "system.name=rsn system.model=%s run.precision=bf16 run.chains=330 run.steps=9 run.backend=cuda "
              "run.noise_rounds=7",
              net.path);
     nsamp_plan *a = plan_of(settings, "run.seed=4", NSAMP_OK, &err);
@@ -269,7 +269,7 @@ static void repeats(void) {
     start(a);
     advance(a, 0, 6);
     nsamp_shim_set_order(NSAMP_SHIM_SHUFFLED, 11);
-    nsamp_shim_set_multiprocessors(0);
+    nsamp_shim_set_multiprocessors(2);
     nsamp_plan *b = plan_of(settings, "run.seed=4", NSAMP_OK, &err);
     start(b);
     advance(b, 0, 1);

@@ -19,9 +19,10 @@
 static const double MOMENT_COST = 1.3, MOMENT_FAR_COST = 2.8, PRODUCT_ROW_COST = 3.0, PRODUCT_COST = 0.02,
                     PRODUCT_ALONE_COST = 12.0, FLOPS_PER_NORMAL = 100.0;
 /* The same on a GPU, in normals of an H200 (8e11 a second, 4.1 TB/s, both measured): a number's 68 bytes through memory, those that end a
- * launch among them; an entry of the products for each chain (64 double multiply-adds a clock and multiprocessor, a model); its 16
- * bytes for each group of chains. */
-static const double CUDA_MOMENT_COST = 14.0, CUDA_PRODUCT_COST = 0.06, CUDA_GROUP_COST = 4.8;
+ * launch among them; an entry of the products for each chain (64 double multiply-adds a clock and multiprocessor, a model), no less than
+ * the way of a group's chains one after the other; its 16 bytes for each group of chains. */
+static const double CUDA_MOMENT_COST = 14.0, CUDA_PRODUCT_COST = 0.06, CUDA_GROUP_COST = 4.8,
+                    CUDA_PRODUCTS_COST = 160.0;
 /* What a GPU does in the time of a normal there, FLOP: networks in float32, tf32 and bf16 (39, 170 and 480e12 a second, measured); sums beside
  * the normals of a kernel that keeps its state in registers; the thread-a-chain kernels, from mixtures (4e12). */
 static const double CUDA_FLOPS_FP32 = 45.0, CUDA_FLOPS_TF32 = 210.0, CUDA_FLOPS_BF16 = 600.0,
@@ -82,7 +83,8 @@ static double sample_cost(const nsamp_plan *p) {
     if (!p->kernel) {
         const double entries = full_cov(p->job, m) ? D * (D + 1) / 2 : 0;
         return CUDA_MOMENT_COST * D + observe +
-               entries * (CUDA_PRODUCT_COST + CUDA_GROUP_COST / group_of(p, INFINITY));
+               (entries > 0 ? fmax(entries * CUDA_PRODUCT_COST, CUDA_PRODUCTS_COST) : 0) +
+               entries * CUDA_GROUP_COST / group_of(p, INFINITY);
     }
     double cost = (tile <= CACHE_BYTES ? MOMENT_COST : MOMENT_FAR_COST) * D + observe;
     if (full_cov(p->job, m))
