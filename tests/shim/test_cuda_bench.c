@@ -157,6 +157,9 @@ static void test_products_on_their_own_shape(void **state) {
     assert_int_equal(nsamp_shim_allocated(), 0);
     row = row_of(&r, "rsn", "system.model=builtin:linear target.dim=10 train.hidden=100 run.path=product");
     assert_true(row.product == 7e5); /* a small one against the usual shape */
+    row = row_of(&r, "rsn", "system.model=builtin:linear target.dim=10 train.hidden=100 run.precision=bf16");
+    assert_non_null(strstr(row.kernel, "one fused kernel")); /* on the tensor cores all the same */
+    assert_true(row.bound[NSAMP_BOUND_product] == 11e5 / (4 * 10 * 100.0));
 }
 
 /* ---- laws ---------------------------------------------------------------------------------------------- */

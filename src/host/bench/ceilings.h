@@ -26,7 +26,12 @@ typedef struct nsamp_ceiling_name {
 extern const nsamp_ceiling_name nsamp_ceiling_names[NSAMP_CEILING_count];
 
 /* The usual shape of the ceilings of products. */
-enum { NSAMP_CEILING_M = 300, NSAMP_CEILING_N = 20000, NSAMP_CEILING_ROWS = 512 };
+enum {
+    NSAMP_CEILING_M = 300,
+    NSAMP_CEILING_N = 20000,
+    NSAMP_CEILING_ROWS = 512,
+    NSAMP_CEILING_CUDA_ROWS = 4096
+};
 
 /* Of the backend, "cpu" or "cuda" (built with CUDA, a device there); isa as in isa.h and threads > 0 for the CPU. *cache: bytes of the
  * second-level cache of a GPU, left alone for the CPU. NSAMP_ENOMEM; NSAMP_EIO: the device failed. */

@@ -33,11 +33,13 @@ static nsamp_counts score(const nsamp_target *t, bool factor, double L) {
 }
 
 /* y = W1 phi(W2 x + b): m n multiply-adds twice, once more for the noise of the reservoir; x + h (y - x) + a xi: 5 a number. The product
- * path writes the hidden units and reads them again. */
+ * path writes the hidden units and reads them again. Fused kernels in less than float32 multiply on the tensor cores, so that products bound them
+ * too. */
 static nsamp_counts rsn(const nsamp_job *job, const nsamp_model *model, double L) {
     const nsamp_network *net = ((const nsamp_rsn_extra *)model->extra)->net;
     const bool reservoir = nsamp_job_is(job, NSAMP_KEY_system_level, "reservoir"),
-               product = model->host_kernel;
+               product = model->host_kernel,
+               tensor = ((const nsamp_rsn_params *)model->params)->precision != NSAMP_RSN_FP32;
     const double m = (double)net->m, n = (double)net->n;
     const bool bf16 = nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16");
     const double weight =
@@ -46,7 +48,7 @@ static nsamp_counts rsn(const nsamp_job *job, const nsamp_model *model, double L
     return (nsamp_counts){.normals = m,
                           .flop = products + (reservoir ? 3 * n : 5 * m),
                           .elementary = n * phi_flop(net->activation),
-                          .product = product ? products : 0,
+                          .product = product || tensor ? products : 0,
                           .bytes = 8 * m + weights / L + (reservoir ? 8 * n : 0) + (product ? 8 * n : 0),
                           .working_set = weights};
 }

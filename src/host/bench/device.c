@@ -16,8 +16,8 @@ nsamp_status nsamp_ceilings_measure(const char *backend, const char *isa, int th
                                     nsamp_error *err) {
     if (!strcmp(backend, "cpu")) return nsamp_ceilings_cpu(isa, threads, watch, ceilings, err);
 #ifdef NSAMP_HAVE_CUDA
-    return nsamp_ceilings_cuda(NSAMP_CEILING_M, NSAMP_CEILING_N, NSAMP_CEILING_ROWS, watch, ceilings, cache,
-                               err);
+    return nsamp_ceilings_cuda(NSAMP_CEILING_M, NSAMP_CEILING_N, NSAMP_CEILING_CUDA_ROWS, watch, ceilings,
+                               cache, err);
 #else
     (void)cache;
     return without_cuda(err);

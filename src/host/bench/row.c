@@ -114,12 +114,12 @@ static nsamp_status product_on(const nsamp_bench_report *r, const char *backend,
 }
 
 /* The same for the network of a plan, on 512 of its chains, or 4,096 on a GPU; 0: no products. */
-static nsamp_status product_of(const nsamp_bench_report *r, const nsamp_plan *p, double *product,
-                               nsamp_error *err) {
+static nsamp_status product_of(const nsamp_bench_report *r, const nsamp_plan *p, const nsamp_bench_row *row,
+                               double *product, nsamp_error *err) {
     const char *backend = p->backend->ops->name;
-    const uint64_t most = !strcmp(backend, "cpu") ? 512 : 4096;
+    const uint64_t most = !strcmp(backend, "cpu") ? NSAMP_CEILING_ROWS : NSAMP_CEILING_CUDA_ROWS;
     *product = 0;
-    if (!p->model->host_kernel) return NSAMP_OK;
+    if (p->model->kernel != NSAMP_KERNEL_rsn || row->counts.product == 0) return NSAMP_OK;
     const nsamp_network *net = ((const nsamp_rsn_extra *)p->model->extra)->net;
     const nsamp_precision precision = nsamp_job_is(p->job, NSAMP_KEY_run_precision, "bf16")   ? NSAMP_BF16
                                       : nsamp_job_is(p->job, NSAMP_KEY_run_precision, "tf32") ? NSAMP_TF32
@@ -144,7 +144,7 @@ void nsamp_bench_time_plan(const nsamp_bench_report *r, nsamp_plan *p, nsamp_ben
     if (!status) status = nsamp_measure(&r->watch, advance, p, (double)p->batch.chains, &rate, &err);
     if (!status) status = look_again(r, row, true, &beside, &err);
     if (!status) status = effective(p, row, &err);
-    if (!status) status = product_of(r, p, &row->product, &err);
+    if (!status) status = product_of(r, p, row, &row->product, &err);
     if (status) {
         fail(row, &err);
         return;
