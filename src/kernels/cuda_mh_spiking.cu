@@ -66,6 +66,11 @@ template <uint32_t N> static __device__ __forceinline__ float tree_sum(float (&s
     return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
+/* Whether fewer than Q groups may be there: choose() takes shapes of up to four for exactly as many. */
+static constexpr __host__ __device__ bool some_groups(uint32_t Q) {
+    return Q > 4;
+}
+
 /* One step of one chain: nsamp_mh_step. Without a leak all numbers but those of the last group stay as they are, and G = Q. The table
  * and the start hold no -0 where that would be seen: y is never -0, so `y + w or y` is `y + (w or 0)`. */
 template <uint32_t Q, bool LEAK>
@@ -81,7 +86,7 @@ static __device__ __forceinline__ uint32_t step(const nsamp_mh_spiking_params &p
         sum[k] = 0.0f;
 #pragma unroll
     for (uint32_t q = 0; q < Q; q++) {
-        if (LEAK && q >= t.groups) break;
+        if (some_groups(Q) && q >= t.groups) break;
         const float4 four = row[q];
         r[4 * q] = four.x, r[4 * q + 1] = four.y, r[4 * q + 2] = four.z, r[4 * q + 3] = four.w;
         if (LEAK || q == Q - 1) {
@@ -98,7 +103,7 @@ static __device__ __forceinline__ uint32_t step(const nsamp_mh_spiking_params &p
     const uint32_t spike = (uint32_t)(tree_sum<4 * Q>(sum) < bar);
 #pragma unroll
     for (uint32_t q = 0; q < Q; q++) {
-        if (LEAK && q >= t.groups) break;
+        if (some_groups(Q) && q >= t.groups) break;
 #pragma unroll
         for (uint32_t d = 4 * q; d < 4 * q + 4; d++)
             v[d] = spike ? v[d] + r[d] : v[d];
@@ -154,7 +159,7 @@ static __global__ void __launch_bounds__(most_warps(Q) * L)
 
 typedef void mh_kernel(nsamp_cuda_view, nsamp_mh_spiking_params, nsamp_keys, uint64_t, uint32_t);
 
-/* Without a leak exactly Q groups, up to 4; else Q or fewer. */
+/* Exactly Q groups, up to 4; else Q or fewer. */
 typedef struct mh_shape {
     uint32_t groups;
     bool leak;

@@ -75,7 +75,7 @@ NSAMP_HD float nsamp_tanh(float x) {
     q = nsamp_fma(q, z, 0x1.a82f3cp-6f);
     q = nsamp_fma(q, z, 0x1.de628cp-2f);
     q = nsamp_fma(q, z, 1.0f);
-    return nsamp_div(x * p, q);
+    return nsamp_div_mid(x * p, q); /* q in [1, 441] */
 }
 
 /* log(1 + exp(x)) of any float: max(x, 0) + log1p(exp(-|x|)), accurate in both tails; a NaN stays one. Error

@@ -34,6 +34,22 @@
 #define nsamp_div(a, b)    ((a) / (b))
 #endif
 
+/* n / q where q is in [1, 512] and |n| below 2^60; 0 for n = -0 on a GPU, where it costs no branch. */
+#ifdef __CUDA_ARCH__
+#include "kernels/cuda_approx.h"
+#define nsamp_div_mid(n, q) nsamp_quotient_mid((n), (q))
+#else
+#define nsamp_div_mid(n, q) ((n) / (q))
+#endif
+
+/* The larger of two numbers, b where a is NaN. b must not be -0, nor NaN: machines differ on the larger of two zeros. On a GPU one instruction, where a
+ * comparison is two. */
+#ifdef __CUDA_ARCH__
+#define nsamp_max(a, b) fmaxf((a), (b))
+#else
+#define nsamp_max(a, b) ((a) > (b) ? (a) : (b))
+#endif
+
 /* Bit casts through a union: defined in C, accepted by every C++ compiler used here, and no call. */
 NSAMP_HD float nsamp_float_of(uint32_t bits) {
     union {

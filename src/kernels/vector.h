@@ -32,8 +32,8 @@ typedef float nsamp_floats;
 #define nsamp_floats_store(p, v)  ((void)(*(p) = (v)))
 #define nsamp_floats_all(a)       (a)
 #define nsamp_floats_fma(a, b, c) nsamp_fma((a), (b), (c))
-#define nsamp_floats_max(a, b)    ((a) > (b) ? (a) : (b)) /* b where a is NaN */
-#define nsamp_floats_relu(a)      ((a) > 0.0f ? (a) : 0.0f)
+#define nsamp_floats_max(a, b)    nsamp_max((a), (b)) /* b where a is NaN */
+#define nsamp_floats_relu(a)      nsamp_max((a), 0.0f)
 #endif
 
 enum { NSAMP_WIDTH = sizeof(nsamp_floats) / sizeof(float) };

@@ -22,6 +22,9 @@ static inline double nsamp_shim_share(float x) {
 }
 
 #define NSAMP_APPROX
+static inline float nsamp_approx_rcp(float x) {
+    return (float)(1 / (double)x * (1 + nsamp_shim_share(x) * 0x1p-23));
+}
 static inline float nsamp_approx_rsqrt(float x) {
     return (float)(1 / sqrt((double)x));
 }

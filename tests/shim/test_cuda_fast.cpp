@@ -59,6 +59,33 @@ static void test_square_root_is_rounded_correctly(void **) {
     }
 }
 
+static void assert_quotient(float n, float q) {
+    const float got = nsamp_div_mid(n, q), want = n / q;
+    if (memcmp(&got, &want, sizeof got))
+        fail_msg("%a / %a: %a, not %a", (double)n, (double)q, (double)got, (double)want);
+}
+
+/* With the largest errors of the reciprocal and others: all significands of either, and what a subnormal numerator meets in tanh. */
+static void test_quotient_is_rounded_correctly(void **) {
+    for (double share : {0.0, -1.0, 1.0, (double)NAN}) {
+        nsamp_shim_approx = share;
+        uint32_t mixed = 1;
+        for (uint32_t i = 0; i < 1u << 23; i++) {
+            mixed = mixed * 1664525u + 1013904223u;
+            const float n = nsamp_float_of(0x34000000u + mixed % 0x10000000u); /* 2^-23 to 2^9 */
+            assert_quotient(i % 2 ? n : -n, nsamp_float_of(0x3f800000u + i));
+            assert_quotient(nsamp_float_of(0x3f800000u + i),
+                            nsamp_float_of(0x3f800000u + mixed % 0x04800000u));
+        }
+        assert_quotient(0x1p-149f, 1.0f);
+        assert_quotient(-0x1.234p-130f, 1.0f);
+        assert_quotient(0.0f, 1.0f);
+        assert_true(nsamp_div_mid(-0.0f, 1.0f) == 0 && isnan(nsamp_div_mid(NAN, 1.0f)));
+        assert_true(isnan(nsamp_tanh(NAN)) && nsamp_tanh(-INFINITY) == -nsamp_tanh(INFINITY));
+    }
+    nsamp_shim_approx = NAN;
+}
+
 /* ---- one pair ------------------------------------------------------------------------------------------ */
 
 typedef struct errors {
@@ -199,6 +226,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words_are_those_of_the_host),
         cmocka_unit_test(test_square_root_is_rounded_correctly),
+        cmocka_unit_test(test_quotient_is_rounded_correctly),
         cmocka_unit_test(test_errors_of_a_pair),
         cmocka_unit_test(test_law_through_the_kernel),
         cmocka_unit_test(test_bits_of_any_shape),

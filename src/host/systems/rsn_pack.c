@@ -37,7 +37,7 @@ static void put_hinge(const nsamp_network *net, size_t j, size_t k, float *to, d
     const size_t m = net->m;
     const float *w = net->w2 + j * m;
     const double pivot = (double)w[k];
-    const float c = net->b[j] == 0.0f ? 0.0f : (float)(-(double)net->b[j] / pivot);
+    const float c = (float)(-(double)net->b[j] / pivot) + 0.0f; /* -0 becomes 0: nsamp_max wants that */
     to[0] = c;
     for (size_t o = 1; o < m; o++)
         to[B * o] = (float)((double)w[(k + o) % m] / pivot);

@@ -81,7 +81,7 @@ NSAMP_HD const float *nsamp_rsn_blocks(const nsamp_rsn_params *p) {
 /* activation is a constant in each call. The relu of NaN is 0. */
 NSAMP_HD float nsamp_rsn_phi(const uint32_t activation, float a) {
     if (activation == NSAMP_RSN_TANH) return nsamp_tanh(a);
-    return activation == NSAMP_RSN_RELU ? (a > 0.0f ? a : 0.0f) : nsamp_softplus(a);
+    return activation == NSAMP_RSN_RELU ? nsamp_max(a, 0.0f) : nsamp_softplus(a);
 }
 
 /* y = W1 phi(W2 x + b) for V vectors and m = M at most 4: x and y stay in registers for the whole pass. M and V are constants in each
