@@ -80,8 +80,8 @@ static void check_instructions(const char *line) {
     char fast[8], tail[8];
     unsigned G, blocks, rounds;
     int all, fp32, wide, lop3, mufu, mma, shared, memory;
-    if (sscanf(line, "equi_advance<%uu,%uu,%uu,%5[a-z],%5[a-z]> %d %d %d %d %d %d %d %d", &G, &blocks, &rounds,
-               fast, tail, &all, &fp32, &wide, &lop3, &mufu, &mma, &shared, &memory) != 13)
+    if (sscanf(line, "equi_advance<%uu,%uu,%uu,%5[a-z],%5[a-z]> %d %d %d %d %d %d %d %d", &G, &blocks,
+               &rounds, fast, tail, &all, &fp32, &wide, &lop3, &mufu, &mma, &shared, &memory) != 13)
         return;
     const int is_fast = !strcmp(fast, "true"), normals = 4 * (int)blocks;
     const double each = (double)all / normals;
