@@ -17,9 +17,14 @@ have_cmd = $(shell command -v $(1) 2>/dev/null)
 KCC    ?= $(if $(call have_cmd,clang),clang,$(CC))
 NVCC   ?= $(firstword $(call have_cmd,nvcc) $(wildcard /usr/local/cuda/bin/nvcc))
 CUDA   ?= $(if $(NVCC),$(if $(wildcard src/kernels/*.cu),1,0),0)
-try_header = $(shell echo '\#include <$(1)>' | $(CC) $(2) -E -x c - >/dev/null 2>&1 && echo 1 || echo 0)
+# Versions of make differ on \# within a function.
+hash   := \#
+try_header = $(shell echo '$(hash)include <$(1)>' | $(CC) $(2) -E -x c - >/dev/null 2>&1 && echo 1 || echo 0)
 MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
 X86    := $(if $(findstring x86_64,$(MACHINE)),1,0)
+# The matrix unit of Intel's processors, where the compiler of the kernels knows it.
+AMX_FLAGS := -march=x86-64-v4 -mavx512bf16 -mamx-tile -mamx-bf16
+AMX    := $(if $(filter 1,$(X86)),$(shell echo '$(hash)include <immintrin.h>' | $(KCC) $(AMX_FLAGS) -x c -fsyntax-only - >/dev/null 2>&1 && echo 1 || echo 0),0)
 # oneDNN's layers keep the bits of a row in any company on AVX-512; what they do on other machines than x86-64 is not known.
 DNNL   ?= $(if $(filter 1,$(X86)),$(call try_header,oneapi/dnnl/dnnl.h),0)
 
@@ -33,7 +38,7 @@ include mk/report.mk
 WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla $(if $(findstring clang,$(notdir $(CC))),-Wno-pass-failed)
 OPT     ?= -O2
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -g)
-DEFS    := -D_POSIX_C_SOURCE=200809L -DNSAMP_HAVE_DNNL=$(DNNL) $(if $(filter 1,$(CUDA)),-DNSAMP_HAVE_CUDA) $(if $(filter 1,$(X86)),-DNSAMP_X86_64)
+DEFS    := -D_POSIX_C_SOURCE=200809L -DNSAMP_HAVE_DNNL=$(DNNL) $(if $(filter 1,$(CUDA)),-DNSAMP_HAVE_CUDA) $(if $(filter 1,$(X86)),-DNSAMP_X86_64) $(if $(filter 1,$(AMX)),-DNSAMP_HAVE_AMX)
 CFLAGS  ?= -g
 ALL_CFLAGS := -std=c11 $(WARN) $(OPT) $(CFLAGS) $(SANFLAGS) -fPIC -fopenmp -ffp-contract=off -Iinclude -Isrc -Isrc/host $(DEFS) $(pkg_cflags)
 KFLAGS  := -std=c11 -Wall -Wextra -Werror -Wno-pass-failed -O3 -g -fPIC -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp-simd -Iinclude -Isrc $(SANFLAGS)
@@ -43,6 +48,7 @@ endif
 KFLAGS_base :=
 KFLAGS_v3   := -march=x86-64-v3
 KFLAGS_v4   := -march=x86-64-v4 -mprefer-vector-width=512
+KFLAGS_amx  := $(KFLAGS_v4) $(AMX_FLAGS) -DNSAMP_AMX
 ISAS    := base $(if $(filter 1,$(X86)),v3 v4)
 # OpenBLAS and LAPACKE are opened when they are first needed (src/host/blas.c).
 LIBS    := $(pkg_libs) $(if $(filter 1,$(DNNL)),-ldnnl) -lm -lpthread -ldl
@@ -51,10 +57,11 @@ LIBS    := $(pkg_libs) $(if $(filter 1,$(DNNL)),-ldnnl) -lm -lpthread -ldl
 HOST_SRC := $(sort $(shell find src/host -name '*.c' -not -path 'src/host/cli/*'))
 CLI_SRC  := $(sort $(wildcard src/host/cli/*.c))
 CU_SRC   := $(if $(filter 1,$(CUDA)),$(sort $(wildcard src/kernels/*.cu)))
-KERN_SRC := cpu moments_cpu train_cpu layer_cpu ceilings # compiled for each instruction set
+KERN_SRC := cpu moments_cpu train_cpu layer_cpu ceilings rsn_bf16 # compiled for each instruction set; these for the matrix unit too:
+KERN_AMX := $(if $(filter 1,$(AMX)),ceilings rsn_bf16)
 HOST_OBJ := $(HOST_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
-KERN_OBJ := $(foreach source,$(KERN_SRC),$(ISAS:%=$(BUILD)/src/kernels/$(source)_%.o))
+KERN_OBJ := $(foreach source,$(KERN_SRC),$(ISAS:%=$(BUILD)/src/kernels/$(source)_%.o)) $(KERN_AMX:%=$(BUILD)/src/kernels/%_amx.o)
 CU_OBJ   := $(CU_SRC:%.cu=$(BUILD)/%.cu.o)
 LIB_OBJ  := $(HOST_OBJ) $(KERN_OBJ) $(CU_OBJ)
 TEST_SRC := $(sort $(wildcard tests/test_*.c))

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "isa.h"
 #include "reference_noise.h"
 #include "systems/rsn.h"
 #include "systems/start.h"
@@ -41,6 +42,7 @@ static inline nsamp_rsn_options options(bool reservoir, nsamp_rsn_path path) {
                            .chains = 64,
                            .threads = 1,
                            .cov_dim = 64,
+                           .isa = nsamp_isa_best(),
                            .noise = &table[NSAMP_KERNEL_rsn_noise],
                            .move = &table[NSAMP_KERNEL_rsn_move]};
     return o;

@@ -408,7 +408,6 @@ static void test_refusals(void **state) {
     o = options(false, NSAMP_RSN_FUSED);
     o.precision = NSAMP_TF32;
     refuse(network(65, 70, NSAMP_RELU, true), o, "run.precision = tf32");
-    refuse_on_cpu(NSAMP_RSN_FUSED, NSAMP_BF16, NULL, "run.precision = bf16");
     refuse_on_cpu(NSAMP_RSN_FUSED, NSAMP_TF32, NULL, "run.backend = cuda");
     refuse_on_cpu(NSAMP_RSN_AUTO, NSAMP_TF32, &nsamp_rsn_product_kernel, "run.backend = cuda");
     o = options(false, NSAMP_RSN_PRODUCT);

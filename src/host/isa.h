@@ -8,7 +8,11 @@
  * NSAMP_EUSAGE where it has not got that. */
 nsamp_status nsamp_isa_find(const nsamp_job *job, const char **isa, nsamp_error *err);
 
-/* The best that this processor has. */
+/* Whether this process may use a matrix unit with bf16 products beside AVX-512 (Intel AMX): the processor has it, this program was
+ * compiled for it, and the system grants it, which it is asked for once. */
+bool nsamp_isa_has_amx(void);
+
+/* The best that this processor has, the matrix unit aside. */
 const char *nsamp_isa_best(void);
 
 #endif

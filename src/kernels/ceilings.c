@@ -2,6 +2,7 @@
  * set, since the ceiling of a kernel is that of the instructions it is compiled to. Measurement is in src/host/bench. */
 #include "kernels/ceilings.h"
 
+#include "kernels/amx.h"
 #include "kernels/noise_row.h"
 #include "kernels/vector.h"
 
@@ -9,6 +10,35 @@ enum { L = 64, CHAINS_OF_FMA = 12 };
 
 #define NSAMP_PASTE2(a, b) a##b
 #define NSAMP_PASTE(a, b)  NSAMP_PASTE2(a, b)
+
+#ifdef NSAMP_AMX
+
+void nsamp_ceiling_matrix_amx(uint64_t rounds, float *out) {
+    static const nsamp_bf16 factors[2][NSAMP_AMX_FACTORS] __attribute__((aligned(64)));
+    nsamp_amx t;
+    nsamp_amx_begin(&t);
+    NSAMP_AMX_CLEAR(&t, 0);
+    NSAMP_AMX_CLEAR(&t, 1);
+    NSAMP_AMX_CLEAR(&t, 2);
+    NSAMP_AMX_CLEAR(&t, 3);
+    NSAMP_AMX_LEFT(&t, 4, factors[0]);
+    NSAMP_AMX_LEFT(&t, 5, factors[1]);
+    NSAMP_AMX_RIGHT(&t, 6, factors[0]);
+    NSAMP_AMX_RIGHT(&t, 7, factors[1]);
+    for (uint64_t r = 0; r < rounds; r++) {
+        NSAMP_AMX_PRODUCT(&t, 0, 4, 6);
+        NSAMP_AMX_PRODUCT(&t, 1, 4, 7);
+        NSAMP_AMX_PRODUCT(&t, 2, 5, 6);
+        NSAMP_AMX_PRODUCT(&t, 3, 5, 7);
+    }
+    NSAMP_AMX_PUT(&t, 0, out);
+    NSAMP_AMX_PUT(&t, 1, out + NSAMP_AMX_SUMS);
+    NSAMP_AMX_PUT(&t, 2, out + 2 * NSAMP_AMX_SUMS);
+    NSAMP_AMX_PUT(&t, 3, out + 3 * NSAMP_AMX_SUMS);
+    NSAMP_AMX_END(&t);
+}
+
+#else
 
 const char *NSAMP_PASTE(nsamp_ceiling_compiler_, NSAMP_ISA)(void) {
 #ifdef __clang__
@@ -84,3 +114,5 @@ void NSAMP_PASTE(nsamp_ceiling_words_, NSAMP_ISA)(uint64_t seed, uint32_t chain0
     for (uint32_t i = 0; i < 4 * L; i++)
         out[0] ^= mix[i];
 }
+
+#endif

@@ -24,6 +24,10 @@ NSAMP_CEILINGS(v3)
 NSAMP_CEILINGS(v4)
 #undef NSAMP_CEILINGS
 
+/* rounds x 4 products of tiles by the matrix unit (amx.h), sums in registers; in the copy for it alone. */
+void nsamp_ceiling_matrix_amx(uint64_t rounds, float *out /* [4][256] */);
+
+enum { NSAMP_CEILING_MATRIX_FLOP = 4 * 2 * 16 * 16 * 32 };
 enum { NSAMP_CEILING_FMAS = 12 * 16, NSAMP_CEILING_NORMALS = 4 * 64 };
 
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "isa.h"
 #include "kernels/ceilings.h"
 
 enum {
@@ -15,7 +16,8 @@ enum {
     N = NSAMP_CEILING_N,
     ROWS = NSAMP_CEILING_ROWS,
     NOISE_BLOCKS = 64,
-    FMA_ROUNDS = 1000
+    FMA_ROUNDS = 1000,
+    MATRIX_ROUNDS = 1000
 };
 
 const nsamp_ceiling_name nsamp_ceiling_names[NSAMP_CEILING_count] = {
@@ -87,6 +89,36 @@ static nsamp_status words_work(void *work, uint64_t times, nsamp_error *err) {
         l->words(1, 64u * (uint32_t)omp_get_thread_num(), times, NOISE_BLOCKS, out);
         word_sink = out[0];
     }
+    return NSAMP_OK;
+}
+
+#ifdef NSAMP_HAVE_AMX
+static nsamp_status matrix_work(void *work, uint64_t times, nsamp_error *err) {
+    const int threads = *(const int *)work;
+    (void)err;
+#pragma omp parallel num_threads(threads)
+    {
+        float out[4 * 256] __attribute__((aligned(64)));
+        nsamp_ceiling_matrix_amx(times * MATRIX_ROUNDS, out);
+        sink = out[0];
+    }
+    return NSAMP_OK;
+}
+#endif
+
+/* Where this process may not use a matrix unit, 0. */
+static nsamp_status matrix_rate(int threads, const nsamp_stopwatch *watch, nsamp_rate *rate,
+                                nsamp_error *err) {
+#ifdef NSAMP_HAVE_AMX
+    if (nsamp_isa_has_amx())
+        return nsamp_measure(watch, matrix_work, &threads,
+                             (double)threads * MATRIX_ROUNDS * NSAMP_CEILING_MATRIX_FLOP, rate, err);
+#else
+    (void)threads;
+    (void)watch;
+#endif
+    (void)rate;
+    (void)err;
     return NSAMP_OK;
 }
 
@@ -193,7 +225,7 @@ nsamp_status nsamp_ceiling_product_cpu(size_t m, size_t n, size_t rows, nsamp_pr
     return status;
 }
 
-/* fma, noise, words -> found. */
+/* fma, noise, words, matrix_unit -> found. */
 static nsamp_status vector_rates(const char *isa, int threads, const nsamp_stopwatch *watch,
                                  nsamp_rate *found, nsamp_error *err) {
     loops l = loops_of(isa, threads);
@@ -202,12 +234,13 @@ static nsamp_status vector_rates(const char *isa, int threads, const nsamp_stopw
                                         &found[NSAMP_CEILING_fma], err);
     if (!status) status = nsamp_measure(watch, noise_work, &l, normals, &found[NSAMP_CEILING_noise], err);
     if (!status) status = nsamp_measure(watch, words_work, &l, normals, &found[NSAMP_CEILING_words], err);
-    return status;
+    return status ? status : matrix_rate(threads, watch, &found[NSAMP_CEILING_matrix_unit], err);
 }
 
 nsamp_status nsamp_ceilings_vectors(const char *isa, int threads, const nsamp_stopwatch *watch, bool keep,
                                     nsamp_ceilings *c, nsamp_error *err) {
-    static const nsamp_ceiling loop[] = {NSAMP_CEILING_fma, NSAMP_CEILING_noise, NSAMP_CEILING_words};
+    static const nsamp_ceiling loop[] = {NSAMP_CEILING_fma, NSAMP_CEILING_noise, NSAMP_CEILING_words,
+                                         NSAMP_CEILING_matrix_unit};
     nsamp_ceilings now = {0};
     const nsamp_status status = vector_rates(isa, threads, watch, now.rate, err);
     for (size_t i = 0; i < sizeof loop / sizeof loop[0] && !status; i++) {

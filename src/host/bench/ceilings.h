@@ -38,7 +38,7 @@ enum {
 nsamp_status nsamp_ceilings_measure(const char *backend, const char *isa, int threads,
                                     const nsamp_stopwatch *watch, nsamp_ceilings *ceilings, double *cache,
                                     nsamp_error *err);
-/* The CPU's loops of vectors alone (fma, noise, words), into a struct that has been measured; keep: the faster of what was there and what is
+/* The CPU's loops that use no library and no memory (fma, noise, words, matrix_unit), into a struct that has been measured; keep: the faster of what was there and what is
  * now. For rows on a machine whose neighbours come and go. */
 nsamp_status nsamp_ceilings_vectors(const char *isa, int threads, const nsamp_stopwatch *watch, bool keep,
                                     nsamp_ceilings *ceilings, nsamp_error *err);

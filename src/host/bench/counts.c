@@ -33,17 +33,21 @@ static nsamp_counts score(const nsamp_target *t, bool factor, double L) {
 }
 
 /* y = W1 phi(W2 x + b): m n multiply-adds twice, once more for the noise of the reservoir; x + h (y - x) + a xi: 5 a number. The product
- * path writes the hidden units and reads them again. Fused kernels in less than float32 multiply on the tensor cores, so that products bound them
- * too. */
+ * path writes the hidden units and reads them again. Fused kernels in less than float32 multiply on tensor cores or a matrix unit, so that products
+ * bound them too; but not where a CPU does it by multiply-adds. */
 static nsamp_counts rsn(const nsamp_job *job, const nsamp_model *model, double L) {
-    const nsamp_network *net = ((const nsamp_rsn_extra *)model->extra)->net;
+    const nsamp_rsn_extra *const extra = model->extra;
+    const nsamp_network *net = extra->net;
     const bool reservoir = nsamp_job_is(job, NSAMP_KEY_system_level, "reservoir"),
-               product = model->host_kernel,
-               tensor = ((const nsamp_rsn_params *)model->params)->precision != NSAMP_RSN_FP32;
+               product = model->host_kernel && !extra->bf16,
+               tensor = extra->bf16 ? extra->options.amx
+                                    : ((const nsamp_rsn_params *)model->params)->precision != NSAMP_RSN_FP32;
     const double m = (double)net->m, n = (double)net->n;
     const bool bf16 = nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16");
-    const double weight =
-        bf16 && (nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda") || nsamp_matmul_bf16_is_native()) ? 2 : 4;
+    const double weight = bf16 && (extra->bf16 || nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda") ||
+                                   nsamp_matmul_bf16_is_native())
+                              ? 2
+                              : 4;
     const double products = (reservoir ? 6 : 4) * m * n, weights = weight * ((reservoir ? 3 : 2) * m * n + n);
     return (nsamp_counts){.normals = m,
                           .flop = products + (reservoir ? 3 * n : 5 * m),

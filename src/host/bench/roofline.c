@@ -102,9 +102,10 @@ static void add_ceilings(picture *p) {
         nsamp_ceiling ceiling;
         const char *name;
     } flat[] = {
-        {NSAMP_CEILING_fma, "F, multiply-adds"},        {NSAMP_CEILING_product_fp32, "products, fp32"},
-        {NSAMP_CEILING_product_tf32, "products, TF32"}, {NSAMP_CEILING_product_bf16, "products, bf16"},
-        {NSAMP_CEILING_noise, "noise alone"},           {NSAMP_CEILING_noise_fast, "noise alone, fast"}};
+        {NSAMP_CEILING_fma, "F, multiply-adds"},          {NSAMP_CEILING_product_fp32, "products, fp32"},
+        {NSAMP_CEILING_product_tf32, "products, TF32"},   {NSAMP_CEILING_product_bf16, "products, bf16"},
+        {NSAMP_CEILING_matrix_unit, "matrix unit, bf16"}, {NSAMP_CEILING_noise, "noise alone"},
+        {NSAMP_CEILING_noise_fast, "noise alone, fast"}};
     for (size_t k = 0; k < sizeof flat / sizeof *flat; k++) {
         const bool normals =
             flat[k].ceiling == NSAMP_CEILING_noise || flat[k].ceiling == NSAMP_CEILING_noise_fast;

@@ -113,14 +113,20 @@ static nsamp_status product_on(const nsamp_bench_report *r, const char *backend,
     return status;
 }
 
-/* The same for the network of a plan, on 512 of its chains, or 4,096 on a GPU; 0: no products. */
-static nsamp_status product_of(const nsamp_bench_report *r, const nsamp_plan *p, const nsamp_bench_row *row,
-                               double *product, nsamp_error *err) {
+/* The same for the network of a plan, on 512 of its chains, or 4,096 on a GPU; of a kernel that multiplies by a CPU's matrix unit the
+ * ceiling is that unit's, beside the row. 0: no products. */
+static nsamp_status product_of(const nsamp_bench_report *r, const nsamp_plan *p, const nsamp_ceilings *beside,
+                               const nsamp_bench_row *row, double *product, nsamp_error *err) {
     const char *backend = p->backend->ops->name;
     const uint64_t most = !strcmp(backend, "cpu") ? NSAMP_CEILING_ROWS : NSAMP_CEILING_CUDA_ROWS;
     *product = 0;
     if (p->model->kernel != NSAMP_KERNEL_rsn || row->counts.product == 0) return NSAMP_OK;
-    const nsamp_network *net = ((const nsamp_rsn_extra *)p->model->extra)->net;
+    const nsamp_rsn_extra *const extra = p->model->extra;
+    const nsamp_network *net = extra->net;
+    if (extra->bf16) {
+        *product = beside->rate[NSAMP_CEILING_matrix_unit].median;
+        return NSAMP_OK;
+    }
     const nsamp_precision precision = nsamp_job_is(p->job, NSAMP_KEY_run_precision, "bf16")   ? NSAMP_BF16
                                       : nsamp_job_is(p->job, NSAMP_KEY_run_precision, "tf32") ? NSAMP_TF32
                                                                                               : NSAMP_FP32;
@@ -144,7 +150,7 @@ void nsamp_bench_time_plan(const nsamp_bench_report *r, nsamp_plan *p, nsamp_ben
     if (!status) status = nsamp_measure(&r->watch, advance, p, (double)p->batch.chains, &rate, &err);
     if (!status) status = look_again(r, row, true, &beside, &err);
     if (!status) status = effective(p, row, &err);
-    if (!status) status = product_of(r, p, row, &row->product, &err);
+    if (!status) status = product_of(r, p, &beside, row, &row->product, &err);
     if (status) {
         fail(row, &err);
         return;

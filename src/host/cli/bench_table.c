@@ -92,17 +92,20 @@ void cli_bench_table(const nsamp_bench_report *r) {
         if (!i || strcmp(r->rows[i].system, r->rows[i - 1].system)) print_head(r->rows[i].system);
         print_row(&r->rows[i], r->machine.threads);
     }
-    printf("\nsteps/s: chain-steps a second, median of %d runs; range%%: from the slowest to the fastest. "
-           "ESS/s: effective samples a second, from "
-           "the\nsmallest ESS of the timed run; ' from the exact autocorrelation time of the recursion, "
-           "where the run is shorter than 20 of "
-           "them.\nFLOP and bytes are those of one step (docs/performance.md). Shares of each ceiling in per "
-           "cent; * binds; noise%% of mh-spiking is of the words alone.%s\n%zu laws passed before.\n",
-           r->watch.runs,
-           r->beside ? " fma, noise and words were measured again\nbefore and after each row; its shares "
-                       "are of the faster of both."
-                     : "",
-           r->laws);
+    printf(
+        "\nsteps/s: chain-steps a second, median of %d runs; range%%: from the slowest to the fastest. "
+        "ESS/s: effective samples a second, from "
+        "the\nsmallest ESS of the timed run; ' from the exact autocorrelation time of the recursion, "
+        "where the run is shorter than 20 of "
+        "them.\nFLOP and bytes are those of one step (docs/performance.md). Shares of each ceiling in per "
+        "cent; * binds; noise%% of mh-spiking is of the words alone, prod%% of bf16 in one kernel of "
+        "matrix_unit.%s\n%zu laws passed before.\n",
+        r->watch.runs,
+        r->beside
+            ? " fma, noise, words and matrix_unit were measured again\nbefore and after each row; its shares "
+              "are of the faster of both."
+            : "",
+        r->laws);
 }
 
 /* ---- Markdown ------------------------------------------------------------------------------------------ */
@@ -123,7 +126,7 @@ static void markdown_ceilings(const nsamp_rate *c) {
     const double fma = c[NSAMP_CEILING_fma].median, noise = c[NSAMP_CEILING_noise].median,
                  fast = c[NSAMP_CEILING_noise_fast].median, curand = c[NSAMP_CEILING_curand].median,
                  fp32 = c[NSAMP_CEILING_product_fp32].median, tf32 = c[NSAMP_CEILING_product_tf32].median,
-                 bf16 = c[NSAMP_CEILING_product_bf16].median;
+                 bf16 = c[NSAMP_CEILING_product_bf16].median, unit = c[NSAMP_CEILING_matrix_unit].median;
     char between[40] = "";
     char share[32] = "";
     if (fma > 0) {
@@ -137,6 +140,8 @@ static void markdown_ceilings(const nsamp_rate *c) {
     if (fp32 > 0)
         printf("| products, m 300, n 20,000 | fp32 %.1f,%s bf16 %.1f GFLOP | | ceilings |\n", fp32 * 1e-9,
                between, bf16 * 1e-9);
+    if (unit > 0)
+        printf("| matrix unit (AMX), bf16 tiles from registers | %.0f GFLOP | | a ceiling |\n", unit * 1e-9);
 }
 
 static void markdown_row(const nsamp_bench_row *row, int threads) {

@@ -61,7 +61,7 @@ static double group_of(const nsamp_plan *p, double most) {
 
 /* FLOP in the time of a normal. */
 static double flops_per_normal(const nsamp_plan *p) {
-    if (p->kernel) return FLOPS_PER_NORMAL;
+    if (p->kernel) return p->model->flops_a_normal > 0 ? p->model->flops_a_normal : FLOPS_PER_NORMAL;
     switch (p->model->kernel) {
     case NSAMP_KERNEL_rsn:
         return nsamp_job_is(p->job, NSAMP_KEY_run_precision, "bf16")   ? CUDA_FLOPS_BF16

@@ -33,12 +33,13 @@ struct nsamp_model {
     /* Packs what host_kernel works with and sets lanes and scratch_bytes; called once, when the chains are to run on the
      * CPU. NULL: nothing to do. NSAMP_EUSAGE where this CPU cannot. */
     nsamp_status (*prepare)(nsamp_model *model, nsamp_error *err);
-    size_t dim;           /* D */
-    size_t state_len;     /* S */
-    size_t draws;         /* normals (or words) a chain-step, for the plan's estimate */
-    double flops;         /* floating-point operations a chain-step, noise not counted */
-    double observe_flops; /* of looking at a chain, beyond copying its state */
-    void *params;         /* flat block, 64-byte aligned (posix_memalign) */
+    size_t dim;            /* D */
+    size_t state_len;      /* S */
+    size_t draws;          /* normals (or words) a chain-step, for the plan's estimate */
+    double flops;          /* floating-point operations a chain-step, noise not counted */
+    double flops_a_normal; /* how many take the time of a normal on the CPU; 0: as usual (plan.c) */
+    double observe_flops;  /* of looking at a chain, beyond copying its state */
+    void *params;          /* flat block, 64-byte aligned (posix_memalign) */
     size_t params_bytes;
     size_t scratch_bytes; /* a thread, for lanes lanes */
     uint32_t lanes;       /* for product kernels: the plan's tile; otherwise the kernel's */

@@ -140,47 +140,87 @@ static nsamp_rsn_path choose_path(const nsamp_network *net, const nsamp_rsn_opti
     return bytes <= 512.0 * 1024.0 ? NSAMP_RSN_FUSED : NSAMP_RSN_PRODUCT;
 }
 
-/* As many chains a tile as leave every thread one, 256 at most: more gains nothing, the weights are then read
- * from memory rarely enough. */
-static uint32_t choose_tile(const nsamp_rsn_options *o) {
+/* As many chains a tile as leave every thread one, a multiple of `least` and 256 at most: more gains nothing, the weights are then
+ * read from memory rarely enough. */
+static uint32_t choose_tile(const nsamp_rsn_options *o, size_t least) {
     const uint64_t threads = o->threads > 0 ? (uint64_t)o->threads : 1;
-    const uint64_t share = nsamp_rsn_round_up((size_t)((o->chains + threads - 1) / threads), 16);
-    return o->tile ? o->tile : share > 256 ? 256 : share < 16 ? 16 : (uint32_t)share;
+    const uint64_t share = nsamp_rsn_round_up((size_t)((o->chains + threads - 1) / threads), least);
+    return o->tile ? o->tile : share > 256 ? 256 : share < least ? (uint32_t)least : (uint32_t)share;
 }
 
-static nsamp_status prepare(nsamp_model *model, nsamp_error *err) {
+/* What the plan prints of the path. */
+static void say_why(nsamp_model *model, bool products, const char *why) {
+    const nsamp_rsn_extra *extra = model->extra;
+    snprintf(model->why, sizeof model->why, "%s (%s): m %zu, n %zu, %s level, %.3g flops a chain-step",
+             products ? "matrix products" : "one fused kernel", why, extra->net->m, extra->net->n,
+             extra->options.reservoir ? "reservoir" : "output", model->flops);
+}
+
+static void add_why(nsamp_model *model, const char *text) {
+    const size_t used = strlen(model->why);
+    snprintf(model->why + used, sizeof model->why - used, "; %s", text);
+}
+
+static nsamp_status prepare_product(nsamp_model *model, nsamp_error *err) {
     nsamp_rsn_extra *extra = model->extra;
     nsamp_rsn_options o = extra->options;
     nsamp_rsn_params *params = model->params;
-    if (o.precision == NSAMP_TF32)
-        return nsamp_fail(err, NSAMP_EUSAGE,
-                          "run.precision = tf32: only on a GPU (run.backend = cuda); on a CPU fp32 or bf16");
-    o.tile = choose_tile(&o);
+    o.tile = choose_tile(&o, 16);
     nsamp_status status = nsamp_rsn_product_create(extra->net, &o, extra->pinv, params, &extra->product, err);
     if (status) return status;
     params->product = extra->product;
+    model->host_kernel = &nsamp_rsn_product_kernel;
     model->lanes = o.tile;
     model->scratch_bytes = nsamp_rsn_product_scratch(extra->product);
-    const size_t used = strlen(model->why);
-    snprintf(model->why + used, sizeof model->why - used, "; %s%s", nsamp_matmul_name(),
-             o.precision != NSAMP_BF16       ? ""
-             : nsamp_matmul_bf16_is_native() ? ", bf16 products"
-                                             : ", float32 products of bf16 numbers");
+    add_why(model, nsamp_matmul_name());
+    if (o.precision == NSAMP_BF16)
+        add_why(model, nsamp_matmul_bf16_is_native() ? "bf16 products" : "float32 products of bf16 numbers");
     return NSAMP_OK;
 }
 
-static nsamp_status refuse_on_cpu(nsamp_model *model, nsamp_error *err) {
-    const nsamp_rsn_extra *extra = model->extra;
-    return nsamp_fail(err, NSAMP_EUSAGE,
-                      "run.precision = %s: run.path = fused has it on a GPU (run.backend = cuda); on a CPU "
-                      "run.path = product",
-                      extra->options.precision == NSAMP_BF16 ? "bf16" : "tf32");
+/* The matrix unit multiplies some five times as fast as the vector ports. Counted so wherever the kernel runs, so that samples lie at
+ * the same steps on every machine. */
+static const double BF16_FLOPS_A_NORMAL = 500.0;
+
+static nsamp_status prepare_bf16(nsamp_model *model, nsamp_error *err) {
+    nsamp_rsn_extra *extra = model->extra;
+    const nsamp_rsn_options *o = &extra->options;
+    nsamp_rsn_params *params = model->params;
+    nsamp_rsn_bf16_parts parts;
+    static float none;
+    if (o->tile % 64)
+        return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: must be a multiple of 64 for bf16 in one kernel",
+                          o->tile);
+    const nsamp_status status = nsamp_rsn_bf16_create(extra->net, &extra->bf16, err);
+    if (status) return status;
+    params->product = extra->bf16;
+    model->host_kernel = nsamp_rsn_bf16_kernel(o->isa, o->amx);
+    model->lanes = choose_tile(o, 64);
+    model->scratch_bytes = nsamp_rsn_bf16_carve(params->dim, model->lanes, &none, &parts);
+    model->flops_a_normal = BF16_FLOPS_A_NORMAL;
+    say_why(model, false, o->path == NSAMP_RSN_FUSED ? "run.path" : "bf16 weights");
+    add_why(model, o->amx ? "bf16 by the matrix unit (AMX)"
+                          : "bf16 by float32 multiply-adds, in the order of a matrix unit");
+    return NSAMP_OK;
+}
+
+/* For the CPU, once it is known that the chains run there. */
+static nsamp_status prepare(nsamp_model *model, nsamp_error *err) {
+    const nsamp_rsn_options *o = &((nsamp_rsn_extra *)model->extra)->options;
+    const bool fused = o->path == NSAMP_RSN_FUSED;
+    if (o->precision == NSAMP_TF32)
+        return nsamp_fail(err, NSAMP_EUSAGE,
+                          "run.precision = tf32: only on a GPU (run.backend = cuda); on a CPU fp32 or bf16");
+    if (o->precision == NSAMP_BF16 && !o->reservoir && (fused || (o->path == NSAMP_RSN_AUTO && o->amx)))
+        return prepare_bf16(model, err);
+    return prepare_product(model, err);
 }
 
 static void destroy(nsamp_model *model) {
     nsamp_rsn_extra *extra = model->extra;
     if (!extra) return;
     nsamp_rsn_product_destroy(extra->product);
+    nsamp_rsn_bf16_destroy(extra->bf16);
     nsamp_network_destroy(extra->net);
     free(extra->start_sd);
     free(extra->pinv);
@@ -196,11 +236,17 @@ static nsamp_status check(const nsamp_network *net, const nsamp_rsn_options *o, 
     if (o->jump && !net->denoiser)
         return nsamp_fail(err, NSAMP_EUSAGE,
                           "system.jump = yes: needs a network in denoiser form, this one is a score");
-    if (o->path == NSAMP_RSN_FUSED && o->precision != NSAMP_FP32 && (o->reservoir || net->m > 64))
-        return nsamp_fail(err, NSAMP_EUSAGE,
-                          "run.precision = %s: run.path = fused has it at the output level to m = 64; else "
-                          "run.path = product",
-                          o->precision == NSAMP_BF16 ? "bf16" : "tf32");
+    if (o->path == NSAMP_RSN_FUSED && o->precision == NSAMP_BF16 &&
+        (o->reservoir || (o->cuda && net->m > 64)))
+        return nsamp_fail(
+            err, NSAMP_EUSAGE,
+            "run.precision = bf16: run.path = fused has it at the output level, on a GPU to m = 64; "
+            "else run.path = product");
+    if (o->path == NSAMP_RSN_FUSED && o->precision == NSAMP_TF32 && (o->reservoir || net->m > 64))
+        return nsamp_fail(
+            err, NSAMP_EUSAGE,
+            "run.precision = tf32: run.path = fused has it at the output level to m = 64, on a GPU; "
+            "else run.path = product");
     return NSAMP_OK;
 }
 
@@ -227,17 +273,13 @@ static nsamp_status fill(const nsamp_network *net, const nsamp_rsn_options *o, n
     model->flops = (o->reservoir ? 6.0 : 4.0) * (double)net->m * (double)net->n;
     model->scratch_bytes = NSAMP_RSN_SCRATCH(64, net->m);
     model->start = start;
-    if (path == NSAMP_RSN_PRODUCT) {
+    if (path == NSAMP_RSN_PRODUCT || o->precision != NSAMP_FP32) {
         if (o->tile % 16)
             return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: must be a multiple of 16 here", o->tile);
-        model->host_kernel = &nsamp_rsn_product_kernel;
+        if (path == NSAMP_RSN_PRODUCT) model->host_kernel = &nsamp_rsn_product_kernel;
         model->prepare = prepare;
-    } else if (o->precision != NSAMP_FP32) {
-        model->prepare = refuse_on_cpu;
     }
-    snprintf(model->why, sizeof model->why, "%s (%s): m %zu, n %zu, %s level, %.3g flops a chain-step",
-             path == NSAMP_RSN_PRODUCT ? "matrix products" : "one fused kernel", why, net->m, net->n,
-             o->reservoir ? "reservoir" : "output", model->flops);
+    say_why(model, path == NSAMP_RSN_PRODUCT, why);
     return nsamp_rsn_law(net, o, model, err);
 }
 

@@ -4,6 +4,7 @@
 #define NSAMP_HOST_SYSTEMS_RSN_H
 
 #include <stdbool.h>
+#include "kernels/rsn_bf16.h"
 #include "kernels/systems/rsn.h"
 #include "systems/model.h"
 #include "train/network.h"
@@ -15,9 +16,11 @@ typedef struct nsamp_rsn_options {
     double h;             /* step; denoiser form: in units of sigma^2 */
     bool reservoir, jump; /* level; observe D(x) */
     nsamp_rsn_path path;
-    nsamp_precision precision; /* of the products; the fused path of a CPU is fp32 */
-    bool cuda;                 /* the job asks for the GPU: bf16 and tf32 have a fused kernel there */
-    uint64_t chains;           /* for the choice of the tile */
+    nsamp_precision precision; /* of the products; fused: fp32, bf16 at the output level, or tf32 on a GPU */
+    bool cuda;       /* the job asks for the GPU, which has fused kernels of its own for bf16 and tf32 */
+    bool amx;        /* the CPU's fused bf16 kernel may use the matrix unit, and is the choice then */
+    const char *isa; /* of the CPU's kernels: "base", "v3", "v4" */
+    uint64_t chains; /* for the choice of the tile */
     int threads;
     uint32_t tile;   /* chains a tile of the product path, a multiple of 16; 0: chosen here */
     size_t cov_dim;  /* the law's covariance is filled up to this dimension */
@@ -33,6 +36,7 @@ typedef struct nsamp_rsn_extra {
     double *pinv;       /* [n * m] S = W1^T (W1 W1^T)^-1 at the reservoir level; or NULL */
     nsamp_rsn_options options;
     struct nsamp_rsn_product *product; /* product path on the CPU, or NULL */
+    nsamp_rsn_bf16 *bf16;              /* bf16 in one kernel on the CPU, or NULL */
 } nsamp_rsn_extra;
 
 /* Fills a zeroed model. Takes net, also on failure (model->destroy frees it). On the product path the CPU's
@@ -63,6 +67,15 @@ nsamp_status nsamp_rsn_law(const nsamp_network *net, const nsamp_rsn_options *op
 /* A network of n (even) units with linear drift and known law, for checks and benchmarks: drift(x) = -K (x -
  * c), K with eigenvalues about 0.3 to 1.2 and a skew part. NSAMP_EUSAGE unless n >= 2 m. */
 nsamp_status nsamp_rsn_linear(size_t m, size_t n, uint64_t seed, nsamp_network **net, nsamp_error *err);
+
+/* ---- bf16 in one kernel on a CPU (rsn_bf16.c) ---------------------------------------------------------- */
+
+/* The weights, rounded, in tiles; *packed also on failure, for nsamp_rsn_bf16_destroy. NSAMP_ENOMEM. */
+nsamp_status nsamp_rsn_bf16_create(const nsamp_network *net, nsamp_rsn_bf16 **packed, nsamp_error *err);
+/* NULL: nothing. */
+void nsamp_rsn_bf16_destroy(nsamp_rsn_bf16 *packed);
+/* The kernel of an instruction set, or the one that uses the matrix unit. */
+const nsamp_cpu_kernel *nsamp_rsn_bf16_kernel(const char *isa, bool amx);
 
 /* ---- product path (rsn_product.c) ---------------------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 
 #include "engine/engine.h"
 #include "error.h"
+#include "isa.h"
 #include "systems/rsn.h"
 #include "systems/start.h"
 
@@ -24,12 +25,11 @@ static nsamp_status load(const nsamp_job *job, nsamp_network **net, nsamp_error 
     return status;
 }
 
-/* The kernel of one name for the instruction set of the job. */
+/* The kernel of one name for the instruction set of the job, which is *isa. */
 static nsamp_status part(const nsamp_job *job, nsamp_kernel_id id, const nsamp_cpu_kernel **kernel,
-                         nsamp_error *err) {
+                         const char **isa, nsamp_error *err) {
     const nsamp_model named = {.kernel = id};
-    const char *isa;
-    return nsamp_cpu_kernel_find(job, &named, kernel, &isa, err);
+    return nsamp_cpu_kernel_find(job, &named, kernel, isa, err);
 }
 
 nsamp_status nsamp_build_rsn(const nsamp_job *job, nsamp_model *model, nsamp_error *err) {
@@ -46,6 +46,7 @@ nsamp_status nsamp_build_rsn(const nsamp_job *job, nsamp_model *model, nsamp_err
                      : nsamp_job_is(job, NSAMP_KEY_run_precision, "tf32") ? NSAMP_TF32
                                                                           : NSAMP_FP32,
         .cuda = nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda"),
+        .amx = nsamp_job_is(job, NSAMP_KEY_run_isa, "auto") && nsamp_isa_has_amx(),
         .chains = (uint64_t)nsamp_job_int(job, NSAMP_KEY_run_chains),
         .threads = threads ? (int)threads : omp_get_max_threads(),
         .tile = (uint32_t)tile,
@@ -54,8 +55,8 @@ nsamp_status nsamp_build_rsn(const nsamp_job *job, nsamp_model *model, nsamp_err
     };
     nsamp_network *net = NULL;
     nsamp_status status = nsamp_start_choose(job, model, err);
-    if (!status) status = part(job, NSAMP_KERNEL_rsn_noise, &o.noise, err);
-    if (!status) status = part(job, NSAMP_KERNEL_rsn_move, &o.move, err);
+    if (!status) status = part(job, NSAMP_KERNEL_rsn_noise, &o.noise, &o.isa, err);
+    if (!status) status = part(job, NSAMP_KERNEL_rsn_move, &o.move, &o.isa, err);
     if (!status) status = load(job, &net, err);
     return status ? status : nsamp_rsn_model(net, &o, model, err);
 }

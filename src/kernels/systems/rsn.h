@@ -30,7 +30,7 @@
 
 enum { NSAMP_RSN_RELU = 1, NSAMP_RSN_TANH = 2, NSAMP_RSN_SOFTPLUS = 3 };
 
-/* What products are computed in: float32, or on a GPU bf16 or tf32 (cuda_rsn_small.cu); everything here is float32. */
+/* What products are computed in: float32, as everything here; bf16 (rsn_bf16.h; on a GPU cuda_rsn_small.h), or on a GPU tf32. */
 enum { NSAMP_RSN_FP32, NSAMP_RSN_BF16, NSAMP_RSN_TF32 };
 
 /* Units come in blocks of eight, the last filled up with units of zero weight. A block holds b [8], W2 [m][8],
@@ -58,7 +58,7 @@ typedef struct nsamp_rsn_params {
     float h, noise;      /* h, a */
     uint32_t hinges[NSAMP_RSN_HINGES]; /* blocks of hinges for each pivot */
     uint64_t blocks_offset;            /* bytes from this struct to the blocks */
-    const void *product;               /* host only: the packed layers of the product path; NULL when fused */
+    const void *product; /* host only: what the product path or the bf16 kernel of a CPU packed */
 } nsamp_rsn_params;
 
 /* Scratch of a tile of L lanes: y [m], xi [m]. */

@@ -1,0 +1,214 @@
+/* rsn_bf16.c: see rsn_bf16.h. Compiled for each instruction set as cpu.c is, and once more for the matrix unit; all give the same bits. */
+#include "kernels/rsn_bf16.h"
+
+#include "kernels/amx.h"
+#include "kernels/systems/rsn.h"
+
+enum {
+    LANES = NSAMP_RSN_BF16_LANES,
+    PANEL = NSAMP_RSN_BF16_PANEL,
+    SIDE = NSAMP_AMX_SIDE,
+    DEPTH = NSAMP_AMX_DEPTH,
+    FACTORS = NSAMP_AMX_FACTORS,
+    SUMS = NSAMP_AMX_SUMS,
+    PAIRS = SUMS,        /* of bf16 numbers in a right tile */
+    ROWS = 2 * LANES / 2 /* pairs of rows of 16 in 32 units by 32 chains */
+};
+
+typedef nsamp_rsn_bf16_parts parts;
+
+/* x [m][L] -> pairs, rounded. */
+NSAMP_HD void narrow_x(uint32_t m, uint32_t L, uint32_t depth, const float *x, uint32_t *to) {
+    static const float none[SIDE];
+    for (uint32_t g = 0; g < L; g += LANES)
+        for (uint32_t k = 0; k < depth * DEPTH; k += 2)
+            for (uint32_t c = 0; c < 2; c++) {
+                const float *const even = x + (size_t)k * L + g + c * SIDE;
+                uint32_t *const row =
+                    to + ((size_t)(g / LANES * depth + k / DEPTH) * 2 + c) * PAIRS + k % DEPTH / 2 * SIDE;
+                nsamp_amx_pairs(false, k < m ? even : none, k + 1 < m ? even + L : none, row);
+            }
+}
+
+/* Pairs of rows first to last - 1 of the 32 of four tiles of sums (units 0 to 15 of two times 16 chains, then units 16 to 31)
+ * -> phi of them in two right tiles. */
+NSAMP_HD void narrow_units(const uint32_t phi, const float *sums, uint32_t first, uint32_t last,
+                           uint32_t *to) {
+    for (uint32_t i = first; i < last; i++) {
+        const float *rows = sums + i * 2 * SIDE;
+        float a[2 * SIDE] __attribute__((aligned(64)));
+        if (phi != NSAMP_RSN_RELU) {
+            NSAMP_FOR_LANES(j, 2 * SIDE) a[j] = nsamp_rsn_phi(phi, rows[j]);
+            rows = a;
+        }
+        nsamp_amx_pairs(phi == NSAMP_RSN_RELU, rows, rows + SIDE,
+                        to + (i / 8 % 2 * SIDE + i / 16 * 8 + i % 8) * SIDE);
+    }
+}
+
+/* The hidden units of one panel for 32 chains. What the vector ports do to one block of 32 units is put between the products of the
+ * next. */
+NSAMP_HD void units_of_panel(nsamp_amx *t, const nsamp_rsn_bf16 *q, const uint32_t phi, uint32_t first,
+                             uint32_t count, const uint32_t *x, uint32_t *hidden) {
+    float sums[2][4 * SUMS] __attribute__((aligned(64)));
+    const uint32_t each = (ROWS + q->depth - 1) / q->depth;
+    const nsamp_bf16 *w = q->w2 + (size_t)first * q->depth * DEPTH;
+    const float *bias = q->bias + (size_t)first * SIDE;
+    (void)t;
+    for (uint32_t u = 0; u < count / DEPTH; u++, bias += 2 * SUMS) {
+        const float *const before = sums[(u + 1) % 2];
+        uint32_t *const to = hidden + (u - 1) * (2 * PAIRS);
+        const uint32_t *xk = x;
+        uint32_t done = u ? 0 : ROWS;
+        NSAMP_AMX_GET(t, 0, bias);
+        NSAMP_AMX_GET(t, 1, bias);
+        NSAMP_AMX_GET(t, 2, bias + SUMS);
+        NSAMP_AMX_GET(t, 3, bias + SUMS);
+        for (uint32_t k = 0; k < q->depth; k++, w += 2 * FACTORS, xk += 2 * PAIRS) {
+            NSAMP_AMX_LEFT(t, 4, w);
+            NSAMP_AMX_RIGHT(t, 6, xk);
+            NSAMP_AMX_PRODUCT(t, 0, 4, 6);
+            NSAMP_AMX_RIGHT(t, 7, xk + PAIRS);
+            NSAMP_AMX_PRODUCT(t, 1, 4, 7);
+            NSAMP_AMX_LEFT(t, 5, w + FACTORS);
+            NSAMP_AMX_PRODUCT(t, 2, 5, 6);
+            NSAMP_AMX_PRODUCT(t, 3, 5, 7);
+            const uint32_t next = done + each < ROWS ? done + each : ROWS;
+            narrow_units(phi, before, done, next, to);
+            done = next;
+        }
+        float *const now = sums[u % 2];
+        NSAMP_AMX_PUT(t, 0, now);
+        NSAMP_AMX_PUT(t, 1, now + SUMS);
+        NSAMP_AMX_PUT(t, 2, now + 2 * SUMS);
+        NSAMP_AMX_PUT(t, 3, now + 3 * SUMS);
+    }
+    const uint32_t last = count / DEPTH - 1;
+    narrow_units(phi, sums[last % 2], 0, ROWS, hidden + last * (2 * PAIRS));
+}
+
+/* y += W1 hidden of one panel for 32 chains, in tiles; from the first panel y = W1 hidden. */
+NSAMP_HD void outputs_of_panel(nsamp_amx *t, const nsamp_rsn_bf16 *q, uint32_t first, uint32_t count,
+                               const uint32_t *hidden, float *y) {
+    const nsamp_bf16 *w = q->w1 + (size_t)first * q->rows * SIDE;
+    (void)t;
+    for (uint32_t i = 0; i < q->rows; i += 2, y += 4 * SUMS) {
+        const bool two = i + 1 < q->rows;
+        const uint32_t *h = hidden;
+        if (first) {
+            NSAMP_AMX_GET(t, 0, y);
+            NSAMP_AMX_GET(t, 1, y + SUMS);
+            if (two) {
+                NSAMP_AMX_GET(t, 2, y + 2 * SUMS);
+                NSAMP_AMX_GET(t, 3, y + 3 * SUMS);
+            }
+        } else {
+            NSAMP_AMX_CLEAR(t, 0);
+            NSAMP_AMX_CLEAR(t, 1);
+            NSAMP_AMX_CLEAR(t, 2);
+            NSAMP_AMX_CLEAR(t, 3);
+        }
+        for (uint32_t k = 0; k < count / DEPTH; k++, h += 2 * PAIRS) {
+            NSAMP_AMX_LEFT(t, 4, w);
+            NSAMP_AMX_RIGHT(t, 6, h);
+            NSAMP_AMX_PRODUCT(t, 0, 4, 6);
+            NSAMP_AMX_RIGHT(t, 7, h + PAIRS);
+            NSAMP_AMX_PRODUCT(t, 1, 4, 7);
+            w += FACTORS;
+            if (!two) continue;
+            NSAMP_AMX_LEFT(t, 5, w);
+            NSAMP_AMX_PRODUCT(t, 2, 5, 6);
+            NSAMP_AMX_PRODUCT(t, 3, 5, 7);
+            w += FACTORS;
+        }
+        NSAMP_AMX_PUT(t, 0, y);
+        NSAMP_AMX_PUT(t, 1, y + SUMS);
+        if (!two) continue;
+        NSAMP_AMX_PUT(t, 2, y + 2 * SUMS);
+        NSAMP_AMX_PUT(t, 3, y + 3 * SUMS);
+    }
+}
+
+/* All panels for all chains of the tile; the weights of a panel stay in the second-level cache for them. */
+NSAMP_HD void panels(const nsamp_rsn_bf16 *q, const uint32_t phi, uint32_t L, const parts *s) {
+    nsamp_amx t;
+    nsamp_amx_begin(&t);
+    for (uint32_t first = 0; first < q->units; first += PANEL) {
+        const uint32_t count = q->units - first < PANEL ? q->units - first : PANEL;
+        for (uint32_t g = 0; g < L / LANES; g++) {
+            units_of_panel(&t, q, phi, first, count, s->x + (size_t)g * q->depth * (2 * PAIRS), s->hidden);
+            outputs_of_panel(&t, q, first, count, s->hidden, s->sums + (size_t)g * q->rows * (2 * SUMS));
+        }
+    }
+    NSAMP_AMX_END(&t);
+}
+
+/* Called, so that no arithmetic of the caller moves to where subnormal numbers are 0. */
+NSAMP_HD_CALL void products(const nsamp_rsn_bf16 *q, uint32_t phi, uint32_t L, const parts *s) {
+    if (phi == NSAMP_RSN_RELU)
+        panels(q, NSAMP_RSN_RELU, L, s);
+    else if (phi == NSAMP_RSN_TANH)
+        panels(q, NSAMP_RSN_TANH, L, s);
+    else
+        panels(q, NSAMP_RSN_SOFTPLUS, L, s);
+}
+
+/* y [m][L] = W1 phi(W2 x + b). */
+NSAMP_HD void apply(const nsamp_rsn_params *p, const float *x, uint32_t L, const parts *s, float *y) {
+    const nsamp_rsn_bf16 *const q = (const nsamp_rsn_bf16 *)p->product;
+    narrow_x(p->dim, L, q->depth, x, s->x);
+    const unsigned mode = nsamp_amx_flush_begin();
+    products(q, p->activation, L, s);
+    nsamp_amx_flush_end(mode);
+    for (uint32_t g = 0; g < L / LANES; g++)
+        for (uint32_t k = 0; k < p->dim; k++)
+            for (uint32_t c = 0; c < 2; c++) {
+                const float *const from =
+                    s->sums + ((size_t)(g * q->rows + k / SIDE) * 2 + c) * SUMS + k % SIDE * SIDE;
+                float *const to = y + (size_t)k * L + g * LANES + c * SIDE;
+                NSAMP_FOR_LANES(l, SIDE) to[l] = from[l];
+            }
+}
+
+NSAMP_HD void steps(const void *params, const nsamp_tile *tile, uint64_t step0, uint32_t nsteps) {
+    const nsamp_rsn_params *const p = (const nsamp_rsn_params *)params;
+    const uint32_t L = tile->lanes;
+    parts s;
+    nsamp_rsn_bf16_carve(p->dim, L, (float *)tile->scratch, &s);
+    for (uint32_t n = 0; n < nsteps; n++) {
+        nsamp_rsn_normals(tile, p->dim, step0 + n, s.xi, 64, L);
+        apply(p, tile->state, L, &s, s.y);
+        nsamp_rsn_move(p, tile, s.y, s.xi, n, L);
+    }
+}
+
+/* As in cpu.c: the rounds of the noise are a constant in each copy. */
+static void advance(const void *params, const nsamp_tile *tile, uint64_t step0, uint32_t nsteps) {
+    nsamp_tile copy = *tile;
+    if (tile->noise.rounds == 7) {
+        copy.noise.rounds = 7;
+        steps(params, &copy, step0, nsteps);
+    } else {
+        copy.noise.rounds = 10;
+        steps(params, &copy, step0, nsteps);
+    }
+}
+
+static void observe(const void *params, const nsamp_tile *tile, float *x) {
+    const nsamp_rsn_params *const p = (const nsamp_rsn_params *)params;
+    parts s;
+    if (!p->jump) {
+        memcpy(x, tile->state, sizeof *x * p->dim * tile->lanes);
+        return;
+    }
+    nsamp_rsn_bf16_carve(p->dim, tile->lanes, (float *)tile->scratch, &s);
+    apply(p, tile->state, tile->lanes, &s, x);
+}
+
+#define NSAMP_PASTE2(a, b) a##b
+#define NSAMP_PASTE(a, b)  NSAMP_PASTE2(a, b)
+#define NSAMP_TEXT2(a)     #a
+#define NSAMP_TEXT(a)      NSAMP_TEXT2(a)
+
+const nsamp_cpu_kernel NSAMP_PASTE(nsamp_rsn_bf16_, NSAMP_ISA) = {"rsn_bf16_" NSAMP_TEXT(NSAMP_ISA), 0,
+                                                                  advance, observe};
