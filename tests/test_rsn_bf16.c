@@ -35,10 +35,10 @@ static bool runs(const variant *v) {
     return !strcmp(v->isa, "amx") ? nsamp_isa_has_amx() : tiles_table(v->isa) != NULL;
 }
 
-/* The bf16 kernel's model with jump, so that an observation is y = W1 phi(W2 x + b). */
-static nsamp_model model_of(nsamp_network *net) {
+/* The kernel's model with jump, so that an observation is y = W1 phi(W2 x + b). */
+static nsamp_model model_of(nsamp_network *net, nsamp_precision precision) {
     nsamp_rsn_options o = options(false, NSAMP_RSN_FUSED);
-    o.precision = NSAMP_BF16;
+    o.precision = precision;
     o.jump = net->denoiser;
     o.tile = LANES;
     return make(net, &o);
@@ -64,28 +64,36 @@ static float ref_block(const float *a, const float *b, float c) {
     return flushed(flushed(c) + flushed(even + odd));
 }
 
-/* a [n] b [n], filled up with zeros, c before. */
-static float ref_sum(size_t n, const float *a, const float *b, float c) {
-    for (size_t i = 0; i < n; i += 32) {
-        float left[32] = {0}, right[32] = {0};
-        for (size_t k = i; k < n && k < i + 32; k++) {
-            left[k - i] = rounded(a[k]);
-            right[k - i] = rounded(b[k]);
+/* Part i of a factor: what is left of it by the parts before, rounded. */
+static float part_of(float x, int i) {
+    for (int k = 0; k < i; k++)
+        x -= rounded(x);
+    return rounded(x);
+}
+
+/* a [n] b [n], filled up with zeros, c before; of each block the products of parts in turn. */
+static float ref_sum(size_t n, const float *a, const float *b, float c, nsamp_precision precision) {
+    static const int left_part[] = {2, 1, 1, 0, 0, 0}, right_part[] = {0, 0, 1, 1, 0, 2};
+    for (size_t i = 0; i < n; i += 32)
+        for (int s = 0; s < 6; s++) {
+            float left[32] = {0}, right[32] = {0};
+            if (precision == NSAMP_BF16 && left_part[s] + right_part[s] > 0) continue;
+            for (size_t k = i; k < n && k < i + 32; k++) {
+                left[k - i] = part_of(a[k], left_part[s]);
+                right[k - i] = part_of(b[k], right_part[s]);
+            }
+            c = ref_block(left, right, c);
         }
-        c = ref_block(left, right, c);
-    }
     return c;
 }
 
 /* y of one chain for phi = relu, every bit. */
-static void ref_relu(const nsamp_network *net, const float *x, float *y) {
+static void ref_relu(const nsamp_network *net, const float *x, float *y, nsamp_precision precision) {
     float *const hidden = malloc(net->n * sizeof(float));
-    for (size_t j = 0; j < net->n; j++) {
-        const float h = rounded(ref_sum(net->m, net->w2 + j * net->m, x, net->b[j]));
-        hidden[j] = h > 0.0f ? h : 0.0f;
-    }
+    for (size_t j = 0; j < net->n; j++)
+        hidden[j] = fmaxf(ref_sum(net->m, net->w2 + j * net->m, x, net->b[j], precision), 0.0f);
     for (size_t i = 0; i < net->m; i++)
-        y[i] = ref_sum(net->n, net->w1 + i * net->n, hidden, 0.0f);
+        y[i] = ref_sum(net->n, net->w1 + i * net->n, hidden, 0.0f, precision);
     free(hidden);
 }
 
@@ -127,8 +135,8 @@ static void fill_states(tiles *t, bool odd) {
         }
 }
 
-static void same_as_reference(size_t m, size_t n, bool odd) {
-    nsamp_model model = model_of(odd ? odd_network(m, n) : network(m, n, NSAMP_RELU, true));
+static void same_as_reference(size_t m, size_t n, bool odd, nsamp_precision precision) {
+    nsamp_model model = model_of(odd ? odd_network(m, n) : network(m, n, NSAMP_RELU, true), precision);
     const nsamp_network *net = ((const nsamp_rsn_extra *)model.extra)->net;
     float *y = malloc(CHAINS * m * sizeof(float)), *x = malloc(m * sizeof(float)),
           *expected = malloc(CHAINS * m * sizeof(float));
@@ -140,7 +148,7 @@ static void same_as_reference(size_t m, size_t n, bool odd) {
         for (size_t c = 0; c < CHAINS && v < 0; c++) {
             for (size_t i = 0; i < m; i++)
                 x[i] = t.state[(c / t.lanes * m + i) * t.lanes + c % t.lanes];
-            ref_relu(net, x, expected + c * m);
+            ref_relu(net, x, expected + c * m, precision);
         }
         tiles_observe(&t, y);
         for (size_t i = 0; i < CHAINS * m; i++) {
@@ -161,12 +169,15 @@ static void same_as_reference(size_t m, size_t n, bool odd) {
 /* One and several tiles of inputs, outputs (an even and an odd number of rows of them) and panels, whole and broken. */
 static void test_order(void **state) {
     (void)state;
-    same_as_reference(1, 1, false);
-    same_as_reference(3, 40, false);
-    same_as_reference(16, 256, true);
-    same_as_reference(33, 300, true);
-    same_as_reference(64, 577, true);
-    same_as_reference(75, 530, false);
+    same_as_reference(1, 1, false, NSAMP_BF16);
+    same_as_reference(3, 40, false, NSAMP_BF16);
+    same_as_reference(16, 256, true, NSAMP_BF16);
+    same_as_reference(33, 300, true, NSAMP_BF16);
+    same_as_reference(64, 577, true, NSAMP_BF16);
+    same_as_reference(75, 530, false, NSAMP_BF16);
+    same_as_reference(3, 40, true, NSAMP_BF16X3);
+    same_as_reference(33, 300, true, NSAMP_BF16X3);
+    same_as_reference(75, 130, false, NSAMP_BF16X3);
 }
 
 /* A test that cannot fail proves nothing: the sum in another order has other bits. */
@@ -184,7 +195,7 @@ static void test_order_matters(void **state) {
         c = 0.0f;
         for (uint32_t i = 0; i < N; i++)
             c += forward[i];
-        other += c != ref_sum(N, a, b, 0.0f);
+        other += c != ref_sum(N, a, b, 0.0f, NSAMP_BF16);
     }
     assert_true(other > 5);
 }
@@ -199,7 +210,7 @@ static double ref_phi(nsamp_activation phi, double a) {
 
 /* A hidden unit that lies at the middle of two bf16 numbers may be rounded to either: as far as that moves y, three of them at once. */
 static void same_as_double(size_t m, size_t n, nsamp_activation phi) {
-    nsamp_model model = model_of(network(m, n, phi, true));
+    nsamp_model model = model_of(network(m, n, phi, true), NSAMP_BF16);
     const nsamp_network *net = ((const nsamp_rsn_extra *)model.extra)->net;
     float *y = malloc(CHAINS * m * sizeof(float));
     double *hidden = malloc(n * sizeof(double));
@@ -231,6 +242,55 @@ static void same_as_double(size_t m, size_t n, nsamp_activation phi) {
     free(y), free(hidden);
 }
 
+/* In three parts y is that of float32: its error, root mean square, is at most twice that of the fused float32 kernel, which adds up a
+ * term at a time. */
+static double error_of(size_t m, size_t n, nsamp_precision precision) {
+    nsamp_rsn_options o = options(false, NSAMP_RSN_FUSED);
+    o.precision = precision;
+    o.jump = true;
+    o.tile = precision == NSAMP_FP32 ? 0 : LANES;
+    nsamp_model model = make(network(m, n, NSAMP_TANH, true), &o);
+    const nsamp_network *net = ((const nsamp_rsn_extra *)model.extra)->net;
+    float *y = malloc(CHAINS * m * sizeof(float));
+    double *hidden = malloc(n * sizeof(double)), error = 0.0;
+    tiles t = tiles_create(&model, NULL, 3, 0, CHAINS);
+    fill_states(&t, false);
+    tiles_observe(&t, y);
+    for (size_t c = 0; c < CHAINS; c++) {
+        for (size_t j = 0; j < n; j++) {
+            double a = (double)net->b[j];
+            for (size_t i = 0; i < m; i++)
+                a += (double)net->w2[j * m + i] *
+                     (double)t.state[(c / t.lanes * m + i) * t.lanes + c % t.lanes];
+            hidden[j] = tanh(a);
+        }
+        for (size_t i = 0; i < m; i++) {
+            double sum = -(double)y[c * m + i];
+            for (size_t j = 0; j < n; j++)
+                sum += (double)net->w1[i * n + j] * hidden[j];
+            error += sum * sum;
+        }
+    }
+    tiles_destroy(&t);
+    free_model(&model);
+    free(y), free(hidden);
+    return sqrt(error / (double)(CHAINS * m));
+}
+
+static void test_three_parts(void **state) {
+    (void)state;
+    static const size_t outputs[] = {7, 40, 100};
+    for (size_t k = 0; k < 3; k++) {
+        const size_t m = outputs[k];
+        const double one = error_of(m, 300, NSAMP_BF16), three = error_of(m, 300, NSAMP_BF16X3),
+                     whole = error_of(m, 300, NSAMP_FP32);
+        print_message("m %zu: error of y, root mean square: bf16 %.2g, bf16x3 %.2g, fp32 %.2g\n", m, one,
+                      three, whole);
+        assert_true(three > 0.0 && three < 2.0 * whole);
+        assert_true(one > 1000.0 * whole);
+    }
+}
+
 static void test_double(void **state) {
     (void)state;
     static const nsamp_activation phis[] = {NSAMP_RELU, NSAMP_TANH, NSAMP_SOFTPLUS};
@@ -246,7 +306,7 @@ static void test_double(void **state) {
 static void test_step(void **state) {
     (void)state;
     enum { M = 20 };
-    nsamp_model model = model_of(network(M, 90, NSAMP_RELU, true));
+    nsamp_model model = model_of(network(M, 90, NSAMP_RELU, true), NSAMP_BF16X3);
     const nsamp_rsn_extra *extra = model.extra;
     const double h = extra->options.h, a = sqrt(2.0 * h) * extra->net->sigma;
     float before[CHAINS * M], after[CHAINS * M], y[CHAINS * M];
@@ -279,9 +339,9 @@ static void advance_in_parts(const nsamp_model *model, const nsamp_cpu_kernel *k
 }
 
 /* A path depends on the chain alone: builds, instruction sets, tiles, first chains, rounds of the noise. */
-static void same_bits(size_t m, nsamp_activation phi, uint32_t rounds) {
+static void same_bits(size_t m, nsamp_activation phi, uint32_t rounds, nsamp_precision precision) {
     nsamp_rsn_options o = options(false, NSAMP_RSN_FUSED);
-    o.precision = NSAMP_BF16;
+    o.precision = precision;
     float *whole = malloc(CHAINS * m * sizeof(float)), *part = malloc(CHAINS * m * sizeof(float));
     int compared = 0;
     for (uint32_t tile = 64; tile <= 192; tile += 64) {
@@ -308,10 +368,12 @@ static void same_bits(size_t m, nsamp_activation phi, uint32_t rounds) {
 
 static void test_bits(void **state) {
     (void)state;
-    same_bits(2, NSAMP_RELU, 10);
-    same_bits(40, NSAMP_RELU, 7);
-    same_bits(17, NSAMP_TANH, 10);
-    same_bits(5, NSAMP_SOFTPLUS, 10);
+    same_bits(2, NSAMP_RELU, 10, NSAMP_BF16);
+    same_bits(40, NSAMP_RELU, 7, NSAMP_BF16);
+    same_bits(17, NSAMP_TANH, 10, NSAMP_BF16);
+    same_bits(5, NSAMP_SOFTPLUS, 10, NSAMP_BF16);
+    same_bits(5, NSAMP_RELU, 7, NSAMP_BF16X3);
+    same_bits(17, NSAMP_TANH, 10, NSAMP_BF16X3);
 }
 
 /* Chains that leave are flagged at the same step by all. */
@@ -321,7 +383,7 @@ static void test_divergence(void **state) {
     nsamp_network *net = network(M, 32, NSAMP_RELU, true);
     for (size_t i = 0; i < M * 32; i++)
         net->w1[i] = fabsf(net->w1[i]) * 40.0f;
-    nsamp_model model = model_of(net);
+    nsamp_model model = model_of(net, NSAMP_BF16);
     uint32_t expected[LANES] = {0};
     for (int v = -1; v < (int)VARIANTS; v++) {
         if (v >= 0 && !runs(&variants[v])) continue;
@@ -363,6 +425,20 @@ static void test_choice(void **state) {
     o = options(false, NSAMP_RSN_FUSED);
     o.isa = "base";
     chosen(o, &nsamp_rsn_bf16_base, "by float32 multiply-adds");
+    o = options(false, NSAMP_RSN_AUTO);
+    o.amx = true;
+    o.tile = 48; /* which the library's products take */
+    chosen(o, &nsamp_rsn_product_kernel, "matrix products");
+}
+
+static void refused(nsamp_rsn_options o, const char *text) {
+    nsamp_error err = {0};
+    nsamp_model model = {.start_kind = NSAMP_START_NORMAL, .start_scale = 1.0};
+    nsamp_status status = nsamp_rsn_model(network(3, 20, NSAMP_RELU, true), &o, &model, &err);
+    if (!status && model.prepare) status = model.prepare(&model, &err);
+    assert_int_equal(status, NSAMP_EUSAGE);
+    if (!strstr(err.text, text)) fail_msg("'%s' does not say '%s'", err.text, text);
+    free_model(&model);
 }
 
 static void test_refusals(void **state) {
@@ -370,12 +446,17 @@ static void test_refusals(void **state) {
     nsamp_rsn_options o = options(false, NSAMP_RSN_FUSED);
     o.precision = NSAMP_BF16;
     o.tile = 96;
-    nsamp_error err = {0};
-    nsamp_model model = {.start_kind = NSAMP_START_NORMAL, .start_scale = 1.0};
-    assert_int_equal(nsamp_rsn_model(network(3, 20, NSAMP_RELU, true), &o, &model, &err), NSAMP_OK);
-    assert_int_equal(model.prepare(&model, &err), NSAMP_EUSAGE);
-    assert_non_null(strstr(err.text, "multiple of 64"));
-    free_model(&model);
+    refused(o, "run.tile = 96: must be a multiple of 64");
+    o = options(false, NSAMP_RSN_PRODUCT);
+    o.precision = NSAMP_BF16X3;
+    refused(o, "run.precision = bf16x3");
+    o = options(true, NSAMP_RSN_AUTO);
+    o.precision = NSAMP_BF16X3;
+    refused(o, "output level");
+    o = options(false, NSAMP_RSN_AUTO);
+    o.precision = NSAMP_BF16X3;
+    o.cuda = true;
+    refused(o, "on a CPU");
 }
 
 static void test_instruction_sets(void **state) {
@@ -393,15 +474,11 @@ static void test_instruction_sets(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_order_matters),
-        cmocka_unit_test(test_double),
-        cmocka_unit_test(test_step),
-        cmocka_unit_test(test_bits),
-        cmocka_unit_test(test_divergence),
-        cmocka_unit_test(test_choice),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_instruction_sets),
+        cmocka_unit_test(test_order),      cmocka_unit_test(test_order_matters),
+        cmocka_unit_test(test_double),     cmocka_unit_test(test_three_parts),
+        cmocka_unit_test(test_step),       cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_divergence), cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_instruction_sets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,8 +13,9 @@
 #include "nsamp.h"
 
 typedef enum nsamp_activation { NSAMP_IDENTITY, NSAMP_RELU, NSAMP_TANH, NSAMP_SOFTPLUS } nsamp_activation;
-/* tf32 (10 bits of significand for the factors) is for GPUs alone: kernels/cuda_product.h. */
-typedef enum nsamp_precision { NSAMP_FP32, NSAMP_BF16, NSAMP_TF32 } nsamp_precision;
+/* tf32 (10 bits of significand for the factors) is for GPUs alone: kernels/cuda_product.h; bf16x3, float32 as three bf16 numbers, for
+ * kernels/rsn_bf16.h alone. */
+typedef enum nsamp_precision { NSAMP_FP32, NSAMP_BF16, NSAMP_TF32, NSAMP_BF16X3 } nsamp_precision;
 
 /* y [rows, out] = act(x [rows, in] W^T + b), W [out, in] packed once. A layer is read-only after creation, so
  * the threads of one OpenMP team may use it at once, each with rows of its own. A row of y has the same bits
@@ -23,7 +24,7 @@ typedef struct nsamp_layer nsamp_layer;
 
 /* w [out * in] and bias [out] are copied. bf16: weights and x are rounded to bf16 (nearest, ties to even),
  * products are summed in float32. max_rows: most rows of a call, for the choice of blocks. NSAMP_EUSAGE: an
- * empty shape, NSAMP_BF16_NATIVE where this CPU cannot, or tf32; NSAMP_ENOMEM. */
+ * empty shape, NSAMP_BF16_NATIVE where this CPU cannot, tf32 or bf16x3; NSAMP_ENOMEM. */
 nsamp_status nsamp_layer_create(size_t in, size_t out, const float *w, const float *bias /* or NULL */,
                                 nsamp_activation act, nsamp_precision precision, size_t max_rows,
                                 nsamp_layer **layer, nsamp_error *err);

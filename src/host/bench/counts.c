@@ -43,11 +43,9 @@ static nsamp_counts rsn(const nsamp_job *job, const nsamp_model *model, double L
                tensor = extra->bf16 ? extra->options.amx
                                     : ((const nsamp_rsn_params *)model->params)->precision != NSAMP_RSN_FP32;
     const double m = (double)net->m, n = (double)net->n;
-    const bool bf16 = nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16");
-    const double weight = bf16 && (extra->bf16 || nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda") ||
-                                   nsamp_matmul_bf16_is_native())
-                              ? 2
-                              : 4;
+    const bool narrow = nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16") &&
+                        (nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda") || nsamp_matmul_bf16_is_native());
+    const double weight = extra->bf16 ? 2.0 * extra->bf16->parts : narrow ? 2 : 4;
     const double products = (reservoir ? 6 : 4) * m * n, weights = weight * ((reservoir ? 3 : 2) * m * n + n);
     return (nsamp_counts){.normals = m,
                           .flop = products + (reservoir ? 3 * n : 5 * m),

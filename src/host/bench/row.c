@@ -114,7 +114,7 @@ static nsamp_status product_on(const nsamp_bench_report *r, const char *backend,
 }
 
 /* The same for the network of a plan, on 512 of its chains, or 4,096 on a GPU; of a kernel that multiplies by a CPU's matrix unit the
- * ceiling is that unit's, beside the row. 0: no products. */
+ * ceiling is that unit's, beside the row, six products of bf16x3 counted as one. 0: no products. */
 static nsamp_status product_of(const nsamp_bench_report *r, const nsamp_plan *p, const nsamp_ceilings *beside,
                                const nsamp_bench_row *row, double *product, nsamp_error *err) {
     const char *backend = p->backend->ops->name;
@@ -124,7 +124,7 @@ static nsamp_status product_of(const nsamp_bench_report *r, const nsamp_plan *p,
     const nsamp_rsn_extra *const extra = p->model->extra;
     const nsamp_network *net = extra->net;
     if (extra->bf16) {
-        *product = beside->rate[NSAMP_CEILING_matrix_unit].median;
+        *product = beside->rate[NSAMP_CEILING_matrix_unit].median / (extra->bf16->parts == 1 ? 1 : 6);
         return NSAMP_OK;
     }
     const nsamp_precision precision = nsamp_job_is(p->job, NSAMP_KEY_run_precision, "bf16")   ? NSAMP_BF16

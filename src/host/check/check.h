@@ -32,7 +32,8 @@ typedef struct nsamp_check_report {
 typedef int nsamp_check_progress(const char *system, const char *job, size_t index, size_t count, void *user);
 
 /* Runs the cases of the named systems (count 0: all), with extra settings "section.key=value" put on top of
- * each (a backend, threads); with run.math=fast, only the cases that have it. NSAMP_OK or NSAMP_ECHECK; NSAMP_EUSAGE for an unknown
+ * each (a backend, threads); with a mode on top that is not for all, run.math=fast
+ * or a GPU for bf16x3, only the cases that have it. NSAMP_OK or NSAMP_ECHECK; NSAMP_EUSAGE for an unknown
  * system, or where no case is left. Free the report in
  * every case. */
 nsamp_status nsamp_check_run(const char *const *systems, size_t count, const char *const *settings,

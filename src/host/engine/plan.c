@@ -215,7 +215,7 @@ static nsamp_status choose_backend(nsamp_plan *p, const char **why, nsamp_error 
     const char *wanted = nsamp_job_text(p->job, NSAMP_KEY_run_backend);
     *why = "run.backend = cpu";
 #ifdef NSAMP_HAVE_CUDA
-    const char *missing = nsamp_cuda_missing(p->model);
+    const char *missing = p->model->no_gpu ? p->model->no_gpu : nsamp_cuda_missing(p->model);
     if (!strcmp(wanted, "cuda") && missing)
         return nsamp_job_fail(p->job, NSAMP_KEY_run_backend, err, "%s", missing);
     if (strcmp(wanted, "cpu") && !missing) {

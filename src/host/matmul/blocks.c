@@ -10,6 +10,8 @@ nsamp_status nsamp_layer_check(size_t in, size_t out, nsamp_precision precision,
                                nsamp_error *err) {
     if (precision == NSAMP_TF32)
         return nsamp_fail(err, NSAMP_EUSAGE, "tf32 products: only on a GPU; on a CPU fp32 or bf16");
+    if (precision == NSAMP_BF16X3)
+        return nsamp_fail(err, NSAMP_EUSAGE, "bf16x3: not by a library's products; here fp32 or bf16");
     if (in && out && max_rows) return NSAMP_OK;
     return nsamp_fail(err, NSAMP_EUSAGE, "layer of %zu inputs, %zu outputs, %zu rows: none may be 0", in, out,
                       max_rows);

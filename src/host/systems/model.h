@@ -33,6 +33,7 @@ struct nsamp_model {
     /* Packs what host_kernel works with and sets lanes and scratch_bytes; called once, when the chains are to run on the
      * CPU. NULL: nothing to do. NSAMP_EUSAGE where this CPU cannot. */
     nsamp_status (*prepare)(nsamp_model *model, nsamp_error *err);
+    const char *no_gpu;    /* why this model does not run on a GPU, a constant string; NULL: it may */
     size_t dim;            /* D */
     size_t state_len;      /* S */
     size_t draws;          /* normals (or words) a chain-step, for the plan's estimate */

@@ -119,6 +119,10 @@ static nsamp_rsn_path choose_on_gpu(const nsamp_network *net, const nsamp_rsn_op
  * cache, and for few outputs, where products have nothing to gain from blocking (bench/LOG.md). */
 static nsamp_rsn_path choose_path(const nsamp_network *net, const nsamp_rsn_options *o, const char **why) {
     const double bytes = sizeof(float) * (double)net->n * (2.0 * (double)net->m + 1.0);
+    if (o->precision == NSAMP_BF16X3) {
+        *why = "run.precision";
+        return NSAMP_RSN_FUSED;
+    }
     if (o->path != NSAMP_RSN_AUTO) {
         *why = "run.path";
         return o->path;
@@ -140,13 +144,18 @@ static nsamp_rsn_path choose_path(const nsamp_network *net, const nsamp_rsn_opti
     return bytes <= 512.0 * 1024.0 ? NSAMP_RSN_FUSED : NSAMP_RSN_PRODUCT;
 }
 
-/* As many chains a tile as leave every thread one, a multiple of `least` and 256 at most: more gains nothing, the weights are then
- * read from memory rarely enough. */
-static uint32_t choose_tile(const nsamp_rsn_options *o, size_t least) {
+/* As many chains a tile as leave every thread one, a multiple of `least` and at most `most`. */
+static uint32_t choose_tile(const nsamp_rsn_options *o, size_t least, size_t most) {
     const uint64_t threads = o->threads > 0 ? (uint64_t)o->threads : 1;
     const uint64_t share = nsamp_rsn_round_up((size_t)((o->chains + threads - 1) / threads), least);
-    return o->tile ? o->tile : share > 256 ? 256 : share < least ? (uint32_t)least : (uint32_t)share;
+    return o->tile         ? o->tile
+           : share > most  ? (uint32_t)most
+           : share < least ? (uint32_t)least
+                           : (uint32_t)share;
 }
+
+/* More gains nothing: the weights are then read from memory rarely enough. */
+enum { MOST_LANES = 256 };
 
 /* What the plan prints of the path. */
 static void say_why(nsamp_model *model, bool products, const char *why) {
@@ -165,7 +174,7 @@ static nsamp_status prepare_product(nsamp_model *model, nsamp_error *err) {
     nsamp_rsn_extra *extra = model->extra;
     nsamp_rsn_options o = extra->options;
     nsamp_rsn_params *params = model->params;
-    o.tile = choose_tile(&o, 16);
+    o.tile = choose_tile(&o, 16, MOST_LANES);
     nsamp_status status = nsamp_rsn_product_create(extra->net, &o, extra->pinv, params, &extra->product, err);
     if (status) return status;
     params->product = extra->product;
@@ -178,40 +187,47 @@ static nsamp_status prepare_product(nsamp_model *model, nsamp_error *err) {
     return NSAMP_OK;
 }
 
-/* The matrix unit multiplies some five times as fast as the vector ports. Counted so wherever the kernel runs, so that samples lie at
- * the same steps on every machine. */
-static const double BF16_FLOPS_A_NORMAL = 500.0;
+/* The matrix unit multiplies some five times as fast as the vector ports, and six times for a product of float32. Counted so wherever
+ * the kernel runs, so that samples lie at the same steps on every machine. */
+static const double BF16_FLOPS_A_NORMAL = 500.0, BF16X3_FLOPS_A_NORMAL = 150.0;
+
+/* What a tile may take of a second-level cache of 2 MiB beside the weights of a panel. */
+enum { BF16_TILE_BYTES = 1792 << 10 };
 
 static nsamp_status prepare_bf16(nsamp_model *model, nsamp_error *err) {
     nsamp_rsn_extra *extra = model->extra;
     const nsamp_rsn_options *o = &extra->options;
+    const bool three = o->precision == NSAMP_BF16X3;
     nsamp_rsn_params *params = model->params;
     nsamp_rsn_bf16_parts parts;
     static float none;
     if (o->tile % 64)
         return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: must be a multiple of 64 for bf16 in one kernel",
                           o->tile);
-    const nsamp_status status = nsamp_rsn_bf16_create(extra->net, &extra->bf16, err);
+    const nsamp_status status = nsamp_rsn_bf16_create(extra->net, three ? 3 : 1, &extra->bf16, err);
     if (status) return status;
     params->product = extra->bf16;
     model->host_kernel = nsamp_rsn_bf16_kernel(o->isa, o->amx);
-    model->lanes = choose_tile(o, 64);
-    model->scratch_bytes = nsamp_rsn_bf16_carve(params->dim, model->lanes, &none, &parts);
-    model->flops_a_normal = BF16_FLOPS_A_NORMAL;
-    say_why(model, false, o->path == NSAMP_RSN_FUSED ? "run.path" : "bf16 weights");
-    add_why(model, o->amx ? "bf16 by the matrix unit (AMX)"
-                          : "bf16 by float32 multiply-adds, in the order of a matrix unit");
+    const size_t most = BF16_TILE_BYTES / (16 * extra->net->m) / 64 * 64; /* x, y, xi and y in tiles */
+    model->lanes = choose_tile(o, 64, most > MOST_LANES ? MOST_LANES : most < 64 ? 64 : most);
+    model->scratch_bytes = nsamp_rsn_bf16_carve(extra->bf16, params->dim, model->lanes, &none, &parts);
+    model->flops_a_normal = three ? BF16X3_FLOPS_A_NORMAL : BF16_FLOPS_A_NORMAL;
+    say_why(model, false, three ? "run.precision" : o->path == NSAMP_RSN_FUSED ? "run.path" : "bf16 weights");
+    add_why(model, three ? "float32 factors in three bf16 parts" : "bf16");
+    add_why(model,
+            o->amx ? "by the matrix unit (AMX)" : "by float32 multiply-adds, in the order of a matrix unit");
     return NSAMP_OK;
 }
 
 /* For the CPU, once it is known that the chains run there. */
 static nsamp_status prepare(nsamp_model *model, nsamp_error *err) {
     const nsamp_rsn_options *o = &((nsamp_rsn_extra *)model->extra)->options;
-    const bool fused = o->path == NSAMP_RSN_FUSED;
+    const bool fused = o->path == NSAMP_RSN_FUSED, fits = o->amx && o->tile % 64 == 0;
     if (o->precision == NSAMP_TF32)
         return nsamp_fail(err, NSAMP_EUSAGE,
                           "run.precision = tf32: only on a GPU (run.backend = cuda); on a CPU fp32 or bf16");
-    if (o->precision == NSAMP_BF16 && !o->reservoir && (fused || (o->path == NSAMP_RSN_AUTO && o->amx)))
+    if (o->precision == NSAMP_BF16X3) return prepare_bf16(model, err);
+    if (o->precision == NSAMP_BF16 && !o->reservoir && (fused || (o->path == NSAMP_RSN_AUTO && fits)))
         return prepare_bf16(model, err);
     return prepare_product(model, err);
 }
@@ -242,6 +258,10 @@ static nsamp_status check(const nsamp_network *net, const nsamp_rsn_options *o, 
             err, NSAMP_EUSAGE,
             "run.precision = bf16: run.path = fused has it at the output level, on a GPU to m = 64; "
             "else run.path = product");
+    if (o->precision == NSAMP_BF16X3 && (o->reservoir || o->cuda || o->path == NSAMP_RSN_PRODUCT))
+        return nsamp_fail(
+            err, NSAMP_EUSAGE,
+            "run.precision = bf16x3: on a CPU, at the output level, run.path = fused or auto; else fp32");
     if (o->path == NSAMP_RSN_FUSED && o->precision == NSAMP_TF32 && (o->reservoir || net->m > 64))
         return nsamp_fail(
             err, NSAMP_EUSAGE,
@@ -258,8 +278,8 @@ static nsamp_status fill(const nsamp_network *net, const nsamp_rsn_options *o, n
     if (status) return status;
     const nsamp_rsn_path path = choose_path(net, o, &why);
     const uint32_t precision = path == NSAMP_RSN_PRODUCT || o->precision == NSAMP_FP32 ? NSAMP_RSN_FP32
-                               : o->precision == NSAMP_BF16                            ? NSAMP_RSN_BF16
-                                                                                       : NSAMP_RSN_TF32;
+                               : o->precision == NSAMP_TF32                            ? NSAMP_RSN_TF32
+                                                                                       : NSAMP_RSN_BF16;
     if (o->reservoir) status = nsamp_rsn_pinv(net, &extra->pinv, err);
     if (!status) status = nsamp_rsn_pack(net, o, extra->pinv, precision, model, err);
     if (!status) status = choose_start(net, o, model, err);
@@ -273,6 +293,7 @@ static nsamp_status fill(const nsamp_network *net, const nsamp_rsn_options *o, n
     model->flops = (o->reservoir ? 6.0 : 4.0) * (double)net->m * (double)net->n;
     model->scratch_bytes = NSAMP_RSN_SCRATCH(64, net->m);
     model->start = start;
+    if (o->precision == NSAMP_BF16X3) model->no_gpu = "run.precision = bf16x3 is for a CPU";
     if (path == NSAMP_RSN_PRODUCT || o->precision != NSAMP_FP32) {
         if (o->tile % 16)
             return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: must be a multiple of 16 here", o->tile);

@@ -70,8 +70,9 @@ nsamp_status nsamp_rsn_linear(size_t m, size_t n, uint64_t seed, nsamp_network *
 
 /* ---- bf16 in one kernel on a CPU (rsn_bf16.c) ---------------------------------------------------------- */
 
-/* The weights, rounded, in tiles; *packed also on failure, for nsamp_rsn_bf16_destroy. NSAMP_ENOMEM. */
-nsamp_status nsamp_rsn_bf16_create(const nsamp_network *net, nsamp_rsn_bf16 **packed, nsamp_error *err);
+/* The weights in tiles, each in 1 or 3 parts; *packed also on failure, for nsamp_rsn_bf16_destroy. NSAMP_ENOMEM. */
+nsamp_status nsamp_rsn_bf16_create(const nsamp_network *net, uint32_t parts, nsamp_rsn_bf16 **packed,
+                                   nsamp_error *err);
 /* NULL: nothing. */
 void nsamp_rsn_bf16_destroy(nsamp_rsn_bf16 *packed);
 /* The kernel of an instruction set, or the one that uses the matrix unit. */

@@ -8,19 +8,14 @@
 #include "pages.h"
 #include "systems/rsn.h"
 
-enum { SIDE = 16, DEPTH = 32, FACTORS = SIDE * DEPTH, PANEL = NSAMP_RSN_BF16_PANEL };
+enum { SIDE = 16, DEPTH = 32, FACTORS = SIDE * DEPTH };
 
-/* A factor as the kernel takes it: subnormal numbers, which the matrix unit takes as 0, are 0 for everyone. */
-static nsamp_bf16 factor(float w) {
-    return fabsf(w) < FLT_MIN ? 0 : nsamp_bf16_of(w);
-}
-
-static void fill_w2(const nsamp_network *net, const nsamp_rsn_bf16 *q, nsamp_bf16 *to) {
-    for (size_t j = 0; j < net->n; j++)
-        for (size_t i = 0; i < net->m; i++) {
-            const size_t tile = (j / DEPTH * q->depth + i / DEPTH) * 2 + j / SIDE % 2;
-            to[tile * FACTORS + j % SIDE * DEPTH + i % DEPTH] = factor(net->w2[j * net->m + i]);
-        }
+/* The parts of a factor, `stride` apart from `to` on. The matrix unit takes subnormal numbers as 0; so does everyone. */
+static void put_parts(float w, uint32_t parts, nsamp_bf16 *to, size_t stride) {
+    for (uint32_t i = 0; i < parts; i++) {
+        to[i * stride] = fabsf(w) < FLT_MIN ? 0 : nsamp_bf16_of(w);
+        w -= nsamp_bf16_value(to[i * stride]);
+    }
 }
 
 static void fill_bias(const nsamp_network *net, float *to) {
@@ -29,36 +24,47 @@ static void fill_bias(const nsamp_network *net, float *to) {
             to[j * SIDE + l] = net->b[j];
 }
 
-/* Of a panel, two rows of tiles at a time, then the last by itself where their number is odd. */
-static void fill_w1(const nsamp_network *net, const nsamp_rsn_bf16 *q, nsamp_bf16 *to) {
+/* Panel by panel, as the kernel reads them. */
+static void fill_weights(const nsamp_network *net, const nsamp_rsn_bf16 *q, nsamp_bf16 *to) {
+    const size_t most = nsamp_rsn_bf16_panel(q->parts), P = q->parts;
     for (size_t j = 0; j < net->n; j++) {
-        const size_t first = j / PANEL * PANEL, units = q->units - first < PANEL ? q->units - first : PANEL;
-        nsamp_bf16 *const panel = to + first * q->rows * SIDE;
+        const size_t first = j / most * most, units = q->units - first < most ? q->units - first : most,
+                     u = j - first;
+        nsamp_bf16 *const w2 = to + first * (q->depth * DEPTH + q->rows * SIDE) * P, *const w1 =
+                                                                                         w2 + units *
+                                                                                                  q->depth *
+                                                                                                  DEPTH * P;
+        for (size_t i = 0; i < net->m; i++) {
+            const size_t tile = (u / DEPTH * q->depth + i / DEPTH) * P * 2 + u / SIDE % 2;
+            put_parts(net->w2[j * net->m + i], q->parts, w2 + tile * FACTORS + u % SIDE * DEPTH + i % DEPTH,
+                      2 * FACTORS);
+        }
         for (size_t i = 0; i < net->m; i++) {
             const size_t row = i / SIDE, pair = row / 2 * 2, together = pair + 1 < q->rows ? 2 : 1;
-            const size_t tile = pair * (units / DEPTH) + (j - first) / DEPTH * together + row % 2;
-            panel[tile * FACTORS + i % SIDE * DEPTH + j % DEPTH] = factor(net->w1[i * net->n + j]);
+            const size_t tile = (pair * (units / DEPTH) + u / DEPTH * together) * P + row % 2;
+            put_parts(net->w1[i * net->n + j], q->parts, w1 + tile * FACTORS + i % SIDE * DEPTH + u % DEPTH,
+                      together * FACTORS);
         }
     }
 }
 
-nsamp_status nsamp_rsn_bf16_create(const nsamp_network *net, nsamp_rsn_bf16 **packed, nsamp_error *err) {
+nsamp_status nsamp_rsn_bf16_create(const nsamp_network *net, uint32_t parts, nsamp_rsn_bf16 **packed,
+                                   nsamp_error *err) {
     nsamp_rsn_bf16 *const q = *packed = calloc(1, sizeof *q);
     if (!q) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    q->parts = parts;
     q->rows = (uint32_t)((net->m + SIDE - 1) / SIDE);
     q->depth = (uint32_t)((net->m + DEPTH - 1) / DEPTH);
     q->units = (uint32_t)nsamp_rsn_round_up(net->n, DEPTH);
-    const size_t w2 = (size_t)q->units * q->depth * DEPTH, w1 = (size_t)q->units * q->rows * SIDE,
-                 bias = (size_t)q->units * SIDE, numbers = bias + (w2 + w1) / 2;
+    const size_t bias = (size_t)q->units * SIDE,
+                 weights = (size_t)q->units * (q->depth * DEPTH + q->rows * SIDE) * parts,
+                 numbers = bias + weights / 2;
     float *const memory = nsamp_pages_floats(numbers, 0.0f); /* huge pages where there are any */
     if (!memory) return nsamp_fail(err, NSAMP_ENOMEM, "no memory for %zu bytes of weights", 4 * numbers);
-    nsamp_bf16 *const factors = (nsamp_bf16 *)(void *)(memory + bias);
     q->bias = memory;
-    q->w2 = factors;
-    q->w1 = factors + w2;
+    q->weights = (nsamp_bf16 *)(void *)(memory + bias);
     fill_bias(net, memory);
-    fill_w2(net, q, factors);
-    fill_w1(net, q, factors + w2);
+    fill_weights(net, q, (nsamp_bf16 *)(void *)(memory + bias));
     return NSAMP_OK;
 }
 

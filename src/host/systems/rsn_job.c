@@ -42,9 +42,10 @@ nsamp_status nsamp_build_rsn(const nsamp_job *job, nsamp_model *model, nsamp_err
         .path = nsamp_job_is(job, NSAMP_KEY_run_path, "fused")     ? NSAMP_RSN_FUSED
                 : nsamp_job_is(job, NSAMP_KEY_run_path, "product") ? NSAMP_RSN_PRODUCT
                                                                    : NSAMP_RSN_AUTO,
-        .precision = nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16")   ? NSAMP_BF16
-                     : nsamp_job_is(job, NSAMP_KEY_run_precision, "tf32") ? NSAMP_TF32
-                                                                          : NSAMP_FP32,
+        .precision = nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16")     ? NSAMP_BF16
+                     : nsamp_job_is(job, NSAMP_KEY_run_precision, "tf32")   ? NSAMP_TF32
+                     : nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16x3") ? NSAMP_BF16X3
+                                                                            : NSAMP_FP32,
         .cuda = nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda"),
         .amx = nsamp_job_is(job, NSAMP_KEY_run_isa, "auto") && nsamp_isa_has_amx(),
         .chains = (uint64_t)nsamp_job_int(job, NSAMP_KEY_run_chains),
