@@ -6,6 +6,7 @@ DNNL_VERSION = $(shell echo | $(CC) -include oneapi/dnnl/dnnl_version.h -E -dM -
 report:
 	@echo "host compiler  $(CC) $(shell $(CC) -dumpversion)"
 	@echo "CPU kernels    $(notdir $(KCC)) $(shell $(KCC) -dumpversion): $(if $(filter 1,$(X86)),base x86-64-v3 x86-64-v4,base); this machine runs $(CPU_BEST)"
+	@echo "matrix unit    $(if $(filter 1,$(AMX)),AMX: built; $(if $(shell grep -m1 '^flags' /proc/cpuinfo 2>/dev/null | grep -w amx_bf16),this machine has it,this machine has none),left out: $(notdir $(KCC)) does not know it$(if $(filter 1,$(X86)),,, or this is not x86-64))"
 	@echo "oneDNN         $(if $(filter 1,$(DNNL)),$(DNNL_VERSION),left out: no oneapi/dnnl/dnnl.h (libdnnl-dev); products go to BLAS)"
 	@echo "BLAS           OpenBLAS $(call pkg_version,openblas), LAPACKE"
 	@echo "netCDF         $(call pkg_version,netcdf)"

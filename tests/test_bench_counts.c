@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "bench/counts.h"
+#include "isa.h"
 #include "job/settings.h"
 
 /* Operations made so far; the values do not matter. */
@@ -133,6 +134,8 @@ static nsamp_counts counts_of(const char *settings, uint32_t lanes) {
     flop = inside = 0;
     if (nsamp_job_set_all(job, settings, &err) || nsamp_model_create(job, &model, &err))
         fail_msg("%s", err.text);
+    if (model->prepare && nsamp_job_is(job, NSAMP_KEY_run_backend, "cpu") && model->prepare(model, &err))
+        fail_msg("%s", err.text);
     const nsamp_counts c = nsamp_counts_of(job, model, lanes);
     assert_true(c.working_set >= 4.0 * (double)model->state_len * lanes);
     nsamp_model_destroy(model);
@@ -209,6 +212,19 @@ static void test_networks(void **state) {
     same("product flop", c.flop, flop);
     same("products", c.product, 2 * 2 * 3 * 10);
     same("product bytes", c.bytes, 2 * 3 * 4 + 2 * 10 * 4 + 4 * 70 / 128.0);
+    c = counts_of("system.name=rsn system.model=builtin:linear target.dim=3 train.hidden=10 run.path=fused "
+                  "run.precision=bf16 run.backend=cpu run.isa=base",
+                  64);
+    rsn_step(3, 10, 0, false);
+    same("bf16 flop", c.flop, flop);
+    same("bf16 products by multiply-adds", c.product, 0);
+    same("bf16 bytes", c.bytes, 2 * 3 * 4 + 2 * 70 / 64.0);
+    c = counts_of(
+        "system.name=rsn system.model=builtin:linear target.dim=3 train.hidden=10 run.precision=bf16x3 "
+        "run.backend=cpu",
+        64);
+    same("bf16x3 products", c.product, nsamp_isa_has_amx() ? 2 * 2 * 3 * 10 : 0);
+    same("bf16x3 bytes", c.bytes, 2 * 3 * 4 + 6 * 70 / 64.0);
     c = counts_of("system.name=mh-spiking target.dim=6 system.neurons=40", 64);
     mh_step(6);
     same("mh flop", c.flop, flop);

@@ -67,19 +67,33 @@ def settings(m: int, n: int, chains: int) -> list[str]:
     return [*model.split(), f"run.chains={chains}"]
 
 
-def row(m: int, n: int, chains: int, steps: int, bf16: bool) -> Row:
+def has_matrix_unit() -> bool:
+    """Whether nsamp has a processor's matrix unit for bf16x3; without it that is slower than fp32."""
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and " amx_bf16" in flags.read_text()
+
+
+NOTES = {
+    "fp32": "",
+    "bf16": "bf16 weights",
+    "bf16x3": "float32; nsamp: factors in three bf16 parts, for the matrix unit, with the error of float32",
+}
+
+
+def row(m: int, n: int, chains: int, steps: int, precision: str) -> Row:
+    bf16 = precision == "bf16"
     return Row(
-        name=f"RSN, m {m}, n {n}, {'bf16' if bf16 else 'relu' if m == 2 else 'fp32'}",
+        name=f"RSN, m {m}, n {n}, {'relu' if m == 2 else precision}",
         work="planar" if m == 2 else "network",
         unit="chain-steps",
         scale=1,
         chains=chains,
-        nsamp=("run", *settings(m, n, chains), *(["run.precision=bf16"] if bf16 else [])),
+        nsamp=("run", *settings(m, n, chains), f"run.precision={precision}"),
         problem=functools.partial(linear_problem, m, n, chains, bf16),
         scores=linear_scores,
         check_steps=steps,
         libraries=("jax", "torch") if bf16 else None,
-        note="bf16 weights" if bf16 else "",
+        note=NOTES[precision],
         exact=functools.partial(linear_law, m, H, steps),
     )
 
@@ -144,11 +158,13 @@ def tanh_row(chains: int, steps: int) -> Row:
 def rows() -> list[Row]:
     rows = []
     for m, n, chains, steps in SIZES:
-        rows.append(row(m, n, chains, steps, False))
-        rows.append(tanh_row(chains, steps) if m == 2 else row(m, n, chains, steps, True))
+        rows.append(row(m, n, chains, steps, "fp32"))
+        rows.append(tanh_row(chains, steps) if m == 2 else row(m, n, chains, steps, "bf16"))
+        if m > 2 and has_matrix_unit():
+            rows.append(row(m, n, chains, steps, "bf16x3"))
     return rows
 
 
 def gpu_rows() -> list[Row]:
-    precisions = lambda m: (False,) if m == 2 else (False, True)
-    return [row(m, n, ON_GPU[m], steps, bf16) for m, n, _, steps in SIZES for bf16 in precisions(m)]
+    precisions = lambda m: ("fp32",) if m == 2 else ("fp32", "bf16")
+    return [row(m, n, ON_GPU[m], steps, precision) for m, n, _, steps in SIZES for precision in precisions(m)]

@@ -92,7 +92,7 @@ NSAMP_HD void units_of_panel(nsamp_amx *t, const nsamp_rsn_bf16 *q, const uint32
     (void)t;
     for (uint32_t u = 0; u < count / DEPTH; u++, bias += 2 * SUMS) {
         const float *const before = sums[(u + 1) % 2];
-        uint32_t *const to = hidden + (u - 1) * P * (2 * PAIRS);
+        uint32_t *const to = hidden + (u ? u - 1 : 0) * P * (2 * PAIRS);
         const uint32_t *xk = x;
         uint32_t done = u ? 0 : ROWS;
         NSAMP_AMX_GET(t, 0, bias);

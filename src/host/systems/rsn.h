@@ -17,7 +17,7 @@ typedef struct nsamp_rsn_options {
     bool reservoir, jump; /* level; observe D(x) */
     nsamp_rsn_path path;
     nsamp_precision precision; /* of the products; fused: fp32, bf16 at the output level, or tf32 on a GPU */
-    bool cuda;       /* the job asks for the GPU, which has fused kernels of its own for bf16 and tf32 */
+    bool cuda;       /* the chains go to a GPU, which has fused kernels of its own for bf16 and tf32 */
     bool amx;        /* the CPU's fused bf16 kernel may use the matrix unit, and is the choice then */
     const char *isa; /* of the CPU's kernels: "base", "v3", "v4" */
     uint64_t chains; /* for the choice of the tile */

@@ -32,6 +32,18 @@ static nsamp_status part(const nsamp_job *job, nsamp_kernel_id id, const nsamp_c
     return nsamp_cpu_kernel_find(job, &named, kernel, isa, err);
 }
 
+/* Whether the chains will run on a GPU, which has other kernels to choose from. */
+static bool goes_to_gpu(const nsamp_job *job) {
+    if (!nsamp_job_is(job, NSAMP_KEY_run_backend, "auto"))
+        return nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda");
+#ifdef NSAMP_HAVE_CUDA
+    const nsamp_model products = {.host_kernel = &nsamp_rsn_product_kernel};
+    return !nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16x3") && !nsamp_cuda_missing(&products);
+#else
+    return false;
+#endif
+}
+
 nsamp_status nsamp_build_rsn(const nsamp_job *job, nsamp_model *model, nsamp_error *err) {
     const int64_t tile = nsamp_job_int(job, NSAMP_KEY_run_tile),
                   threads = nsamp_job_int(job, NSAMP_KEY_run_threads);
@@ -46,7 +58,7 @@ nsamp_status nsamp_build_rsn(const nsamp_job *job, nsamp_model *model, nsamp_err
                      : nsamp_job_is(job, NSAMP_KEY_run_precision, "tf32")   ? NSAMP_TF32
                      : nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16x3") ? NSAMP_BF16X3
                                                                             : NSAMP_FP32,
-        .cuda = nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda"),
+        .cuda = goes_to_gpu(job),
         .amx = nsamp_job_is(job, NSAMP_KEY_run_isa, "auto") && nsamp_isa_has_amx(),
         .chains = (uint64_t)nsamp_job_int(job, NSAMP_KEY_run_chains),
         .threads = threads ? (int)threads : omp_get_max_threads(),
