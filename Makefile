@@ -24,7 +24,9 @@ MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
 X86    := $(if $(findstring x86_64,$(MACHINE)),1,0)
 # The matrix unit of Intel's processors, where the compiler of the kernels knows it.
 AMX_FLAGS := -march=x86-64-v4 -mavx512bf16 -mamx-tile -mamx-bf16
-AMX    := $(if $(filter 1,$(X86)),$(shell echo '$(hash)include <immintrin.h>' | $(KCC) $(AMX_FLAGS) -x c -fsyntax-only - >/dev/null 2>&1 && echo 1 || echo 0),0)
+AMX_TEST  := '$(hash)include <immintrin.h>' 'void f(void *p) { _tile_loadconfig(p); _tile_dpbf16ps(0, 1, 2); }'
+try_amx    = $(shell printf '%s\n' $(AMX_TEST) | $(1) $(AMX_FLAGS) -x c -c -o /dev/null - >/dev/null 2>&1 && echo 1 || echo 0)
+AMX    := $(if $(filter 1,$(X86)),$(call try_amx,$(KCC)),0)
 # oneDNN's layers keep the bits of a row in any company on AVX-512; what they do on other machines than x86-64 is not known.
 DNNL   ?= $(if $(filter 1,$(X86)),$(call try_header,oneapi/dnnl/dnnl.h),0)
 

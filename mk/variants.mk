@@ -18,7 +18,7 @@ $(BUILD)/tests/test_kernel_bits: tests/test_kernel_bits.c $(BUILD)/tests/variant
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -Wmissing-prototypes,$(ALL_CFLAGS)) -Itests -I$(BUILD)/tests/variants -MMD -MP -o $@ $< $(VARIANT_OBJ) $(BUILD)/libnsamp.a -lcmocka $(LIBS) $(CUDA_LIBS)
 
-BF16_VARIANTS := $(VARIANTS) $(if $(filter 1,$(AMX)),$(foreach c,$(VARIANT_CC),$(foreach o,O0 O3,$(c)_$(o)_amx)))
+BF16_VARIANTS := $(VARIANTS) $(if $(filter 1,$(AMX)),$(foreach c,$(VARIANT_CC),$(if $(filter 1,$(call try_amx,$(c))),$(foreach o,O0 O3,$(c)_$(o)_amx))))
 BF16_OBJ      := $(BF16_VARIANTS:%=$(BUILD)/tests/variants/bf16_%.o)
 
 $(BUILD)/tests/variants/bf16_%.o: src/kernels/rsn_bf16.c

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#ifdef NSAMP_HAVE_AMX
+#if defined(NSAMP_HAVE_AMX) && defined(__linux__)
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,7 +25,7 @@ static bool supports(const char *isa) {
     return !strcmp(isa, "base");
 }
 
-#ifdef NSAMP_HAVE_AMX
+#if defined(NSAMP_HAVE_AMX) && defined(__linux__)
 /* Bits of CPUID, leaf 7: AMX's bf16 products and tiles, and AVX-512's conversions to bf16; of XCR0: state that the system saves. */
 static bool processor_has_amx(void) {
     enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, AVX512_BF16 = 1 << 5, OSXSAVE = 1 << 27, TILES = 3 << 17 };
@@ -45,7 +45,7 @@ static bool system_grants_amx(void) {
 #endif
 
 bool nsamp_isa_has_amx(void) {
-#ifdef NSAMP_HAVE_AMX
+#if defined(NSAMP_HAVE_AMX) && defined(__linux__)
     static int answer; /* 1: no, 2: yes */
     int known = __atomic_load_n(&answer, __ATOMIC_RELAXED);
     if (!known) {

@@ -7,7 +7,7 @@
  *     right   6, 7     bf16 [16][16][2]: numbers 2 k and 2 k + 1 of column j at [k][j]
  * A product adds to sums[r][j], in this order (Intel's manual, TDPBF16PS):
  *     even = sum over k of left[r][2 k] right[k][j][0], from 0, by multiply-adds; odd the same with 2 k + 1; sums[r][j] += even + odd
- * with subnormal numbers, taken and made, as 0. So does the text below while nsamp_amx_begin's mode of the processor holds; on other
+ * with subnormal numbers, taken and made, as 0. So does the text below while the mode of nsamp_amx_flush_begin holds; on other
  * processors than x86-64 subnormal numbers are kept.
  *
  * Numbers of tiles are literals. t is an nsamp_amx, which the unit has no use for. */
@@ -56,7 +56,7 @@ NSAMP_HD void nsamp_amx_pairs(const bool relu, const float *even, const float *o
 /* ---- tiles ------------------------------------------------------------------------------------------------ */
 
 /* Subnormal numbers as 0, in all arithmetic of this thread until the mode is given back. */
-NSAMP_HD unsigned nsamp_amx_flush_begin(void) {
+static inline unsigned nsamp_amx_flush_begin(void) {
 #ifdef __SSE2__
     const unsigned mode = _mm_getcsr();
     _mm_setcsr(mode | 0x8040u);
@@ -66,7 +66,7 @@ NSAMP_HD unsigned nsamp_amx_flush_begin(void) {
 #endif
 }
 
-NSAMP_HD void nsamp_amx_flush_end(unsigned mode) {
+static inline void nsamp_amx_flush_end(unsigned mode) {
 #ifdef __SSE2__
     _mm_setcsr(mode);
 #else
@@ -82,6 +82,13 @@ typedef struct nsamp_amx {
     unsigned char rows[16];
 } nsamp_amx;
 
+/* gcc's intrinsics do not say that they read and write memory. */
+#ifdef __clang__
+#define NSAMP_AMX_ORDER() ((void)0)
+#else
+#define NSAMP_AMX_ORDER() __asm__ volatile("" ::: "memory")
+#endif
+
 /* The shapes of the tiles, before the first and after the last of a call; without the second a switch of threads saves 8 KiB. */
 NSAMP_HD void nsamp_amx_begin(nsamp_amx *t) {
     *t = (nsamp_amx){.palette = 1};
@@ -89,15 +96,25 @@ NSAMP_HD void nsamp_amx_begin(nsamp_amx *t) {
         t->bytes[i] = 64;
         t->rows[i] = NSAMP_AMX_SIDE;
     }
+    NSAMP_AMX_ORDER();
     _tile_loadconfig(t);
 }
 
-#define NSAMP_AMX_END(t)              _tile_release()
-#define NSAMP_AMX_CLEAR(t, sums)      _tile_zero(sums)
-#define NSAMP_AMX_GET(t, sums, p)     _tile_loadd(sums, p, 64)
-#define NSAMP_AMX_LEFT(t, left, p)    _tile_loadd(left, p, 64)
-#define NSAMP_AMX_RIGHT(t, right, p)  _tile_loadd(right, p, 64)
-#define NSAMP_AMX_PUT(t, sums, p)     _tile_stored(sums, p, 64)
+#define NSAMP_AMX_END(t)         _tile_release()
+#define NSAMP_AMX_CLEAR(t, sums) _tile_zero(sums)
+#define NSAMP_AMX_LOAD(tile, p)                                                                              \
+    do {                                                                                                     \
+        NSAMP_AMX_ORDER();                                                                                   \
+        _tile_loadd(tile, p, 64);                                                                            \
+    } while (0)
+#define NSAMP_AMX_GET(t, sums, p)    NSAMP_AMX_LOAD(sums, p)
+#define NSAMP_AMX_LEFT(t, left, p)   NSAMP_AMX_LOAD(left, p)
+#define NSAMP_AMX_RIGHT(t, right, p) NSAMP_AMX_LOAD(right, p)
+#define NSAMP_AMX_PUT(t, sums, p)                                                                            \
+    do {                                                                                                     \
+        _tile_stored(sums, p, 64);                                                                           \
+        NSAMP_AMX_ORDER();                                                                                   \
+    } while (0)
 #define NSAMP_AMX_PRODUCT(t, s, l, r) _tile_dpbf16ps(s, l, r)
 
 #else

@@ -183,9 +183,9 @@ NSAMP_HD void panels(const nsamp_rsn_bf16 *q, const uint32_t phi, const uint32_t
                      unit * q->units * sizeof(nsamp_bf16) > RESIDENT_BYTES;
     nsamp_amx t;
     nsamp_amx_begin(&t);
-    for (uint32_t first = 0; first < q->units; first += panel) {
-        const uint32_t count = q->units - first < panel ? q->units - first : panel,
-                       next = first + count < q->units ? first + count : 0,
+    for (uint32_t first = 0, count; first < q->units; first += count) {
+        count = q->units - first < panel ? q->units - first : panel;
+        const uint32_t next = first + count < q->units ? first + count : 0,
                        after = q->units - next < panel ? q->units - next : panel,
                        times = groups * (count / DEPTH) * q->depth * (P == 1 ? 1 : PRODUCTS);
         const nsamp_bf16 *const w = q->weights + first * unit;

@@ -9,7 +9,7 @@
  * bfloat16 artificial intelligence datatype for higher-precision computations, ARITH 2019].
  *
  * Sums of products in float32, in the order of amx.h over blocks of 32 inputs or units; b, phi, x and noise in float32. Bits depend on
- * nothing but the network and the chain: neither tile, thread nor instruction set. */
+ * nothing but the network and the chain: neither tile, thread nor, on x86-64, instruction set. */
 #ifndef NSAMP_KERNELS_RSN_BF16_H
 #define NSAMP_KERNELS_RSN_BF16_H
 

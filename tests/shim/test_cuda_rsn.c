@@ -354,26 +354,6 @@ static void test_without_the_library(void **state) {
     nsamp_shim_set_cublas(130100);
 }
 
-/* run.backend = auto with run.path = auto: what suits the GPU that is there; a CPU would have one fused kernel. */
-static void test_auto(void **state) {
-    (void)state;
-    const net_case c = {5, 840, NSAMP_RELU, false, "fp32"};
-    static const char *const backends[] = {"auto", "cpu"}, *const why[] = {"matrix products (many outputs)",
-                                                                           "one fused kernel (few outputs)"};
-    for (int k = 0; k < 2; k++) {
-        settings s;
-        nsamp_error err = {0};
-        nsamp_plan *plan = NULL;
-        nsamp_job *job = nsamp_job_create();
-        set_all(job, set(&s, contracting(&c), false, "fp32", 0, CHAINS, "run.path=auto"));
-        assert_int_equal(nsamp_job_set(job, "run.backend", backends[k], &err), NSAMP_OK);
-        if (nsamp_plan_create(job, &plan, &err)) fail_msg("%s", err.text);
-        if (!strstr(nsamp_plan_text(plan), why[k])) fail_msg("not '%s': %s", why[k], nsamp_plan_text(plan));
-        nsamp_plan_destroy(plan);
-        nsamp_job_destroy(job);
-    }
-}
-
 /* Blocks, graphs and bytes are what the plan says, and everything is given back. */
 static void test_plan(void **state) {
     (void)state;
@@ -450,7 +430,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_bits),
         cmocka_unit_test(test_jump),
         cmocka_unit_test(test_divergence),
-        cmocka_unit_test(test_auto),
         cmocka_unit_test(test_plan),
         cmocka_unit_test(test_blocks),
     };

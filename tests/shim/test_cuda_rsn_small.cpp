@@ -323,10 +323,12 @@ static void test_refusals(void **) {
             deep = make(64, 1200, NSAMP_RELU);
     char settings[1024];
     nsamp_error err = {};
-    snprintf(settings, sizeof settings, "system.name=rsn run.path=fused run.precision=bf16 system.model=%s",
+    snprintf(settings, sizeof settings, "system.name=rsn run.path=fused run.precision=tf32 system.model=%s",
              net.path);
     assert_null(plan_of(settings, "run.backend=cpu", NSAMP_EUSAGE, &err));
     assert_non_null(strstr(err.text, "on a GPU"));
+    snprintf(settings, sizeof settings, "system.name=rsn run.path=fused run.precision=bf16 system.model=%s",
+             net.path);
     assert_null(plan_of(settings, "run.backend=cuda system.level=reservoir", NSAMP_EUSAGE, &err));
     assert_non_null(strstr(err.text, "output level"));
     snprintf(settings, sizeof settings, "system.name=rsn run.path=fused run.precision=bf16 system.model=%s",

@@ -14,7 +14,7 @@
 
 const nsamp_stopwatch nsamp_bench_watch = {0.2, 5}, nsamp_bench_quick = {0.04, 5};
 
-enum { ANY, CUDA }; /* backends of a case */
+enum { ANY, CPU, CUDA }; /* backends of a case */
 
 typedef struct bench_case {
     int size, backend;
@@ -46,7 +46,7 @@ static bool wanted(const run *r, const bench_case *c) {
     bool named = o->nsystems == 0;
     for (size_t i = 0; i < o->nsystems; i++)
         named = named || !strcmp(o->systems[i], c->system);
-    return named && (o->sizes & c->size) && (c->backend == ANY || r->cuda);
+    return named && (o->sizes & c->size) && (c->backend == ANY || (c->backend == CUDA) == r->cuda);
 }
 
 static nsamp_status known(const nsamp_bench_options *o, nsamp_error *err) {

@@ -121,13 +121,17 @@ static nsamp_status compare_statistics(nsamp_check_report *report, const check_c
     return status;
 }
 
-/* run.math = fast is for equicorrelated Langevin alone, bf16x3 for one kernel on a CPU: with other settings on top there is nothing to
- * check. */
+/* Modes that not all cases have: with settings on top that a case is not made for there is nothing to check. run.math = fast is for
+ * equicorrelated Langevin; bf16x3 for one kernel on a CPU; that kernel for bf16 is for the output level, its tiles multiples of 64. */
 static bool has_mode(const nsamp_job *job) {
-    if (nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16x3") &&
-        (nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda") ||
-         nsamp_job_is(job, NSAMP_KEY_run_path, "product") ||
-         nsamp_job_is(job, NSAMP_KEY_system_level, "reservoir")))
+    const bool three = nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16x3"),
+               one = nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16") &&
+                     nsamp_job_is(job, NSAMP_KEY_run_path, "fused");
+    if (three && (nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda") ||
+                  nsamp_job_is(job, NSAMP_KEY_run_path, "product")))
+        return false;
+    if ((three || one) && (nsamp_job_is(job, NSAMP_KEY_system_level, "reservoir") ||
+                           nsamp_job_int(job, NSAMP_KEY_run_tile) % 64))
         return false;
     return nsamp_job_is(job, NSAMP_KEY_run_math, "exact") ||
            (nsamp_job_is(job, NSAMP_KEY_system_name, "langevin") &&
@@ -218,9 +222,10 @@ nsamp_status nsamp_check_run(const char *const *systems, size_t count, const cha
             status = run_case(report, &cases[k], settings, nsettings, err);
     }
     if (!status && !report->count)
-        status =
-            nsamp_fail(err, NSAMP_EUSAGE,
-                       "run.math = fast is for langevin on an equicorrelated target; none of these cases is");
+        status = nsamp_fail(err, NSAMP_EUSAGE,
+                            "none of these cases has what these settings ask for (run.math = fast: langevin "
+                            "on an equicorrelated target; "
+                            "run.precision = bf16x3: rsn on a CPU)");
     if (status) return status;
     judge(report);
     if (report->failed)

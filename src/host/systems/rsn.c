@@ -188,7 +188,7 @@ static nsamp_status prepare_product(nsamp_model *model, nsamp_error *err) {
 }
 
 /* The matrix unit multiplies some five times as fast as the vector ports, and six times for a product of float32. Counted so wherever
- * the kernel runs, so that samples lie at the same steps on every machine. */
+ * the kernel runs, so that samples lie at the same steps with the unit and without. */
 static const double BF16_FLOPS_A_NORMAL = 500.0, BF16X3_FLOPS_A_NORMAL = 150.0;
 
 /* What a tile may take of a second-level cache of 2 MiB beside the weights of a panel. */
@@ -201,6 +201,9 @@ static nsamp_status prepare_bf16(nsamp_model *model, nsamp_error *err) {
     nsamp_rsn_params *params = model->params;
     nsamp_rsn_bf16_parts parts;
     static float none;
+    if (o->tile && (uint64_t)o->tile * extra->net->m > UINT32_MAX)
+        return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: too large for %zu outputs", o->tile,
+                          extra->net->m);
     if (o->tile % 64)
         return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: must be a multiple of 64 for bf16 in one kernel",
                           o->tile);
@@ -222,12 +225,11 @@ static nsamp_status prepare_bf16(nsamp_model *model, nsamp_error *err) {
 /* For the CPU, once it is known that the chains run there. */
 static nsamp_status prepare(nsamp_model *model, nsamp_error *err) {
     const nsamp_rsn_options *o = &((nsamp_rsn_extra *)model->extra)->options;
-    const bool fused = o->path == NSAMP_RSN_FUSED, fits = o->amx && o->tile % 64 == 0;
     if (o->precision == NSAMP_TF32)
         return nsamp_fail(err, NSAMP_EUSAGE,
                           "run.precision = tf32: only on a GPU (run.backend = cuda); on a CPU fp32 or bf16");
-    if (o->precision == NSAMP_BF16X3) return prepare_bf16(model, err);
-    if (o->precision == NSAMP_BF16 && !o->reservoir && (fused || (o->path == NSAMP_RSN_AUTO && fits)))
+    const bool chosen = o->path == NSAMP_RSN_FUSED || (o->path == NSAMP_RSN_AUTO && o->has_amx);
+    if (o->precision == NSAMP_BF16X3 || (o->precision == NSAMP_BF16 && !o->reservoir && chosen))
         return prepare_bf16(model, err);
     return prepare_product(model, err);
 }
@@ -247,7 +249,7 @@ static void destroy(nsamp_model *model) {
 static nsamp_status check(const nsamp_network *net, const nsamp_rsn_options *o, nsamp_error *err) {
     if (net->activation == NSAMP_IDENTITY)
         return nsamp_fail(err, NSAMP_EUSAGE, "rsn: the activation must be relu, tanh or softplus");
-    if (net->m > UINT32_MAX / 64 || net->n > UINT32_MAX - NSAMP_RSN_BLOCK)
+    if (net->m > UINT32_MAX / 64 || net->n > UINT32_MAX - 256)
         return nsamp_fail(err, NSAMP_EUSAGE, "rsn: m = %zu, n = %zu: too large", net->m, net->n);
     if (o->jump && !net->denoiser)
         return nsamp_fail(err, NSAMP_EUSAGE,
@@ -295,7 +297,7 @@ static nsamp_status fill(const nsamp_network *net, const nsamp_rsn_options *o, n
     model->start = start;
     if (o->precision == NSAMP_BF16X3) model->no_gpu = "run.precision = bf16x3 is for a CPU";
     if (path == NSAMP_RSN_PRODUCT || o->precision != NSAMP_FP32) {
-        if (o->tile % 16)
+        if (o->tile % 16 && path == NSAMP_RSN_PRODUCT)
             return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: must be a multiple of 16 here", o->tile);
         if (path == NSAMP_RSN_PRODUCT) model->host_kernel = &nsamp_rsn_product_kernel;
         model->prepare = prepare;

@@ -17,12 +17,14 @@ typedef struct nsamp_rsn_options {
     bool reservoir, jump; /* level; observe D(x) */
     nsamp_rsn_path path;
     nsamp_precision precision; /* of the products; fused: fp32, bf16 at the output level, or tf32 on a GPU */
-    bool cuda;       /* the chains go to a GPU, which has fused kernels of its own for bf16 and tf32 */
-    bool amx;        /* the CPU's fused bf16 kernel may use the matrix unit, and is the choice then */
+    bool cuda;       /* the job asks for the GPU, which has fused kernels of its own for bf16 and tf32 */
+    bool has_amx;    /* there is a matrix unit, so that one kernel is the choice for bf16 */
+    bool amx;        /* and that kernel may use it (run.isa) */
     const char *isa; /* of the CPU's kernels: "base", "v3", "v4" */
     uint64_t chains; /* for the choice of the tile */
     int threads;
-    uint32_t tile;   /* chains a tile of the product path, a multiple of 16; 0: chosen here */
+    uint32_t
+        tile; /* chains a tile of the product path, a multiple of 16, or of bf16 in one kernel, of 64; 0: chosen here */
     size_t cov_dim;  /* the law's covariance is filled up to this dimension */
     bool auto_start; /* start from the data's variances where the network has them */
     const nsamp_cpu_kernel *noise,
@@ -50,7 +52,8 @@ static inline size_t nsamp_rsn_round_up(size_t n, size_t to) {
 }
 
 /* The kernel's parameters and weights -> model->params; s [n * m] is the noise matrix of the reservoir level, or NULL; precision:
- * NSAMP_RSN_FP32, or another of the fused kernels of a GPU. NSAMP_ENOMEM. */
+ * NSAMP_RSN_FP32, or another of the fused kernels
+ * that are not float32. NSAMP_ENOMEM. */
 nsamp_status nsamp_rsn_pack(const nsamp_network *net, const nsamp_rsn_options *options, const double *s,
                             uint32_t precision, nsamp_model *model, nsamp_error *err);
 

@@ -32,18 +32,6 @@ static nsamp_status part(const nsamp_job *job, nsamp_kernel_id id, const nsamp_c
     return nsamp_cpu_kernel_find(job, &named, kernel, isa, err);
 }
 
-/* Whether the chains will run on a GPU, which has other kernels to choose from. */
-static bool goes_to_gpu(const nsamp_job *job) {
-    if (!nsamp_job_is(job, NSAMP_KEY_run_backend, "auto"))
-        return nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda");
-#ifdef NSAMP_HAVE_CUDA
-    const nsamp_model products = {.host_kernel = &nsamp_rsn_product_kernel};
-    return !nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16x3") && !nsamp_cuda_missing(&products);
-#else
-    return false;
-#endif
-}
-
 nsamp_status nsamp_build_rsn(const nsamp_job *job, nsamp_model *model, nsamp_error *err) {
     const int64_t tile = nsamp_job_int(job, NSAMP_KEY_run_tile),
                   threads = nsamp_job_int(job, NSAMP_KEY_run_threads);
@@ -58,14 +46,17 @@ nsamp_status nsamp_build_rsn(const nsamp_job *job, nsamp_model *model, nsamp_err
                      : nsamp_job_is(job, NSAMP_KEY_run_precision, "tf32")   ? NSAMP_TF32
                      : nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16x3") ? NSAMP_BF16X3
                                                                             : NSAMP_FP32,
-        .cuda = goes_to_gpu(job),
-        .amx = nsamp_job_is(job, NSAMP_KEY_run_isa, "auto") && nsamp_isa_has_amx(),
+        .cuda = nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda"),
         .chains = (uint64_t)nsamp_job_int(job, NSAMP_KEY_run_chains),
         .threads = threads ? (int)threads : omp_get_max_threads(),
         .tile = (uint32_t)tile,
         .cov_dim = (size_t)nsamp_job_int(job, NSAMP_KEY_record_cov_dim),
         .auto_start = nsamp_job_is(job, NSAMP_KEY_run_start, "auto"),
     };
+    /* The system is asked for the unit only where it may be used. */
+    if ((o.precision == NSAMP_BF16 || o.precision == NSAMP_BF16X3) && !o.reservoir && !o.cuda)
+        o.has_amx = nsamp_isa_has_amx();
+    o.amx = o.has_amx && nsamp_job_is(job, NSAMP_KEY_run_isa, "auto");
     nsamp_network *net = NULL;
     nsamp_status status = nsamp_start_choose(job, model, err);
     if (!status) status = part(job, NSAMP_KERNEL_rsn_noise, &o.noise, &o.isa, err);

@@ -49,13 +49,13 @@ enum { NSAMP_RSN_HINGES = 4, NSAMP_RSN_LINEAR = 32 /* numbers: y0, A, up to whol
 enum { NSAMP_RSN_PANEL = NSAMP_GROUP(8, 1) };
 
 typedef struct nsamp_rsn_params {
-    uint32_t dim;        /* m */
-    uint32_t units;      /* n, rounded up to a multiple of eight */
-    uint32_t activation; /* phi: NSAMP_RSN_* */
-    uint32_t reservoir;  /* 0: the state is x; 1: x and r */
-    uint32_t jump;       /* 1: observe W1 phi(W2 x + b) rather than x */
-    uint32_t precision;  /* NSAMP_RSN_FP32, or one of the others for the fused kernels of a GPU */
-    float h, noise;      /* h, a */
+    uint32_t dim;                      /* m */
+    uint32_t units;                    /* n, rounded up to a multiple of eight */
+    uint32_t activation;               /* phi: NSAMP_RSN_* */
+    uint32_t reservoir;                /* 0: the state is x; 1: x and r */
+    uint32_t jump;                     /* 1: observe W1 phi(W2 x + b) rather than x */
+    uint32_t precision;                /* NSAMP_RSN_FP32, or one of the others for other fused kernels */
+    float h, noise;                    /* h, a */
     uint32_t hinges[NSAMP_RSN_HINGES]; /* blocks of hinges for each pivot */
     uint64_t blocks_offset;            /* bytes from this struct to the blocks */
     const void *product; /* host only: what the product path or the bf16 kernel of a CPU packed */
