@@ -125,14 +125,12 @@ static nsamp_status compare_statistics(nsamp_check_report *report, const check_c
  * equicorrelated Langevin; bf16x3 for one kernel on a CPU; that kernel for bf16 is for the output level, its tiles multiples of 64. */
 static bool has_mode(const nsamp_job *job) {
     const bool three = nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16x3"),
-               one = nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16") &&
-                     nsamp_job_is(job, NSAMP_KEY_run_path, "fused");
-    if (three && (nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda") ||
-                  nsamp_job_is(job, NSAMP_KEY_run_path, "product")))
-        return false;
-    if ((three || one) && (nsamp_job_is(job, NSAMP_KEY_system_level, "reservoir") ||
-                           nsamp_job_int(job, NSAMP_KEY_run_tile) % 64))
-        return false;
+               bf16 = nsamp_job_is(job, NSAMP_KEY_run_precision, "bf16"),
+               fused = nsamp_job_is(job, NSAMP_KEY_run_path, "fused"),
+               product = nsamp_job_is(job, NSAMP_KEY_run_path, "product");
+    if (three && (nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda") || product)) return false;
+    if ((three || (bf16 && fused)) && nsamp_job_is(job, NSAMP_KEY_system_level, "reservoir")) return false;
+    if ((three || (bf16 && !product)) && nsamp_job_int(job, NSAMP_KEY_run_tile) % 64) return false;
     return nsamp_job_is(job, NSAMP_KEY_run_math, "exact") ||
            (nsamp_job_is(job, NSAMP_KEY_system_name, "langevin") &&
             nsamp_job_is(job, NSAMP_KEY_target_name, "equicorrelated"));

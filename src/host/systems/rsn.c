@@ -205,8 +205,10 @@ static nsamp_status prepare_bf16(nsamp_model *model, nsamp_error *err) {
         return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: too large for %zu outputs", o->tile,
                           extra->net->m);
     if (o->tile % 64)
-        return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: must be a multiple of 64 for bf16 in one kernel",
-                          o->tile);
+        return nsamp_fail(
+            err, NSAMP_EUSAGE,
+            "run.tile = %u: must be a multiple of 64 for bf16 in one kernel (of 16 with run.path = product)",
+            o->tile);
     const nsamp_status status = nsamp_rsn_bf16_create(extra->net, three ? 3 : 1, &extra->bf16, err);
     if (status) return status;
     params->product = extra->bf16;
