@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "check/check.h"
@@ -26,6 +27,22 @@ static void test_all_laws(void **state) {
     print_failures(&report);
     if (status) fail_msg("%s", err.text);
     assert_true(report.count >= 20);
+    nsamp_check_report_free(&report);
+}
+
+/* The networks of the cases at the level of their reservoirs, in bf16 too: the noise of x is that of the rounded readout. */
+static void test_reservoirs(void **state) {
+    (void)state;
+    nsamp_error err = {0};
+    nsamp_check_report report;
+    const char *system = "rsn", *settings = "system.level=reservoir run.backend=cpu";
+    const nsamp_status status = nsamp_check_run(&system, 1, &settings, 1, NULL, NULL, &report, &err);
+    print_failures(&report);
+    if (status) fail_msg("%s", err.text);
+    size_t bf16 = 0;
+    for (size_t i = 0; i < report.count; i++)
+        bf16 += strstr(report.rows[i].job, "run.precision=bf16 ") != NULL;
+    assert_true(report.count >= 12 && bf16 >= 3);
     nsamp_check_report_free(&report);
 }
 
@@ -68,9 +85,8 @@ static void test_unknown_system(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_laws),
-        cmocka_unit_test(test_sees_a_transient),
-        cmocka_unit_test(test_blind_is_not_a_pass),
+        cmocka_unit_test(test_all_laws),         cmocka_unit_test(test_reservoirs),
+        cmocka_unit_test(test_sees_a_transient), cmocka_unit_test(test_blind_is_not_a_pass),
         cmocka_unit_test(test_unknown_system),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "systems/rsn_rounding.h"
 #include "systems/start.h"
 
 nsamp_status nsamp_rsn_pinv(const nsamp_network *net, double **s, nsamp_error *err) {
@@ -274,6 +275,18 @@ static nsamp_status check(const nsamp_network *net, const nsamp_rsn_options *o, 
     return NSAMP_OK;
 }
 
+/* S for the W1 that the products have, so that W1 S = I for it: with that of the unrounded W1 the noise of x would be correlated wherever W1 W1^T has
+ * small eigenvalues. */
+static nsamp_status noise_matrix(const nsamp_network *net, const nsamp_rsn_options *o, double **s,
+                                 nsamp_error *err) {
+    if (o->precision != NSAMP_BF16) return nsamp_rsn_pinv(net, s, err);
+    nsamp_network *rounded = NULL;
+    nsamp_status status = nsamp_rsn_round(net, false, &rounded, err);
+    if (!status) status = nsamp_rsn_pinv(rounded, s, err);
+    nsamp_network_destroy(rounded);
+    return status;
+}
+
 static nsamp_status fill(const nsamp_network *net, const nsamp_rsn_options *o, nsamp_model *model,
                          nsamp_error *err) {
     nsamp_rsn_extra *extra = model->extra;
@@ -284,7 +297,7 @@ static nsamp_status fill(const nsamp_network *net, const nsamp_rsn_options *o, n
     const uint32_t precision = path == NSAMP_RSN_PRODUCT || o->precision == NSAMP_FP32 ? NSAMP_RSN_FP32
                                : o->precision == NSAMP_TF32                            ? NSAMP_RSN_TF32
                                                                                        : NSAMP_RSN_BF16;
-    if (o->reservoir) status = nsamp_rsn_pinv(net, &extra->pinv, err);
+    if (o->reservoir) status = noise_matrix(net, o, &extra->pinv, err);
     if (!status) status = nsamp_rsn_pack(net, o, extra->pinv, precision, model, err);
     if (!status) status = choose_start(net, o, model, err);
     if (status) return status;
