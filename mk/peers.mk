@@ -16,4 +16,4 @@ check-peers: all $(BUILD)/bench/normals
 
 ## make bench-peers-readme  the README's table of peers from the newest numbers in bench/results/
 bench-peers-readme:
-	@python3 bench/peers/markdown.py "$$(ls bench/results/peers-*.json | tail -1)"
+	@python3 bench/peers/markdown.py "$$(ls bench/results/peers-20*.json | tail -1)"
