@@ -15,7 +15,7 @@
 #include "tiles.h"
 
 #define VARIANT(name, isa) const nsamp_cpu_kernel *nsamp_cpu_kernels_##name(void);
-#include "variants.def"
+#include "cpu.def"
 #undef VARIANT
 
 typedef struct variant {
@@ -25,7 +25,7 @@ typedef struct variant {
 
 static const variant variants[] = {
 #define VARIANT(name, isa) {#name, isa, nsamp_cpu_kernels_##name},
-#include "variants.def"
+#include "cpu.def"
 #undef VARIANT
 };
 

@@ -202,23 +202,22 @@ NSAMP_HD void panels(const nsamp_rsn_bf16 *q, const uint32_t phi, const uint32_t
     NSAMP_AMX_END(&t);
 }
 
+/* phi is a constant in each call. */
+NSAMP_HD void panels_of(const nsamp_rsn_bf16 *q, uint32_t phi, const uint32_t P, uint32_t L, const parts *s) {
+    if (phi == NSAMP_RSN_RELU)
+        panels(q, NSAMP_RSN_RELU, P, L, s);
+    else if (phi == NSAMP_RSN_TANH)
+        panels(q, NSAMP_RSN_TANH, P, L, s);
+    else
+        panels(q, NSAMP_RSN_SOFTPLUS, P, L, s);
+}
+
 /* Called, so that no arithmetic of the caller moves to where subnormal numbers are 0. */
 NSAMP_HD_CALL void products(const nsamp_rsn_bf16 *q, uint32_t phi, uint32_t L, const parts *s) {
-    if (q->parts == 1) {
-        if (phi == NSAMP_RSN_RELU)
-            panels(q, NSAMP_RSN_RELU, 1, L, s);
-        else if (phi == NSAMP_RSN_TANH)
-            panels(q, NSAMP_RSN_TANH, 1, L, s);
-        else
-            panels(q, NSAMP_RSN_SOFTPLUS, 1, L, s);
-    } else {
-        if (phi == NSAMP_RSN_RELU)
-            panels(q, NSAMP_RSN_RELU, 3, L, s);
-        else if (phi == NSAMP_RSN_TANH)
-            panels(q, NSAMP_RSN_TANH, 3, L, s);
-        else
-            panels(q, NSAMP_RSN_SOFTPLUS, 3, L, s);
-    }
+    if (q->parts == 1)
+        panels_of(q, phi, 1, L, s);
+    else
+        panels_of(q, phi, 3, L, s);
 }
 
 /* y [m][L] = W1 phi(W2 x + b). */

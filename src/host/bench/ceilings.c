@@ -225,7 +225,7 @@ nsamp_status nsamp_ceiling_product_cpu(size_t m, size_t n, size_t rows, nsamp_pr
     return status;
 }
 
-/* fma, noise, words, matrix_unit -> found. */
+/* fma, noise, words -> found. */
 static nsamp_status vector_rates(const char *isa, int threads, const nsamp_stopwatch *watch,
                                  nsamp_rate *found, nsamp_error *err) {
     loops l = loops_of(isa, threads);
@@ -234,16 +234,18 @@ static nsamp_status vector_rates(const char *isa, int threads, const nsamp_stopw
                                         &found[NSAMP_CEILING_fma], err);
     if (!status) status = nsamp_measure(watch, noise_work, &l, normals, &found[NSAMP_CEILING_noise], err);
     if (!status) status = nsamp_measure(watch, words_work, &l, normals, &found[NSAMP_CEILING_words], err);
-    return status ? status : matrix_rate(threads, watch, &found[NSAMP_CEILING_matrix_unit], err);
+    return status;
 }
 
-nsamp_status nsamp_ceilings_vectors(const char *isa, int threads, const nsamp_stopwatch *watch, bool keep,
-                                    nsamp_ceilings *c, nsamp_error *err) {
+nsamp_status nsamp_ceilings_again(const char *isa, int threads, const nsamp_stopwatch *watch, bool matrix,
+                                  bool keep, nsamp_ceilings *c, nsamp_error *err) {
     static const nsamp_ceiling loop[] = {NSAMP_CEILING_fma, NSAMP_CEILING_noise, NSAMP_CEILING_words,
                                          NSAMP_CEILING_matrix_unit};
+    const size_t used = sizeof loop / sizeof loop[0] - !matrix;
     nsamp_ceilings now = {0};
-    const nsamp_status status = vector_rates(isa, threads, watch, now.rate, err);
-    for (size_t i = 0; i < sizeof loop / sizeof loop[0] && !status; i++) {
+    nsamp_status status = vector_rates(isa, threads, watch, now.rate, err);
+    if (!status && matrix) status = matrix_rate(threads, watch, &now.rate[NSAMP_CEILING_matrix_unit], err);
+    for (size_t i = 0; i < used && !status; i++) {
         nsamp_rate *const rate = &c->rate[loop[i]];
         if (!keep || now.rate[loop[i]].median > rate->median) *rate = now.rate[loop[i]];
     }
@@ -255,6 +257,7 @@ nsamp_status nsamp_ceilings_cpu(const char *isa, int threads, const nsamp_stopwa
     memset(c, 0, sizeof *c);
     snprintf(c->backend, sizeof c->backend, "cpu");
     nsamp_status status = vector_rates(isa, threads, watch, c->rate, err);
+    if (!status) status = matrix_rate(threads, watch, &c->rate[NSAMP_CEILING_matrix_unit], err);
     if (!status)
         status = nsamp_ceiling_product_cpu(M, N, ROWS, NSAMP_FP32, threads, watch,
                                            &c->rate[NSAMP_CEILING_product_fp32], err);

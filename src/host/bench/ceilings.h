@@ -38,10 +38,10 @@ enum {
 nsamp_status nsamp_ceilings_measure(const char *backend, const char *isa, int threads,
                                     const nsamp_stopwatch *watch, nsamp_ceilings *ceilings, double *cache,
                                     nsamp_error *err);
-/* The CPU's loops that use no library and no memory (fma, noise, words, matrix_unit), into a struct that has been measured; keep: the faster of what was there and what is
- * now. For rows on a machine whose neighbours come and go. */
-nsamp_status nsamp_ceilings_vectors(const char *isa, int threads, const nsamp_stopwatch *watch, bool keep,
-                                    nsamp_ceilings *ceilings, nsamp_error *err);
+/* The CPU's loops that use no library and no memory (fma, noise, words; with matrix also matrix_unit), into a struct that has been
+ * measured; keep: the faster of what was there and what is now. For rows on a machine whose neighbours come and go. */
+nsamp_status nsamp_ceilings_again(const char *isa, int threads, const nsamp_stopwatch *watch, bool matrix,
+                                  bool keep, nsamp_ceilings *ceilings, nsamp_error *err);
 /* FLOP/s of the products of a network there: layers m to n (ReLU) and n to m, on `rows` rows, hidden units through memory between them.
  * Zero where the library is missing or has not got the precision. */
 nsamp_status nsamp_ceiling_product(const char *backend, size_t m, size_t n, size_t rows,

@@ -49,12 +49,19 @@ static void set_against_ceilings(const nsamp_bench_report *r, const nsamp_ceilin
     row->binds = nsamp_bound_that_binds(row->bound);
 }
 
-/* The ceilings of vectors as they are now; after: or as they were before, whichever is faster. */
-static nsamp_status look_again(const nsamp_bench_report *r, const nsamp_bench_row *row, bool after,
+/* Whether a plan multiplies by a CPU's matrix unit. */
+static bool by_matrix_unit(const nsamp_plan *p) {
+    if (p->model->kernel != NSAMP_KERNEL_rsn) return false;
+    const nsamp_rsn_extra *const extra = p->model->extra;
+    return extra->bf16 && extra->options.amx;
+}
+
+/* The ceilings of the CPU's loops as they are now; after: or as they were before, whichever is faster. */
+static nsamp_status look_again(const nsamp_bench_report *r, const nsamp_plan *p, bool after,
                                nsamp_ceilings *c, nsamp_error *err) {
     const nsamp_stopwatch watch = {r->watch.seconds / 8, r->watch.runs};
-    if (!r->beside || strcmp(row->backend, "cpu")) return NSAMP_OK;
-    return nsamp_ceilings_vectors(r->machine.isa, r->machine.threads, &watch, after, c, err);
+    if (!r->beside || strcmp(p->backend->ops->name, "cpu")) return NSAMP_OK;
+    return nsamp_ceilings_again(r->machine.isa, r->machine.threads, &watch, by_matrix_unit(p), after, c, err);
 }
 
 static nsamp_status advance(void *work, uint64_t steps, nsamp_error *err) {
@@ -123,7 +130,7 @@ static nsamp_status product_of(const nsamp_bench_report *r, const nsamp_plan *p,
     if (p->model->kernel != NSAMP_KERNEL_rsn || row->counts.product == 0) return NSAMP_OK;
     const nsamp_rsn_extra *const extra = p->model->extra;
     const nsamp_network *net = extra->net;
-    if (extra->bf16) {
+    if (by_matrix_unit(p)) {
         *product = beside->rate[NSAMP_CEILING_matrix_unit].median / (extra->bf16->parts == 1 ? 1 : 6);
         return NSAMP_OK;
     }
@@ -146,9 +153,9 @@ void nsamp_bench_time_plan(const nsamp_bench_report *r, nsamp_plan *p, nsamp_ben
     row->counts = nsamp_counts_of(p->job, p->model, p->batch.lanes);
     nsamp_status status = nsamp_plan_start(p, &err);
     if (!status) status = nsamp_reference_check(p, &row->reference, &err);
-    if (!status) status = look_again(r, row, false, &beside, &err);
+    if (!status) status = look_again(r, p, false, &beside, &err);
     if (!status) status = nsamp_measure(&r->watch, advance, p, (double)p->batch.chains, &rate, &err);
-    if (!status) status = look_again(r, row, true, &beside, &err);
+    if (!status) status = look_again(r, p, true, &beside, &err);
     if (!status) status = effective(p, row, &err);
     if (!status) status = product_of(r, p, &beside, row, &row->product, &err);
     if (status) {

@@ -92,20 +92,19 @@ void cli_bench_table(const nsamp_bench_report *r) {
         if (!i || strcmp(r->rows[i].system, r->rows[i - 1].system)) print_head(r->rows[i].system);
         print_row(&r->rows[i], r->machine.threads);
     }
-    printf(
-        "\nsteps/s: chain-steps a second, median of %d runs; range%%: from the slowest to the fastest. "
-        "ESS/s: effective samples a second, from "
-        "the\nsmallest ESS of the timed run; ' from the exact autocorrelation time of the recursion, "
-        "where the run is shorter than 20 of "
-        "them.\nFLOP and bytes are those of one step (docs/performance.md). Shares of each ceiling in per "
-        "cent; * binds; noise%% of mh-spiking is of the words alone, prod%% of bf16 in one kernel of "
-        "matrix_unit.%s\n%zu laws passed before.\n",
-        r->watch.runs,
-        r->beside
-            ? " fma, noise, words and matrix_unit were measured again\nbefore and after each row; its shares "
-              "are of the faster of both."
-            : "",
-        r->laws);
+    printf("\nsteps/s: chain-steps a second, median of %d runs; range%%: from the slowest to the fastest. "
+           "ESS/s: effective samples a second, from "
+           "the\nsmallest ESS of the timed run; ' from the exact autocorrelation time of the recursion, "
+           "where the run is shorter than 20 of "
+           "them.\nFLOP and bytes are those of one step (docs/performance.md). Shares of each ceiling in per "
+           "cent; * binds; noise%% of mh-spiking is of the words alone, prod%% of bf16 in one kernel of "
+           "matrix_unit.%s\n%zu laws passed before.\n",
+           r->watch.runs,
+           r->beside ? " fma, noise, words and the matrix unit of its rows were measured again\nbefore and "
+                       "after each row; its shares "
+                       "are of the faster of both."
+                     : "",
+           r->laws);
 }
 
 /* ---- Markdown ------------------------------------------------------------------------------------------ */

@@ -180,7 +180,7 @@ static double memory_needed(const nsamp_plan *p, uint64_t lanes, int threads) {
     const double scratch = threads * (double)nsamp_cpu_thread_bytes(m, (size_t)lanes);
     const double records =
         p->records ? nsamp_recorder_bytes((size_t)p->record_chains, m->dim, p->records) : 0;
-    return state + moments + scratch + records + (double)m->params_bytes;
+    return state + moments + scratch + records + (double)m->params_bytes + (double)m->packed_bytes;
 }
 
 static nsamp_status check_memory(const nsamp_plan *p, double bytes, nsamp_error *err) {

@@ -28,8 +28,8 @@ typedef struct nsamp_law {
 struct nsamp_model {
     const char *system; /* "langevin" */
     nsamp_kernel_id kernel;
-    const nsamp_cpu_kernel
-        *host_kernel; /* product kernels, which are host code: used instead of the table; or NULL */
+    const nsamp_cpu_kernel *
+        host_kernel; /* of matrix products, host code, or chosen by prepare: used instead of the table; or NULL */
     /* Packs what host_kernel works with and sets lanes and scratch_bytes; called once, when the chains are to run on the
      * CPU. NULL: nothing to do. NSAMP_EUSAGE where this CPU cannot. */
     nsamp_status (*prepare)(nsamp_model *model, nsamp_error *err);
@@ -42,6 +42,7 @@ struct nsamp_model {
     double observe_flops;  /* of looking at a chain, beyond copying its state */
     void *params;          /* flat block, 64-byte aligned (posix_memalign) */
     size_t params_bytes;
+    size_t packed_bytes;  /* what prepare packed beside params, for the plan's memory */
     size_t scratch_bytes; /* a thread, for lanes lanes */
     uint32_t lanes;       /* for product kernels: the plan's tile; otherwise the kernel's */
     bool sum_moments;     /* accumulate the variance of the sum over coordinates: off-diagonal in O(D) */

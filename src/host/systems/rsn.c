@@ -179,8 +179,8 @@ static nsamp_status prepare_product(nsamp_model *model, nsamp_error *err) {
     nsamp_status status = nsamp_rsn_product_create(extra->net, &o, extra->pinv, params, &extra->product, err);
     if (status) return status;
     params->product = extra->product;
-    model->host_kernel = &nsamp_rsn_product_kernel;
     model->lanes = o.tile;
+    model->packed_bytes = nsamp_rsn_product_weights(extra->product);
     model->scratch_bytes = nsamp_rsn_product_scratch(extra->product);
     add_why(model, nsamp_matmul_name());
     if (o.precision == NSAMP_BF16)
@@ -213,6 +213,7 @@ static nsamp_status prepare_bf16(nsamp_model *model, nsamp_error *err) {
     const nsamp_status status = nsamp_rsn_bf16_create(extra->net, three ? 3 : 1, &extra->bf16, err);
     if (status) return status;
     params->product = extra->bf16;
+    model->packed_bytes = nsamp_rsn_bf16_bytes(extra->bf16);
     model->host_kernel = nsamp_rsn_bf16_kernel(o->isa, o->amx);
     const size_t most = BF16_TILE_BYTES / (16 * extra->net->m) / 64 * 64; /* x, y, xi and y in tiles */
     model->lanes = choose_tile(o, 64, most > MOST_LANES ? MOST_LANES : most < 64 ? 64 : most);

@@ -78,6 +78,7 @@ nsamp_status nsamp_rsn_bf16_create(const nsamp_network *net, uint32_t parts, nsa
                                    nsamp_error *err);
 /* NULL: nothing. */
 void nsamp_rsn_bf16_destroy(nsamp_rsn_bf16 *packed);
+size_t nsamp_rsn_bf16_bytes(const nsamp_rsn_bf16 *packed);
 /* The kernel of an instruction set, or the one that uses the matrix unit. */
 const nsamp_cpu_kernel *nsamp_rsn_bf16_kernel(const char *isa, bool amx);
 
@@ -91,6 +92,8 @@ nsamp_status nsamp_rsn_product_create(const nsamp_network *net, const nsamp_rsn_
                                       const double *s, const nsamp_rsn_params *params,
                                       nsamp_rsn_product **product, nsamp_error *err);
 void nsamp_rsn_product_destroy(nsamp_rsn_product *product);
+/* Bytes of its weights, some more where a library fills up its blocks. */
+size_t nsamp_rsn_product_weights(const nsamp_rsn_product *product);
 /* Bytes of scratch of a thread. */
 size_t nsamp_rsn_product_scratch(const nsamp_rsn_product *product);
 extern const nsamp_cpu_kernel nsamp_rsn_product_kernel;

@@ -48,6 +48,11 @@ static void fill_weights(const nsamp_network *net, const nsamp_rsn_bf16 *q, nsam
     }
 }
 
+size_t nsamp_rsn_bf16_bytes(const nsamp_rsn_bf16 *q) {
+    const size_t weights = (q->depth * DEPTH + q->rows * SIDE) * q->parts;
+    return q->units * (SIDE * sizeof(float) + weights * sizeof(nsamp_bf16));
+}
+
 nsamp_status nsamp_rsn_bf16_create(const nsamp_network *net, uint32_t parts, nsamp_rsn_bf16 **packed,
                                    nsamp_error *err) {
     nsamp_rsn_bf16 *const q = *packed = calloc(1, sizeof *q);
@@ -56,9 +61,7 @@ nsamp_status nsamp_rsn_bf16_create(const nsamp_network *net, uint32_t parts, nsa
     q->rows = (uint32_t)((net->m + SIDE - 1) / SIDE);
     q->depth = (uint32_t)((net->m + DEPTH - 1) / DEPTH);
     q->units = (uint32_t)nsamp_rsn_round_up(net->n, DEPTH);
-    const size_t bias = (size_t)q->units * SIDE,
-                 weights = (size_t)q->units * (q->depth * DEPTH + q->rows * SIDE) * parts,
-                 numbers = bias + weights / 2;
+    const size_t bias = (size_t)q->units * SIDE, numbers = nsamp_rsn_bf16_bytes(q) / sizeof(float);
     float *const memory = nsamp_pages_floats(numbers, 0.0f); /* huge pages where there are any */
     if (!memory) return nsamp_fail(err, NSAMP_ENOMEM, "no memory for %zu bytes of weights", 4 * numbers);
     q->bias = memory;

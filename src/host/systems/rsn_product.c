@@ -22,6 +22,7 @@ typedef struct panel {
 
 struct nsamp_rsn_product {
     size_t m, units, L, panels;
+    nsamp_precision precision;
     panel *panel;
     const nsamp_cpu_kernel *noise, *move;
     const nsamp_rsn_params *params;
@@ -54,6 +55,13 @@ size_t nsamp_rsn_product_scratch(const nsamp_rsn_product *q) {
     static float none;
     parts s;
     return carve(q, &none, &s);
+}
+
+size_t nsamp_rsn_product_weights(const nsamp_rsn_product *q) {
+    const bool narrow = q->precision == NSAMP_BF16 && nsamp_matmul_bf16_is_native();
+    const size_t layers =
+        2 * (narrow ? sizeof(nsamp_bf16) : sizeof(float)) + q->params->reservoir * sizeof(float);
+    return q->units * (q->m * layers + sizeof(float));
 }
 
 /* ---- packing ------------------------------------------------------------------------------------------- */
@@ -92,6 +100,7 @@ nsamp_status nsamp_rsn_product_create(const nsamp_network *net, const nsamp_rsn_
     q->m = net->m;
     q->units = params->units;
     q->L = o->tile;
+    q->precision = o->precision;
     q->panels = (q->units + PANEL - 1) / PANEL;
     q->noise = o->noise;
     q->move = o->move;
