@@ -321,8 +321,8 @@ static void test_refused_words(void **state) {
     assert_refused(PROGRAM("bench", "langevim"), 2,
                    "langevim: nothing to time has this name; nearest: langevin");
     assert_refused(PROGRAM("bench", "run.thread=1"), 2, "nearest: run.threads");
-    assert_refused(PROGRAM("bench", "training", "train.precision=bf16", "run.backend=cpu"), 2,
-                   "train.precision = bf16");
+    assert_refused(PROGRAM("bench", "training", "train.precision=tf32", "run.backend=cpu"), 2,
+                   "train.precision = tf32");
     assert_refused(PROGRAM("bench", "run.isa=v9"), 2, "run.isa = v9");
     assert_refused(PROGRAM("bench", "--size", "huge"), 2, "small, medium, large, all");
     assert_refused(PROGRAM("bench", "-o", "/nowhere/at/all.json"), 2, "/nowhere/at");

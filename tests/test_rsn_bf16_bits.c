@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "isa.h"
-#include "reference_bf16.h"
+#include "reference_amx.h"
 #include "rsn_bf16_models.h"
 
 #define VARIANT(name, isa) extern const nsamp_cpu_kernel nsamp_rsn_bf16_##name;
@@ -35,34 +35,13 @@ static bool runs(const variant *v) {
     return !strcmp(v->isa, "amx") ? nsamp_isa_has_amx() : tiles_table(v->isa) != NULL;
 }
 
-/* ---- the order of a matrix unit ------------------------------------------------------------------------ */
-
-static float flushed(float x) {
-    return fabsf(x) < FLT_MIN ? copysignf(0.0f, x) : x;
-}
-
-static float rounded(float x) {
-    return (float)ref_bf16((double)flushed(x));
-}
-
-/* c + a b over 32 numbers; in_turn: in another order, one number after the other. */
-static float ref_block(const float *a, const float *b, float c, bool in_turn) {
-    float even = 0.0f, odd = 0.0f;
-    for (int k = 0; in_turn && k < 32; k++)
-        c = flushed(fmaf(a[k], b[k], flushed(c)));
-    if (in_turn) return c;
-    for (int k = 0; k < 32; k += 2) {
-        even = flushed(fmaf(a[k], b[k], even));
-        odd = flushed(fmaf(a[k + 1], b[k + 1], odd));
-    }
-    return flushed(flushed(c) + flushed(even + odd));
-}
+/* ---- y in the order of a matrix unit ------------------------------------------------------------------- */
 
 /* Part i of a factor: what is left of it by the parts before, rounded. */
 static float part_of(float x, int i) {
     for (int k = 0; k < i; k++)
-        x -= rounded(x);
-    return rounded(x);
+        x -= ref_rounded(x);
+    return ref_rounded(x);
 }
 
 /* a [n] b [n], filled up with zeros, c before; of each block the products of parts in turn. */

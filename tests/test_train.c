@@ -174,6 +174,7 @@ static void learns_the_score_of_a_gaussian(void **state) {
     check_gaussian("score", 0.5, NULL);
     check_gaussian("denoiser", 0.5, NULL);
     check_gaussian("score", 0.5, "train.control_variate=yes train.init=torch train.weighting=sigma2");
+    check_gaussian("denoiser", 0.5, "train.precision=bf16 run.backend=cpu");
 }
 
 /* ---- the same bytes ---- */
@@ -191,6 +192,9 @@ static void threads_change_nothing(void **state) {
     must_train(LADDER "model.file=t3.nc", "run.threads=3 run.isa=base");
     assert_same_file("t1.nc", "t2.nc");
     assert_same_file("t1.nc", "t3.nc");
+    must_train(LADDER "model.file=b1.nc", "train.precision=bf16 run.backend=cpu run.threads=1");
+    must_train(LADDER "model.file=b2.nc", "train.precision=bf16 run.backend=cpu run.threads=3 run.isa=base");
+    assert_same_file("b1.nc", "b2.nc");
     must_train(LADDER "model.file=t4.nc", "train.seed=2");
     nsamp_network *a = load("t1.nc"), *b = load("t4.nc");
     assert_memory_not_equal(a->w1, b->w1, 2 * 600 * sizeof(float));
@@ -204,8 +208,10 @@ static void threads_change_nothing(void **state) {
 
 static void resumed_training_gives_the_same_bytes(void **state) {
     (void)state;
-    for (int restart = 0; restart < 2; restart++) {
-        const char *keep = restart ? "train.restart=yes" : "train.restart=no";
+    const char *const kept[] = {"train.restart=yes", "train.restart=no",
+                                "train.restart=no train.precision=bf16 run.backend=cpu"};
+    for (int i = 0; i < 3; i++) {
+        const char *keep = kept[i];
         char parts[256];
         nsamp_error err = {0};
         must_train(LADDER "model.file=whole.nc model.overwrite=yes", keep);
@@ -341,6 +347,7 @@ static void what_cannot_be_trained_is_refused(void **state) {
         {"train.draws=0", "not a data set", NSAMP_EUSAGE},
         {"target.name=images", "data set", NSAMP_EUSAGE},
         {"train.wide_share=0.1", "denoiser", NSAMP_EUSAGE},
+        {"train.precision=tf32 run.backend=cpu", "valid here: fp32, bf16", NSAMP_EUSAGE},
         {"train.beta1=1", "below 1", NSAMP_EUSAGE},
         {"train.beta2=1", "below 1", NSAMP_EUSAGE},
         {"target.rho=-2", "", NSAMP_EUSAGE},

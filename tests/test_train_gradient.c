@@ -16,7 +16,7 @@ static nsamp_learner *learner_of(const problem *p, bool amsgrad, int threads) {
     const nsamp_learner_shape shape = {
         p->m, p->n, p->batch, p->activation, p->denoiser, p->control_variate, amsgrad, threads, NSAMP_FP32};
     nsamp_learner *l;
-    assert_int_equal(nsamp_cpu_learner_create(&shape, nsamp_train_kernels_base(), &l, NULL), NSAMP_OK);
+    assert_int_equal(nsamp_cpu_learner_create(&shape, nsamp_train_kernels_base(), NULL, &l, NULL), NSAMP_OK);
     float *w = l->ops->get(l);
     for (size_t i = 0; i < nsamp_learner_weights(&shape); i++)
         w[i] = (float)(0.7 * uniform());
@@ -179,7 +179,7 @@ static void instruction_sets_agree_to_the_bit(void **state) {
                 const nsamp_learner_shape shape = {p.m, p.n,  p.batch,    p.activation, p.denoiser,
                                                    cv,  true, (int)i + 1, NSAMP_FP32};
                 nsamp_learner *l;
-                assert_int_equal(nsamp_cpu_learner_create(&shape, sets[i], &l, NULL), NSAMP_OK);
+                assert_int_equal(nsamp_cpu_learner_create(&shape, sets[i], NULL, &l, NULL), NSAMP_OK);
                 random_state = 31;
                 float *w = l->ops->get(l), *x0 = rows_of(&p), *eps = rows_of(&p);
                 for (size_t k = 0; k < nsamp_learner_weights(&shape); k++)

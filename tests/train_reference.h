@@ -212,4 +212,44 @@ static double *as_double(const float *x, size_t count) {
     return d;
 }
 
+/* With beta1 = 0 the first moment after a step is the gradient, decay included. Each entry is within what rounding
+ * can do at worst, which for coarse factors says little. At most eight roundings follow one another, and those of different terms
+ * are as if random, so the whole is within eight of them in any precision. */
+__attribute__((unused)) static void reference_check_gradient(problem p, nsamp_learner *l) {
+    static const double roundoff[] = {[NSAMP_FP32] = 0x1p-24, [NSAMP_BF16] = 0x1p-8, [NSAMP_TF32] = 0x1p-11};
+    const nsamp_precision precision = l->shape.precision;
+    const size_t weights = nsamp_learner_weights(&l->shape), most = 60;
+    float *x0 = rows_of(&p), *eps = rows_of(&p);
+    double *w = as_double(l->ops->get(l), weights), *bound = calloc(weights, sizeof *bound), loss_bound;
+    const nsamp_level level = {p.sigma, p.weight};
+    const nsamp_adam adam = {0.01f, 1, 0, 0.5f, 1e-8f, (float)p.decay};
+    const double loss = l->ops->step(l, &level, &adam, x0, eps), expected = reference_loss(&p, w, x0, eps);
+    nsamp_error err;
+    if (l->ops->check(l, &err)) fail_msg("%s", err.text);
+    reference_bounds(&p, w, x0, eps, roundoff[precision], bound, &loss_bound);
+    if (!(fabs(loss - expected) <= loss_bound))
+        fail_msg("loss %.9g, expected %.9g to %.2g", loss, expected, loss_bound);
+    const float *g = l->ops->get(l) + weights;
+    double squares = 0, bounds = 0, errors = 0;
+    for (size_t c = 0; c < (weights < most ? weights : most); c++) {
+        const size_t i = weights < most ? c : (size_t)((uniform() + 1) / 2 * (double)weights);
+        const double fd = reference_gradient(&p, w, i, x0, eps);
+        squares += fd * fd;
+        bounds += bound[i] * bound[i];
+        errors += (g[i] - fd) * (g[i] - fd);
+        if (!(fabs(g[i] - fd) <= bound[i] + 1e-7 * fabs(fd)))
+            fail_msg(
+                "precision %d n %zu activation %d denoiser %d control variate %d: gradient %zu of %zu is "
+                "%.7g, expected %.7g to %.2g",
+                precision, p.n, p.activation, p.denoiser, p.control_variate, i, weights, g[i], fd, bound[i]);
+    }
+    if (precision == NSAMP_FP32) assert_true(bounds < 1e-6 * squares); /* so that a fault of 0.1 % is seen */
+    if (!(sqrt(errors / squares) < 8 * roundoff[precision]))
+        fail_msg("precision %d n %zu activation %d denoiser %d control variate %d: the gradient is off by "
+                 "%.2g of itself",
+                 precision, p.n, p.activation, p.denoiser, p.control_variate, sqrt(errors / squares));
+    nsamp_learner_destroy(l);
+    free(x0), free(eps), free(w), free(bound);
+}
+
 #endif

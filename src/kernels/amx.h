@@ -25,7 +25,7 @@
 
 enum { NSAMP_AMX_SIDE = 16, NSAMP_AMX_DEPTH = 32, NSAMP_AMX_FACTORS = 512, NSAMP_AMX_SUMS = 256 };
 
-/* ---- from two rows of float to one of a right tile ----------------------------------------------------- */
+/* ---- from two rows of float to one of a right tile, or of a left one --------------------------------------- */
 
 #ifdef NSAMP_AMX
 
@@ -36,6 +36,39 @@ NSAMP_HD void nsamp_amx_pairs(const bool relu, const float *even, const float *o
     const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(odd), _mm512_loadu_ps(even));
     const __m512i pairs = _mm512_permutexvar_epi16(order, both);
     _mm512_storeu_si512(to, relu ? _mm512_max_epi16(pairs, _mm512_setzero_si512()) : pairs);
+}
+
+/* to [32] = low [16], then high [16], rounded in the same way. */
+NSAMP_HD void nsamp_amx_row(const float *low, const float *high, nsamp_bf16 *to) {
+    _mm512_storeu_si512(to, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(high), _mm512_loadu_ps(low)));
+}
+
+/* to [j][i] = from [i][j], 16 by 16 words. */
+NSAMP_HD void nsamp_amx_turn(const uint32_t *from, uint32_t *to) {
+    enum { EVEN = 0x88, ODD = 0xdd };
+    __m512i a[16], b[16];
+    NSAMP_UNROLL for (int i = 0; i < 16; i++) a[i] = _mm512_loadu_si512(from + i * 16);
+    NSAMP_UNROLL for (int i = 0; i < 16; i += 2) {
+        b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
+        b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
+    }
+    NSAMP_UNROLL for (int i = 0; i < 16; i += 4) {
+        a[i] = _mm512_unpacklo_epi64(b[i], b[i + 2]);
+        a[i + 1] = _mm512_unpackhi_epi64(b[i], b[i + 2]);
+        a[i + 2] = _mm512_unpacklo_epi64(b[i + 1], b[i + 3]);
+        a[i + 3] = _mm512_unpackhi_epi64(b[i + 1], b[i + 3]);
+    }
+    /* a[4 i + j] has columns j, 4 + j, 8 + j and 12 + j of rows 4 i to 4 i + 3 */
+    NSAMP_UNROLL for (int j = 0; j < 4; j++) {
+        const __m512i first = _mm512_shuffle_i32x4(a[j], a[4 + j], EVEN),
+                      second = _mm512_shuffle_i32x4(a[8 + j], a[12 + j], EVEN),
+                      third = _mm512_shuffle_i32x4(a[j], a[4 + j], ODD),
+                      fourth = _mm512_shuffle_i32x4(a[8 + j], a[12 + j], ODD);
+        _mm512_storeu_si512(to + j * 16, _mm512_shuffle_i32x4(first, second, EVEN));
+        _mm512_storeu_si512(to + (4 + j) * 16, _mm512_shuffle_i32x4(third, fourth, EVEN));
+        _mm512_storeu_si512(to + (8 + j) * 16, _mm512_shuffle_i32x4(first, second, ODD));
+        _mm512_storeu_si512(to + (12 + j) * 16, _mm512_shuffle_i32x4(third, fourth, ODD));
+    }
 }
 
 #else
@@ -49,6 +82,16 @@ NSAMP_HD uint32_t nsamp_amx_number(const bool relu, float x) {
 NSAMP_HD void nsamp_amx_pairs(const bool relu, const float *even, const float *odd, uint32_t *to) {
     NSAMP_FOR_LANES(j, NSAMP_AMX_SIDE)
     to[j] = nsamp_amx_number(relu, even[j]) | nsamp_amx_number(relu, odd[j]) << 16;
+}
+
+NSAMP_HD void nsamp_amx_row(const float *low, const float *high, nsamp_bf16 *to) {
+    NSAMP_FOR_LANES(j, NSAMP_AMX_SIDE) to[j] = (nsamp_bf16)nsamp_amx_number(false, low[j]);
+    NSAMP_FOR_LANES(j, NSAMP_AMX_SIDE) to[j + NSAMP_AMX_SIDE] = (nsamp_bf16)nsamp_amx_number(false, high[j]);
+}
+
+NSAMP_HD void nsamp_amx_turn(const uint32_t *from, uint32_t *to) {
+    for (uint32_t j = 0; j < NSAMP_AMX_SIDE; j++)
+        NSAMP_FOR_LANES(i, NSAMP_AMX_SIDE) to[j * NSAMP_AMX_SIDE + i] = from[i * NSAMP_AMX_SIDE + j];
 }
 
 #endif

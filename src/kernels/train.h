@@ -87,11 +87,12 @@ typedef struct nsamp_train_kernels {
     void (*activate)(int activation, size_t rows, size_t n, const float *bias, float *h);
     /* d [rows][n] *= phi'(h); sums [n] = the column sums of d. */
     void (*slope)(int activation, size_t rows, size_t n, const float *h, float *d, float *sums);
-    /* f = the sum of parts [parts][stride] over rows row .. row + rows - 1 of [m]; x [m] the same rows; eps
-     * those of the noisy rows. e [m]: d objective / d f. loss [rows]: of the noisy rows. clean: these are
+    /* to [count] = the sum of f [parts][stride], the first count of each. */
+    void (*sum)(size_t parts, size_t stride, size_t count, const float *f, float *to);
+    /* f, x [rows][m]; eps those of the noisy rows. e [rows][m]: d objective / d f. loss [rows]: of the noisy rows. clean: these are
      * rows x0 of the control variate, and what they add to the loss goes to loss. */
-    void (*residual)(const nsamp_residual *r, int clean, size_t rows, size_t m, size_t parts, size_t stride,
-                     const float *f, const float *x, const float *eps, float *e, double *loss);
+    void (*residual)(const nsamp_residual *r, int clean, size_t rows, size_t m, const float *f,
+                     const float *x, const float *eps, float *e, double *loss);
     /* One step for count weights; seen NULL: without amsgrad. */
     void (*adam)(const nsamp_adam *a, size_t count, const float *g, float *w, float *m, float *v,
                  float *seen);

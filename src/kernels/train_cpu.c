@@ -70,18 +70,21 @@ static void slope(int activation, size_t rows, size_t n, const float *h, float *
 #undef SLOPE_ROW
 }
 
-static void residual(const nsamp_residual *p, int clean, size_t rows, size_t m, size_t parts, size_t stride,
-                     const float *f, const float *x, const float *eps, float *e, double *loss) {
+static void sum(size_t parts, size_t stride, size_t count, const float *f, float *to) {
+    for (size_t i = 0; i < count; i++)
+        to[i] = f[i];
+    for (size_t k = 1; k < parts; k++)
+        NSAMP_PRAGMA(omp simd) for (size_t i = 0; i < count; i++) to[i] += f[k * stride + i];
+}
+
+static void residual(const nsamp_residual *p, int clean, size_t rows, size_t m, const float *f,
+                     const float *x, const float *eps, float *e, double *loss) {
     for (size_t r = 0; r < rows; r++) {
-        double sum = 0.0;
-        for (size_t i = r * m; i < (r + 1) * m; i++) {
-            float value = f[i];
-            for (size_t k = 1; k < parts; k++)
-                value += f[k * stride + i];
-            e[i] = clean ? nsamp_residual_clean(p, value, x[i], eps[i], &sum)
-                         : nsamp_residual_noisy(p, value, x[i], eps[i], &sum);
-        }
-        loss[r] = sum;
+        double total = 0.0;
+        for (size_t i = r * m; i < (r + 1) * m; i++)
+            e[i] = clean ? nsamp_residual_clean(p, f[i], x[i], eps[i], &total)
+                         : nsamp_residual_noisy(p, f[i], x[i], eps[i], &total);
+        loss[r] = total;
     }
 }
 
@@ -106,6 +109,6 @@ static void adam(const nsamp_adam *a, size_t count, const float *g, float *w, fl
 #define NSAMP_PASTE(a, b)  NSAMP_PASTE2(a, b)
 
 const nsamp_train_kernels *NSAMP_PASTE(nsamp_train_kernels_, NSAMP_ISA)(void) {
-    static const nsamp_train_kernels table = {normals, activate, slope, residual, adam};
+    static const nsamp_train_kernels table = {normals, activate, slope, sum, residual, adam};
     return &table;
 }

@@ -15,8 +15,6 @@
 #include "train/network.h"
 #include "train_reference.h"
 
-static const double roundoff[] = {[NSAMP_FP32] = 0x1p-24, [NSAMP_BF16] = 0x1p-8, [NSAMP_TF32] = 0x1p-11};
-
 static nsamp_learner *learner_of(const problem *p, bool amsgrad, nsamp_precision precision) {
     const nsamp_learner_shape shape = {
         p->m, p->n, p->batch, p->activation, p->denoiser, p->control_variate, amsgrad, 1, precision};
@@ -37,43 +35,9 @@ static void must_be_well(nsamp_learner *l) {
 
 /* ---- gradients ----------------------------------------------------------------------------------------- */
 
-/* With beta1 = 0 the first moment after a step is the gradient, decay included. Each entry is within what rounding
- * can do at worst, which for coarse factors says little. At most eight roundings follow one another, and those of different terms
- * are as if random, so the whole is within eight of them in any precision. */
 static void check_gradient(problem p, nsamp_precision precision) {
     random_state = 88172645463325252u + p.n;
-    nsamp_learner *l = learner_of(&p, false, precision);
-    const size_t weights = nsamp_learner_weights(&l->shape), most = 60;
-    float *x0 = rows_of(&p), *eps = rows_of(&p);
-    double *w = as_double(l->ops->get(l), weights), *bound = calloc(weights, sizeof *bound), loss_bound;
-    const nsamp_level level = {p.sigma, p.weight};
-    const nsamp_adam adam = {0.01f, 1, 0, 0.5f, 1e-8f, (float)p.decay};
-    const double loss = l->ops->step(l, &level, &adam, x0, eps), expected = reference_loss(&p, w, x0, eps);
-    must_be_well(l);
-    reference_bounds(&p, w, x0, eps, roundoff[precision], bound, &loss_bound);
-    if (!(fabs(loss - expected) <= loss_bound))
-        fail_msg("loss %.9g, expected %.9g to %.2g", loss, expected, loss_bound);
-    const float *g = l->ops->get(l) + weights;
-    double squares = 0, bounds = 0, errors = 0;
-    for (size_t c = 0; c < (weights < most ? weights : most); c++) {
-        const size_t i = weights < most ? c : (size_t)((uniform() + 1) / 2 * (double)weights);
-        const double fd = reference_gradient(&p, w, i, x0, eps);
-        squares += fd * fd;
-        bounds += bound[i] * bound[i];
-        errors += (g[i] - fd) * (g[i] - fd);
-        if (!(fabs(g[i] - fd) <= bound[i] + 1e-7 * fabs(fd)))
-            fail_msg(
-                "precision %d n %zu activation %d denoiser %d control variate %d: gradient %zu of %zu is "
-                "%.7g, expected %.7g to %.2g",
-                precision, p.n, p.activation, p.denoiser, p.control_variate, i, weights, g[i], fd, bound[i]);
-    }
-    if (precision == NSAMP_FP32) assert_true(bounds < 1e-6 * squares); /* so that a fault of 0.1 % is seen */
-    if (!(sqrt(errors / squares) < 8 * roundoff[precision]))
-        fail_msg("precision %d n %zu activation %d denoiser %d control variate %d: the gradient is off by "
-                 "%.2g of itself",
-                 precision, p.n, p.activation, p.denoiser, p.control_variate, sqrt(errors / squares));
-    nsamp_learner_destroy(l);
-    free(x0), free(eps), free(w), free(bound);
+    reference_check_gradient(p, learner_of(&p, false, precision));
 }
 
 static void gradient_matches_central_differences(void **state) {
@@ -276,7 +240,7 @@ static void the_cpu_goes_the_same_way(void **state) {
     float *numbers = train_in_blocks(&k, true, NSAMP_FP32, STEPS, true, losses);
     const nsamp_learner_shape shape = {M, N, BATCH, NSAMP_TANH, true, false, true, 1, NSAMP_FP32};
     nsamp_learner *l, *gpu;
-    assert_int_equal(nsamp_cpu_learner_create(&shape, nsamp_train_kernels_base(), &l, NULL), NSAMP_OK);
+    assert_int_equal(nsamp_cpu_learner_create(&shape, nsamp_train_kernels_base(), NULL, &l, NULL), NSAMP_OK);
     random_state = 5;
     gpu = learner_of(&block_problem, true, NSAMP_FP32);
     const size_t weights = nsamp_learner_weights(&shape);

@@ -165,7 +165,7 @@ nsamp_status nsamp_training_learner(const nsamp_job *job, int threads, const cha
         .precision = nsamp_job_is(job, NSAMP_KEY_train_precision, "bf16")   ? NSAMP_BF16
                      : nsamp_job_is(job, NSAMP_KEY_train_precision, "tf32") ? NSAMP_TF32
                                                                             : NSAMP_FP32};
-    return nsamp_learner_choose(job, &shape, nsamp_train_kernels_of(isa), learner, err);
+    return nsamp_learner_choose(job, &shape, isa, learner, err);
 }
 
 nsamp_status nsamp_training_measure(nsamp_learner *learner, const char *isa, const nsamp_stopwatch *watch,

@@ -1,6 +1,8 @@
 /* choose.c: where a training computes: the learner that a job asks for. */
 #include <stdio.h>
+#include <string.h>
 #include "error.h"
+#include "isa.h"
 #include "train/learner.h"
 
 /* NULL: the GPU can train; else why not, in one line. */
@@ -22,21 +24,36 @@ static nsamp_status on_gpu(const nsamp_learner_shape *shape, nsamp_learner **lea
 #endif
 }
 
-nsamp_status nsamp_learner_choose(const nsamp_job *job, const nsamp_learner_shape *shape,
-                                  const nsamp_train_kernels *kernels, nsamp_learner **learner,
-                                  nsamp_error *err) {
+/* The matrix unit is beside AVX-512, and asked for where it is of use only. */
+static nsamp_status on_cpu(const nsamp_learner_shape *shape, const char *isa, nsamp_learner **learner,
+                           nsamp_error *err) {
+    const bool bf16 = shape->precision == NSAMP_BF16, amx = bf16 && !strcmp(isa, "v4") && nsamp_isa_has_amx();
+    const nsamp_status status =
+        nsamp_cpu_learner_create(shape, nsamp_train_kernels_of(isa),
+                                 bf16 ? nsamp_train_bf16_kernels_of(isa, amx) : NULL, learner, err);
+    if (status) return status;
+    if (bf16)
+        snprintf((*learner)->text, sizeof(*learner)->text, "cpu, bf16, %s",
+                 amx ? "by the matrix unit (AMX)" : "by multiply-adds");
+    else
+        snprintf((*learner)->text, sizeof(*learner)->text, "cpu, fp32, %.80s", nsamp_matmul_name());
+    return NSAMP_OK;
+}
+
+nsamp_status nsamp_learner_choose(const nsamp_job *job, const nsamp_learner_shape *shape, const char *isa,
+                                  nsamp_learner **learner, nsamp_error *err) {
     const bool must = nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda");
     const char *missing = nsamp_job_is(job, NSAMP_KEY_run_backend, "cpu") ? "" : no_gpu();
     *learner = NULL;
     if (!missing) return on_gpu(shape, learner, err);
     if (must) return nsamp_job_fail(job, NSAMP_KEY_run_backend, err, "%s; cpu and auto work here", missing);
-    if (shape->precision != NSAMP_FP32)
+    if (shape->precision == NSAMP_TF32)
         return nsamp_job_fail(job, NSAMP_KEY_train_precision, err,
-                              "only a GPU trains in less than fp32%s%s; valid here: fp32",
+                              "only a GPU trains in tf32%s%s; valid here: fp32, bf16",
                               *missing ? ", and " : "", missing);
-    nsamp_status status = nsamp_cpu_learner_create(shape, kernels, learner, err);
-    if (!status)
-        snprintf((*learner)->text, sizeof(*learner)->text, "cpu, fp32, %.80s%s%.120s%s", nsamp_matmul_name(),
-                 *missing ? " (" : "", missing, *missing ? ")" : "");
-    return status;
+    const nsamp_status status = on_cpu(shape, isa, learner, err);
+    if (status || !*missing) return status;
+    const size_t used = strlen((*learner)->text);
+    snprintf((*learner)->text + used, sizeof(*learner)->text - used, " (%.120s)", missing);
+    return NSAMP_OK;
 }

@@ -35,6 +35,19 @@ const nsamp_train_kernels *nsamp_train_kernels_of(const char *isa) {
     return nsamp_train_kernels_base();
 }
 
+const nsamp_train_bf16_kernels *nsamp_train_bf16_kernels_of(const char *isa, bool amx) {
+#ifdef NSAMP_HAVE_AMX
+    if (amx) return &nsamp_train_bf16_amx;
+#endif
+#ifdef NSAMP_X86_64
+    if (!strcmp(isa, "v4")) return &nsamp_train_bf16_v4;
+    if (!strcmp(isa, "v3")) return &nsamp_train_bf16_v3;
+#endif
+    (void)isa;
+    (void)amx;
+    return &nsamp_train_bf16_base;
+}
+
 void nsamp_batch_noise(const nsamp_train_kernels *kernels, int threads, nsamp_noise_key key, uint64_t batch,
                        size_t rows, size_t m, float *eps) {
     enum { ROWS = 16 };

@@ -17,7 +17,7 @@
 
 #include <stdbool.h>
 #include "job/job.h"
-#include "kernels/train.h"
+#include "kernels/train_bf16.h"
 #include "matmul.h"
 
 typedef struct nsamp_learner_shape {
@@ -25,7 +25,7 @@ typedef struct nsamp_learner_shape {
     nsamp_activation activation;
     bool denoiser, control_variate, amsgrad;
     int threads;               /* 0: all */
-    nsamp_precision precision; /* of the products; a CPU has fp32 */
+    nsamp_precision precision; /* of the products; a CPU has fp32 and bf16 */
 } nsamp_learner_shape;
 
 /* One noise level: everything that depends on sigma. */
@@ -96,9 +96,13 @@ const nsamp_train_kernels *nsamp_train_kernels_of(const char *isa);
 void nsamp_batch_noise(const nsamp_train_kernels *kernels, int threads, nsamp_noise_key key, uint64_t batch,
                        size_t rows, size_t m, float *eps);
 
-/* All numbers zero. kernels: of this processor's instruction set. NSAMP_ENOMEM. */
+/* The products in bf16 of an instruction set that isa.h names; amx: by the matrix unit. */
+const nsamp_train_bf16_kernels *nsamp_train_bf16_kernels_of(const char *isa, bool amx);
+
+/* All numbers zero, in fp32 or bf16. kernels: of this processor's instruction set; bf16 (NULL with fp32) too. NSAMP_ENOMEM. */
 nsamp_status nsamp_cpu_learner_create(const nsamp_learner_shape *shape, const nsamp_train_kernels *kernels,
-                                      nsamp_learner **learner, nsamp_error *err);
+                                      const nsamp_train_bf16_kernels *bf16, nsamp_learner **learner,
+                                      nsamp_error *err);
 /* The same on the GPU, in any precision, where this was built with nvcc (cuda_learner.cu). NSAMP_ENOMEM; NSAMP_EIO: the GPU
  * or its library cannot, with what is missing. */
 nsamp_status nsamp_cuda_learner_create(const nsamp_learner_shape *shape, nsamp_learner **learner,
@@ -106,11 +110,10 @@ nsamp_status nsamp_cuda_learner_create(const nsamp_learner_shape *shape, nsamp_l
 /* NULL where that can work here, else one line: why not. */
 const char *nsamp_cuda_learner_missing(void);
 
-/* The learner that run.backend and train.precision ask for; auto takes the GPU where there is one and says so in text.
- * NSAMP_EUSAGE names the key. */
-nsamp_status nsamp_learner_choose(const nsamp_job *job, const nsamp_learner_shape *shape,
-                                  const nsamp_train_kernels *kernels, nsamp_learner **learner,
-                                  nsamp_error *err);
+/* The learner that run.backend and train.precision ask for, on a CPU with the loops of `isa`; auto takes the GPU where there is one and
+ * says so in text. NSAMP_EUSAGE names the key. */
+nsamp_status nsamp_learner_choose(const nsamp_job *job, const nsamp_learner_shape *shape, const char *isa,
+                                  nsamp_learner **learner, nsamp_error *err);
 /* NULL: nothing. */
 void nsamp_learner_destroy(nsamp_learner *l);
 

@@ -305,7 +305,7 @@ static nsamp_status set_up(nsamp_training *t, nsamp_error *err) {
                                        .amsgrad = t->s.amsgrad,
                                        .threads = t->s.threads,
                                        .precision = t->s.precision};
-    status = nsamp_learner_choose(t->job, &shape, t->kernels, &t->learner, err);
+    status = nsamp_learner_choose(t->job, &shape, isa, &t->learner, err);
     if (status) return status;
     if (t->source->images)
         t->kept = t->learner->ops->keep(t->learner, t->source->per_epoch, t->source->images->x);

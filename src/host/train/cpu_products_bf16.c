@@ -1,0 +1,139 @@
+/* cpu_products_bf16.c: see cpu_products.h; here, factors of bf16. Weights are packed from float32 as a chunk comes by; kept between forward
+ * and back are the hidden units, in bf16. */
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/cpu_products.h"
+
+enum { UNITS = NSAMP_TRAIN_BF16_UNITS, BLOCK = NSAMP_TRAIN_BF16_BLOCK };
+
+typedef struct products {
+    nsamp_cpu_products base;
+    const nsamp_train_bf16_kernels *k;
+    nsamp_train_bf16 batch;      /* of the last inputs */
+    nsamp_train_bf16_batch x[2]; /* inputs */
+    nsamp_train_bf16_batch e;
+    nsamp_bf16 *h; /* [chunk][most rows][units of the chunk, in blocks of 32] */
+    float *f;      /* [groups][stride] */
+    size_t stride, most;
+    nsamp_train_bf16_scratch *scratch; /* [threads] */
+    char *memory;                      /* of all scratch */
+} products;
+
+/* Of a chunk: large, so that the sums f come by less often where a batch is large; otherwise small, so that the numbers of a chunk stay in
+ * the second-level cache and threads have enough of them (bench/LOG.md). */
+static size_t units_of(const nsamp_learner_shape *s) {
+    enum { MANY_ROWS = 256, MANY_CHUNKS = 16 };
+    return s->batch >= MANY_ROWS && s->n >= MANY_CHUNKS * (size_t)UNITS ? UNITS : UNITS / 2;
+}
+
+static size_t up(size_t rows) {
+    return (rows + BLOCK - 1) / BLOCK * BLOCK;
+}
+
+/* Rows [rows][m] -> to, rounded. */
+static void take(products *p, size_t rows, const float *x, const nsamp_train_bf16_batch *to) {
+    const size_t m = p->base.shape.m;
+#pragma omp parallel for schedule(static) num_threads(p->base.threads)
+    for (size_t row = 0; row < rows; row += BLOCK)
+        p->k->take(&p->batch, (uint32_t)row, (uint32_t)(rows - row < BLOCK ? rows - row : BLOCK), x + row * m,
+                   to);
+}
+
+static void inputs(nsamp_cpu_products *base, int slot, size_t rows, const float *x) {
+    products *p = (products *)base;
+    base->rows = rows;
+    p->batch.rows = (uint32_t)up(rows);
+    take(p, rows, x, &p->x[slot]);
+}
+
+static nsamp_bf16 *hidden_of(const products *p, const nsamp_cpu_chunk *k) {
+    return p->h + k->first * p->most;
+}
+
+static void forward(nsamp_cpu_products *base, size_t c, int slot) {
+    products *p = (products *)base;
+    const nsamp_cpu_chunk k = nsamp_cpu_chunk_of(base, c);
+    p->k->forward(&p->batch, (uint32_t)k.units, k.w2, k.w1, k.b, &p->x[slot], c % base->per_group != 0,
+                  &p->scratch[omp_get_thread_num()], hidden_of(p, &k),
+                  p->f + c / base->per_group * p->stride);
+}
+
+static void outputs(nsamp_cpu_products *base, float *f) {
+    const products *p = (const products *)base;
+    const size_t rows = base->rows;
+#pragma omp parallel for schedule(static) num_threads(base->threads)
+    for (size_t row = 0; row < rows; row += BLOCK)
+        p->k->outputs(&p->batch, base->groups, p->stride, p->f, (uint32_t)row,
+                      (uint32_t)(rows - row < BLOCK ? rows - row : BLOCK), f + row * base->shape.m);
+}
+
+static void errors(nsamp_cpu_products *base, const float *e) {
+    products *p = (products *)base;
+    take(p, base->rows, e, &p->e);
+}
+
+/* As in cpu_products.c, one gradient at a time. */
+static void back(nsamp_cpu_products *base, size_t c, const nsamp_adam *adam, int slot) {
+    products *p = (products *)base;
+    const nsamp_cpu_chunk k = nsamp_cpu_chunk_of(base, c);
+    const nsamp_train_bf16_scratch *const s = &p->scratch[omp_get_thread_num()];
+    const uint32_t units = (uint32_t)k.units;
+    const size_t count = k.units * base->shape.m;
+    const nsamp_bf16 *const h = hidden_of(p, &k);
+    float gb[UNITS];
+    p->k->back(&p->batch, units, k.w1, &p->e, h, s, gb);
+    p->k->gradient(&p->batch, units, h, &p->e, s);
+    nsamp_cpu_adam(base, adam, count, s->gradient, k.w1);
+    p->k->gradient(&p->batch, units, s->back, &p->x[slot], s);
+    nsamp_cpu_adam(base, adam, count, s->gradient, k.w2);
+    nsamp_cpu_adam(base, adam, k.units, gb, k.b);
+}
+
+static void destroy(nsamp_cpu_products *base) {
+    products *p = (products *)base;
+    free(p->x[0].across), free(p->x[0].down);
+    free(p->x[1].across), free(p->x[1].down);
+    free(p->e.across), free(p->e.down);
+    free(p->h);
+    free(p->f);
+    free(p->scratch);
+    free(p->memory);
+    free(p);
+}
+
+static void make_batch(const nsamp_train_bf16 *shape, nsamp_train_bf16_batch *b, bool *ok) {
+    const size_t bytes = nsamp_train_bf16_pairs(shape) * sizeof(uint32_t);
+    b->across = nsamp_cpu_memory(bytes, ok);
+    b->down = nsamp_cpu_memory(bytes, ok);
+}
+
+nsamp_cpu_products *nsamp_cpu_products_bf16(const nsamp_learner_shape *shape,
+                                            const nsamp_train_kernels *kernels,
+                                            const nsamp_train_bf16_kernels *bf16, float *numbers) {
+    static const nsamp_cpu_products_ops ops = {inputs, forward, outputs, errors, back, destroy};
+    products *p = calloc(1, sizeof *p);
+    if (!p) return NULL;
+    nsamp_cpu_products_begin(&p->base, &ops, shape, kernels, units_of(shape), numbers);
+    const size_t threads = (size_t)p->base.threads;
+    nsamp_train_bf16_scratch sizes;
+    bool ok = true;
+    p->k = bf16;
+    p->most = up(p->base.most);
+    p->batch = (nsamp_train_bf16){(uint32_t)shape->m, (uint32_t)p->most, (int)shape->activation};
+    p->stride = p->most * nsamp_train_bf16_outputs(p->batch.m) * 16;
+    const size_t each = nsamp_train_bf16_carve(&p->batch, NULL, &sizes);
+    make_batch(&p->batch, &p->x[0], &ok);
+    make_batch(&p->batch, &p->x[1], &ok);
+    make_batch(&p->batch, &p->e, &ok);
+    p->h = nsamp_cpu_memory(p->most * up(shape->n) * sizeof *p->h, &ok);
+    p->f = nsamp_cpu_memory(p->base.groups * p->stride * sizeof *p->f, &ok);
+    p->memory = nsamp_cpu_memory(threads * each, &ok);
+    p->scratch = calloc(threads, sizeof *p->scratch);
+    for (size_t i = 0; ok && p->scratch && i < threads; i++)
+        nsamp_train_bf16_carve(&p->batch, p->memory + i * each, &p->scratch[i]);
+    if (ok && p->scratch) return &p->base;
+    destroy(&p->base);
+    return NULL;
+}
