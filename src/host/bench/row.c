@@ -57,11 +57,11 @@ static bool by_matrix_unit(const nsamp_plan *p) {
 }
 
 /* The ceilings of the CPU's loops as they are now; after: or as they were before, whichever is faster. */
-static nsamp_status look_again(const nsamp_bench_report *r, const nsamp_plan *p, bool after,
+static nsamp_status look_again(const nsamp_bench_report *r, const char *backend, bool matrix, bool after,
                                nsamp_ceilings *c, nsamp_error *err) {
     const nsamp_stopwatch watch = {r->watch.seconds / 8, r->watch.runs};
-    if (!r->beside || strcmp(p->backend->ops->name, "cpu")) return NSAMP_OK;
-    return nsamp_ceilings_again(r->machine.isa, r->machine.threads, &watch, by_matrix_unit(p), after, c, err);
+    if (!r->beside || strcmp(backend, "cpu")) return NSAMP_OK;
+    return nsamp_ceilings_again(r->machine.isa, r->machine.threads, &watch, matrix, after, c, err);
 }
 
 static nsamp_status advance(void *work, uint64_t steps, nsamp_error *err) {
@@ -145,6 +145,7 @@ void nsamp_bench_time_plan(const nsamp_bench_report *r, nsamp_plan *p, nsamp_ben
     nsamp_error err = {0};
     nsamp_ceilings beside = r->ceilings;
     nsamp_rate rate;
+    const bool matrix = by_matrix_unit(p);
     snprintf(row->unit, sizeof row->unit, "chain-step");
     snprintf(row->kernel, sizeof row->kernel, "%s", p->model->why);
     snprintf(row->backend, sizeof row->backend, "%s", p->backend->ops->name);
@@ -153,9 +154,9 @@ void nsamp_bench_time_plan(const nsamp_bench_report *r, nsamp_plan *p, nsamp_ben
     row->counts = nsamp_counts_of(p->job, p->model, p->batch.lanes);
     nsamp_status status = nsamp_plan_start(p, &err);
     if (!status) status = nsamp_reference_check(p, &row->reference, &err);
-    if (!status) status = look_again(r, p, false, &beside, &err);
+    if (!status) status = look_again(r, row->backend, matrix, false, &beside, &err);
     if (!status) status = nsamp_measure(&r->watch, advance, p, (double)p->batch.chains, &rate, &err);
-    if (!status) status = look_again(r, p, true, &beside, &err);
+    if (!status) status = look_again(r, row->backend, matrix, true, &beside, &err);
     if (!status) status = effective(p, row, &err);
     if (!status) status = product_of(r, p, &beside, row, &row->product, &err);
     if (status) {
@@ -168,6 +169,7 @@ void nsamp_bench_time_plan(const nsamp_bench_report *r, nsamp_plan *p, nsamp_ben
 
 static void time_training(const nsamp_bench_report *r, const nsamp_job *job, nsamp_bench_row *row) {
     nsamp_error err = {0};
+    nsamp_ceilings beside = r->ceilings;
     nsamp_rate rate;
     nsamp_learner *l;
     if (nsamp_training_learner(job, r->machine.threads, r->machine.isa, &l, &err)) {
@@ -181,8 +183,12 @@ static void time_training(const nsamp_bench_report *r, const nsamp_job *job, nsa
     row->dim = l->shape.m;
     row->tau = NAN;
     row->counts = nsamp_counts_of_training(l->shape.m, l->shape.n, l->shape.batch);
-    nsamp_status status = nsamp_training_measure(l, r->machine.isa, &r->watch, &rate, &row->reference, &err);
-    if (!status)
+    nsamp_status status = look_again(r, row->backend, l->matrix_unit, false, &beside, &err);
+    if (!status) status = nsamp_training_measure(l, r->machine.isa, &r->watch, &rate, &row->reference, &err);
+    if (!status) status = look_again(r, row->backend, l->matrix_unit, true, &beside, &err);
+    if (l->matrix_unit)
+        row->product = beside.rate[NSAMP_CEILING_matrix_unit].median;
+    else if (!status)
         status = product_on(r, row->backend, l->shape.m, l->shape.n, l->shape.batch, l->shape.precision,
                             &row->product, &err);
     nsamp_learner_destroy(l);
@@ -191,7 +197,7 @@ static void time_training(const nsamp_bench_report *r, const nsamp_job *job, nsa
         return;
     }
     row->rate = rate;
-    set_against_ceilings(r, &r->ceilings, false, row);
+    set_against_ceilings(r, &beside, false, row);
 }
 
 void nsamp_bench_time(const nsamp_bench_report *report, const nsamp_job *job, nsamp_bench_row *row) {

@@ -80,7 +80,8 @@ typedef struct nsamp_learner_ops {
 struct nsamp_learner {
     const nsamp_learner_ops *ops;
     nsamp_learner_shape shape;
-    char text[256]; /* one line: where it computes, and how */
+    char text[256];   /* one line: where it computes, and how */
+    bool matrix_unit; /* the products are those of a CPU's matrix unit */
 };
 
 size_t nsamp_learner_weights(const nsamp_learner_shape *shape); /* n (2 m + 1) */
