@@ -39,8 +39,20 @@ NSAMP_HD void nsamp_amx_pairs(const bool relu, const float *even, const float *o
 }
 
 /* to [32] = low [16], then high [16], rounded in the same way. */
-NSAMP_HD void nsamp_amx_row(const float *low, const float *high, nsamp_bf16 *to) {
-    _mm512_storeu_si512(to, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(high), _mm512_loadu_ps(low)));
+NSAMP_HD void nsamp_amx_row(const bool relu, const float *low, const float *high, nsamp_bf16 *to) {
+    const __m512i row = (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(high), _mm512_loadu_ps(low));
+    _mm512_storeu_si512(to, relu ? _mm512_max_epi16(row, _mm512_setzero_si512()) : row);
+}
+
+/* Two rows of a left tile -> a row of each of two right ones: low [j] = even [j], odd [j]; high [j] = even [16 + j], odd [16 + j]. */
+NSAMP_HD void nsamp_amx_zip(const nsamp_bf16 *even, const nsamp_bf16 *odd, uint32_t *low, uint32_t *high) {
+    const __m512i of_low = _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0),
+                  of_high = _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4);
+    const __m512i a = _mm512_loadu_si512(even), b = _mm512_loadu_si512(odd);
+    const __m512i first = _mm512_unpacklo_epi16(a, b),
+                  second = _mm512_unpackhi_epi16(a, b); /* of each 8 numbers */
+    _mm512_storeu_si512(low, _mm512_permutex2var_epi64(first, of_low, second));
+    _mm512_storeu_si512(high, _mm512_permutex2var_epi64(first, of_high, second));
 }
 
 /* to [j][i] = from [i][j], 16 by 16 words. */
@@ -84,9 +96,16 @@ NSAMP_HD void nsamp_amx_pairs(const bool relu, const float *even, const float *o
     to[j] = nsamp_amx_number(relu, even[j]) | nsamp_amx_number(relu, odd[j]) << 16;
 }
 
-NSAMP_HD void nsamp_amx_row(const float *low, const float *high, nsamp_bf16 *to) {
-    NSAMP_FOR_LANES(j, NSAMP_AMX_SIDE) to[j] = (nsamp_bf16)nsamp_amx_number(false, low[j]);
-    NSAMP_FOR_LANES(j, NSAMP_AMX_SIDE) to[j + NSAMP_AMX_SIDE] = (nsamp_bf16)nsamp_amx_number(false, high[j]);
+NSAMP_HD void nsamp_amx_row(const bool relu, const float *low, const float *high, nsamp_bf16 *to) {
+    NSAMP_FOR_LANES(j, NSAMP_AMX_SIDE) to[j] = (nsamp_bf16)nsamp_amx_number(relu, low[j]);
+    NSAMP_FOR_LANES(j, NSAMP_AMX_SIDE) to[j + NSAMP_AMX_SIDE] = (nsamp_bf16)nsamp_amx_number(relu, high[j]);
+}
+
+NSAMP_HD void nsamp_amx_zip(const nsamp_bf16 *even, const nsamp_bf16 *odd, uint32_t *low, uint32_t *high) {
+    NSAMP_FOR_LANES(j, NSAMP_AMX_SIDE) {
+        low[j] = even[j] | (uint32_t)odd[j] << 16;
+        high[j] = even[NSAMP_AMX_SIDE + j] | (uint32_t)odd[NSAMP_AMX_SIDE + j] << 16;
+    }
 }
 
 NSAMP_HD void nsamp_amx_turn(const uint32_t *from, uint32_t *to) {

@@ -42,6 +42,7 @@ NSAMP_HD void panels(const nsamp_rsn_bf16 *q, const uint32_t phi, const uint32_t
     const size_t unit = ((size_t)q->depth * DEPTH + (size_t)q->rows * SIDE) * P; /* weights of a unit */
     const bool far = unit * panel * sizeof(nsamp_bf16) <= PANEL_BYTES &&
                      unit * q->units * sizeof(nsamp_bf16) > RESIDENT_BYTES;
+    const nsamp_panel_use hidden = {.phi = phi, .P = P, .hidden = s->hidden};
     nsamp_amx t;
     nsamp_amx_begin(&t);
     for (uint32_t first = 0, count; first < q->units; first += count) {
@@ -55,8 +56,8 @@ NSAMP_HD void panels(const nsamp_rsn_bf16 *q, const uint32_t phi, const uint32_t
             (const char *)(q->weights + (far ? next + after : next) * unit),
             (uint32_t)((unit * after * sizeof(nsamp_bf16) / 64 + times - 1) / times * 64)};
         for (uint32_t g = 0; g < groups; g++) {
-            nsamp_panel_units(&t, q, phi, P, w, first, count, s->x + (size_t)g * q->depth * P * (2 * PAIRS),
-                              s->hidden, &weights);
+            nsamp_panel_units(&t, q->depth, q->bias + (size_t)first * SIDE, w, count,
+                              s->x + (size_t)g * q->depth * P * (2 * PAIRS), &hidden, &weights);
             nsamp_panel_outputs(&t, q, P, w + (size_t)count * q->depth * P * DEPTH, first, count, s->hidden,
                                 s->sums + (size_t)g * q->rows * (2 * SUMS));
         }

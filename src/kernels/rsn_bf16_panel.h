@@ -6,8 +6,21 @@
 #include "kernels/amx.h"
 #include "kernels/rsn_bf16.h"
 #include "kernels/systems/rsn.h"
+#include "kernels/train.h"
 
-enum { NSAMP_PANEL_ROWS = 32 /* pairs of rows of 16 in 32 units by 32 chains */ };
+enum { NSAMP_PANEL_PAIRS = 16 /* of units in a block of 32 */ };
+
+/* What becomes of the sums of a block of 32 units by 32 chains. phi and P are constants of the caller. */
+typedef struct nsamp_panel_use {
+    uint32_t phi, P;
+    uint32_t
+        *hidden;   /* [units / 32][P][2][16][16]: phi of them; or, in a training on its way back, NULL, and */
+    float *totals; /* [units / 16][16][16]: += the products of them and the slopes of h, lane by lane */
+    nsamp_bf16 *back; /* and those products, as h */
+    nsamp_bf16 *
+        h; /* in a training: the tiles of phi for these rows, `far` numbers from one 16 units to the next; else NULL */
+    size_t far;
+} nsamp_panel_use;
 
 /* The products of parts: of the weight and of the other factor, in the order that loads the fewest tiles. Of factors in one part the
  * fifth alone. */
@@ -27,21 +40,62 @@ NSAMP_HD void nsamp_panel_split(const uint32_t P, float *even, float *odd, uint3
     }
 }
 
-/* Pairs of rows first to last - 1 of the 32 of four tiles of sums (units 0 to 15 of two times 16 chains, then units 16 to 31)
- * -> phi of them in two right tiles a part. */
-NSAMP_HD void nsamp_panel_narrow(const uint32_t phi, const uint32_t P, const float *sums, uint32_t first,
-                                 uint32_t last, uint32_t *to) {
+/* Pairs of units first to last - 1 of block u; sums in four tiles: units 0 to 15 of two times 16 chains, then units 16 to 31. */
+NSAMP_HD void nsamp_panel_narrow(const nsamp_panel_use *use, uint32_t u, const float *sums, uint32_t first,
+                                 uint32_t last) {
+    enum { SIDE = NSAMP_AMX_SIDE, SUMS = NSAMP_AMX_SUMS, DEPTH = NSAMP_AMX_DEPTH };
+    const uint32_t phi = use->phi, P = use->P;
     for (uint32_t i = first; i < last; i++) {
-        const float *const rows = sums + i * 2 * NSAMP_AMX_SIDE;
-        uint32_t *const row = to + (i / 8 % 2 * NSAMP_AMX_SIDE + i / 16 * 8 + i % 8) * NSAMP_AMX_SIDE;
-        if (phi == NSAMP_RSN_RELU && P == 1) {
-            nsamp_amx_pairs(true, rows, rows + NSAMP_AMX_SIDE, row);
-            continue;
+        const float *const low = sums + i / 8 * (2 * SUMS) + i % 8 * (2 * SIDE), *const high = low + SUMS;
+        uint32_t *const to = use->hidden + ((size_t)u * P * 2 * SIDE + i) * SIDE;
+        nsamp_bf16 *const kept = use->h + (2 * u + i / 8) * use->far + i % 8 * (2 * DEPTH);
+        const bool by_words = phi == NSAMP_RSN_RELU && P == 1;
+        float a[2][2 * SIDE] __attribute__((aligned(64))); /* of 16 chains and of the others */
+        if (!by_words) {
+            NSAMP_FOR_LANES(j, 2 * SIDE) a[0][j] = nsamp_rsn_phi(phi, low[j]);
+            NSAMP_FOR_LANES(j, 2 * SIDE) a[1][j] = nsamp_rsn_phi(phi, high[j]);
         }
-        float a[2 * NSAMP_AMX_SIDE] __attribute__((aligned(64)));
-        NSAMP_FOR_LANES(j, 2 * NSAMP_AMX_SIDE) a[j] = nsamp_rsn_phi(phi, rows[j]);
-        nsamp_panel_split(P, a, a + NSAMP_AMX_SIDE, row, 2 * NSAMP_AMX_SUMS);
+        const float *const l = by_words ? low : a[0], *const h = by_words ? high : a[1];
+        if (use->h) {
+            nsamp_amx_row(by_words, l, h, kept);
+            nsamp_amx_row(by_words, l + SIDE, h + SIDE, kept + DEPTH);
+            nsamp_amx_zip(kept, kept + DEPTH, to, to + SUMS);
+        } else if (by_words) {
+            nsamp_amx_pairs(true, l, l + SIDE, to);
+            nsamp_amx_pairs(true, h, h + SIDE, to + SUMS);
+        } else {
+            nsamp_panel_split(P, a[0], a[0] + SIDE, to, 2 * SUMS);
+            nsamp_panel_split(P, a[1], a[1] + SIDE, to + SUMS, 2 * SUMS);
+        }
     }
+}
+
+/* The same on the way back: phi is the activation as train.h numbers it. */
+NSAMP_HD void nsamp_panel_slopes(const nsamp_panel_use *use, uint32_t u, const float *sums, uint32_t first,
+                                 uint32_t last) {
+    enum { SIDE = NSAMP_AMX_SIDE, SUMS = NSAMP_AMX_SUMS, DEPTH = NSAMP_AMX_DEPTH };
+    for (uint32_t i = 2 * first; i < 2 * last; i++) {
+        const float *const low = sums + i / 16 * (2 * SUMS) + i % 16 * SIDE, *const high = low + SUMS;
+        const size_t at = (2 * u + i / 16) * use->far + i % 16 * DEPTH;
+        const nsamp_bf16 *const h = use->h + at;
+        float *const total = use->totals + ((size_t)u * 2 * SIDE + i) * SIDE;
+        float l[SIDE], r[SIDE];
+        NSAMP_FOR_LANES(j, SIDE) {
+            l[j] = low[j] * nsamp_slope((int)use->phi, nsamp_bf16_value(h[j]));
+            r[j] = high[j] * nsamp_slope((int)use->phi, nsamp_bf16_value(h[SIDE + j]));
+            total[j] += l[j];
+            total[j] += r[j];
+        }
+        nsamp_amx_row(false, l, r, use->back + at);
+    }
+}
+
+NSAMP_HD void nsamp_panel_use_sums(const nsamp_panel_use *use, uint32_t u, const float *sums, uint32_t first,
+                                   uint32_t last) {
+    if (use->hidden)
+        nsamp_panel_narrow(use, u, sums, first, last);
+    else
+        nsamp_panel_slopes(use, u, sums, first, last);
 }
 
 /* Lines of the next panel's weights, fetched into the second-level cache while this one is worked on: `each` at a time. */
@@ -56,55 +110,59 @@ NSAMP_HD void nsamp_panel_fetch(nsamp_panel_ahead *a) {
         __builtin_prefetch(a->next, 0, 2);
 }
 
-/* The hidden units of one panel for 32 chains. What the vector ports do to one block of 32 units is put between the products of the
- * next. */
-NSAMP_HD void nsamp_panel_units(nsamp_amx *t, const nsamp_rsn_bf16 *q, const uint32_t phi, const uint32_t P,
-                                const nsamp_bf16 *w, uint32_t first, uint32_t count, const uint32_t *x,
-                                uint32_t *hidden, nsamp_panel_ahead *weights) {
-    float sums[2][4 * NSAMP_AMX_SUMS] __attribute__((aligned(64)));
-    const uint32_t from = P == 1 ? NSAMP_PANEL_ONLY : 0,
+/* Products of `count` units with 32 chains, and what becomes of them; sums begin with bias [count / 16][16][16] (NULL: 0). w: left tiles
+ * [count / 32][depth][P][2][16][32]; x: right tiles [depth][P][2][16][16]. What the vector ports do to one block of 32 units is put between
+ * the products of the next. */
+NSAMP_HD void nsamp_panel_units(nsamp_amx *t, uint32_t depth, const float *bias, const nsamp_bf16 *w,
+                                uint32_t count, const uint32_t *x, const nsamp_panel_use *use,
+                                nsamp_panel_ahead *weights) {
+    enum { SUMS = NSAMP_AMX_SUMS, FACTORS = NSAMP_AMX_FACTORS, PAIRS = NSAMP_PANEL_PAIRS };
+    float sums[2][4 * SUMS] __attribute__((aligned(64)));
+    const uint32_t P = use->P, from = P == 1 ? NSAMP_PANEL_ONLY : 0,
                    until = P == 1 ? NSAMP_PANEL_ONLY + 1 : NSAMP_PANEL_PRODUCTS;
-    const uint32_t each = (NSAMP_PANEL_ROWS + q->depth * (until - from) - 1) / (q->depth * (until - from));
-    const float *bias = q->bias + (size_t)first * NSAMP_AMX_SIDE;
+    const uint32_t each = (PAIRS + depth * (until - from) - 1) / (depth * (until - from)),
+                   blocks = count / NSAMP_AMX_DEPTH;
     (void)t;
-    for (uint32_t u = 0; u < count / NSAMP_AMX_DEPTH; u++, bias += 2 * NSAMP_AMX_SUMS) {
+    for (uint32_t u = 0; u < blocks; u++) {
         const float *const before = sums[(u + 1) % 2];
-        uint32_t *const to = hidden + (u ? u - 1 : 0) * P * (2 * NSAMP_AMX_SUMS);
         const uint32_t *xk = x;
-        uint32_t done = u ? 0 : NSAMP_PANEL_ROWS;
-        NSAMP_AMX_GET(t, 0, bias);
-        NSAMP_AMX_GET(t, 1, bias);
-        NSAMP_AMX_GET(t, 2, bias + NSAMP_AMX_SUMS);
-        NSAMP_AMX_GET(t, 3, bias + NSAMP_AMX_SUMS);
-        for (uint32_t k = 0; k < q->depth;
-             k++, w += P * (2 * NSAMP_AMX_FACTORS), xk += P * (2 * NSAMP_AMX_SUMS))
+        uint32_t done = u ? 0 : PAIRS;
+        if (bias) {
+            const float *const b = bias + (size_t)u * (2 * SUMS);
+            NSAMP_AMX_GET(t, 0, b);
+            NSAMP_AMX_GET(t, 1, b);
+            NSAMP_AMX_GET(t, 2, b + SUMS);
+            NSAMP_AMX_GET(t, 3, b + SUMS);
+        } else {
+            NSAMP_AMX_CLEAR(t, 0);
+            NSAMP_AMX_CLEAR(t, 1);
+            NSAMP_AMX_CLEAR(t, 2);
+            NSAMP_AMX_CLEAR(t, 3);
+        }
+        for (uint32_t k = 0; k < depth; k++, w += P * (2 * FACTORS), xk += P * (2 * SUMS))
             NSAMP_UNROLL for (uint32_t s = from; s < until; s++) {
                 const bool left = s == from || nsamp_panel_left[s] != nsamp_panel_left[s - 1],
                            right = s == from || nsamp_panel_right[s] != nsamp_panel_right[s - 1];
                 nsamp_panel_fetch(weights);
-                if (left) NSAMP_AMX_LEFT(t, 4, w + nsamp_panel_left[s] * (2 * NSAMP_AMX_FACTORS));
-                if (right) NSAMP_AMX_RIGHT(t, 6, xk + nsamp_panel_right[s] * (2 * NSAMP_AMX_SUMS));
+                if (left) NSAMP_AMX_LEFT(t, 4, w + nsamp_panel_left[s] * (2 * FACTORS));
+                if (right) NSAMP_AMX_RIGHT(t, 6, xk + nsamp_panel_right[s] * (2 * SUMS));
                 NSAMP_AMX_PRODUCT(t, 0, 4, 6);
-                if (left)
-                    NSAMP_AMX_LEFT(t, 5,
-                                   w + nsamp_panel_left[s] * (2 * NSAMP_AMX_FACTORS) + NSAMP_AMX_FACTORS);
+                if (left) NSAMP_AMX_LEFT(t, 5, w + nsamp_panel_left[s] * (2 * FACTORS) + FACTORS);
                 NSAMP_AMX_PRODUCT(t, 2, 5, 6);
-                if (right)
-                    NSAMP_AMX_RIGHT(t, 7, xk + nsamp_panel_right[s] * (2 * NSAMP_AMX_SUMS) + NSAMP_AMX_SUMS);
+                if (right) NSAMP_AMX_RIGHT(t, 7, xk + nsamp_panel_right[s] * (2 * SUMS) + SUMS);
                 NSAMP_AMX_PRODUCT(t, 1, 4, 7);
                 NSAMP_AMX_PRODUCT(t, 3, 5, 7);
-                const uint32_t next = done + each < NSAMP_PANEL_ROWS ? done + each : NSAMP_PANEL_ROWS;
-                nsamp_panel_narrow(phi, P, before, done, next, to);
+                const uint32_t next = done + each < PAIRS ? done + each : PAIRS;
+                nsamp_panel_use_sums(use, u - 1, before, done, next);
                 done = next;
             }
         float *const now = sums[u % 2];
         NSAMP_AMX_PUT(t, 0, now);
-        NSAMP_AMX_PUT(t, 1, now + NSAMP_AMX_SUMS);
-        NSAMP_AMX_PUT(t, 2, now + 2 * NSAMP_AMX_SUMS);
-        NSAMP_AMX_PUT(t, 3, now + 3 * NSAMP_AMX_SUMS);
+        NSAMP_AMX_PUT(t, 1, now + SUMS);
+        NSAMP_AMX_PUT(t, 2, now + 2 * SUMS);
+        NSAMP_AMX_PUT(t, 3, now + 3 * SUMS);
     }
-    const uint32_t last = count / NSAMP_AMX_DEPTH - 1;
-    nsamp_panel_narrow(phi, P, sums[last % 2], 0, NSAMP_PANEL_ROWS, hidden + last * P * (2 * NSAMP_AMX_SUMS));
+    nsamp_panel_use_sums(use, blocks - 1, sums[(blocks - 1) % 2], 0, PAIRS);
 }
 
 /* y += W1 hidden of one panel for 32 chains, in tiles; from the first panel y = W1 hidden. */

@@ -47,7 +47,7 @@ static void take(const shape *s, uint32_t first, uint32_t count, const float *x,
                 nsamp_amx_pairs(false, columns[c][r], columns[c][r + 1], down + r / 2 * SIDE);
         }
         for (uint32_t r = 0; r < BLOCK; r++)
-            nsamp_amx_row(columns[0][r], columns[1][r], (nsamp_bf16 *)(void *)words[r]);
+            nsamp_amx_row(false, columns[0][r], columns[1][r], (nsamp_bf16 *)(void *)words[r]);
         uint32_t *const across = to->across + ((size_t)at * depth + k) * (2 * PAIRS);
         nsamp_amx_turn(words[0], across);
         nsamp_amx_turn(words[SIDE], across + PAIRS);
@@ -68,7 +68,7 @@ NSAMP_HD void pack_inputs(uint32_t m, uint32_t units, const float *w, nsamp_bf16
                 memcpy(part, from, (m - k * DEPTH) * sizeof *part);
                 from = part;
             }
-            nsamp_amx_row(from, from + SIDE,
+            nsamp_amx_row(false, from, from + SIDE,
                           to + (((size_t)u / BLOCK * depth + k) * 2 + u / SIDE % 2) * FACTORS +
                               u % SIDE * DEPTH);
         }
@@ -93,19 +93,6 @@ NSAMP_HD void pack_outputs(uint32_t m, uint32_t units, const float *w, nsamp_bf1
 
 /* ---- forward ---------------------------------------------------------------------------------------------- */
 
-/* Hidden units of 32 rows as nsamp_panel_units leaves them -> the left tiles of a block of 32 units, for sums over rows. */
-NSAMP_HD void keep(const uint32_t *hidden, nsamp_bf16 *upper, nsamp_bf16 *lower) {
-    for (uint32_t k = 0; k < SIDE; k++) {
-        const uint32_t *const pairs = hidden + k * SIDE;
-        nsamp_bf16 *const even = (k < SIDE / 2 ? upper : lower) + k % (SIDE / 2) * 2 * DEPTH;
-        for (uint32_t half = 0; half < 2; half++)
-            NSAMP_FOR_LANES(j, SIDE) {
-                even[half * SIDE + j] = (nsamp_bf16)pairs[half * PAIRS + j];
-                even[half * SIDE + DEPTH + j] = (nsamp_bf16)(pairs[half * PAIRS + j] >> 16);
-            }
-    }
-}
-
 /* phi is a constant in each call. */
 NSAMP_HD void forward_rows(const shape *s, const nsamp_rsn_bf16 *q, const uint32_t phi, const batch *x,
                            bool add, const scratch *t, nsamp_bf16 *h, float *f) {
@@ -114,11 +101,13 @@ NSAMP_HD void forward_rows(const shape *s, const nsamp_rsn_bf16 *q, const uint32
     nsamp_amx tiles;
     nsamp_amx_begin(&tiles);
     for (uint32_t r = 0; r < blocks; r++) {
-        nsamp_panel_units(&tiles, q, phi, 1, t->inputs, 0, q->units,
-                          x->across + (size_t)r * q->depth * (2 * PAIRS), t->hidden, &nothing);
-        for (uint32_t u = 0; u < q->units / BLOCK; u++)
-            keep(t->hidden + u * (2 * PAIRS), h + ((size_t)2 * u * blocks + r) * FACTORS,
-                 h + ((size_t)(2 * u + 1) * blocks + r) * FACTORS);
+        const nsamp_panel_use hidden = {.phi = phi,
+                                        .P = 1,
+                                        .hidden = t->hidden,
+                                        .h = h + (size_t)r * FACTORS,
+                                        .far = (size_t)blocks * FACTORS};
+        nsamp_panel_units(&tiles, q->depth, q->bias, t->inputs, q->units,
+                          x->across + (size_t)r * q->depth * (2 * PAIRS), &hidden, &nothing);
         nsamp_panel_outputs(&tiles, q, 1, t->outputs, add, q->units, t->hidden,
                             f + (size_t)r * q->rows * (2 * SUMS));
     }
@@ -154,60 +143,27 @@ static void forward(const shape *s, uint32_t units, const float *w2, const float
 
 /* ---- back ------------------------------------------------------------------------------------------------- */
 
-/* Sums of 16 units with 32 rows in two tiles, times the slopes of h [16][32] -> d [16][32]; sums [16][16] += them. */
-NSAMP_HD void narrow_slopes(const uint32_t phi, const float *sums, const nsamp_bf16 *h, float *to_sums,
-                            nsamp_bf16 *d) {
-    for (uint32_t u = 0; u < SIDE; u++, h += DEPTH, d += DEPTH) {
-        float low[SIDE], high[SIDE];
-        NSAMP_FOR_LANES(j, SIDE) {
-            low[j] = sums[u * SIDE + j] * nsamp_slope((int)phi, nsamp_bf16_value(h[j]));
-            high[j] = sums[SUMS + u * SIDE + j] * nsamp_slope((int)phi, nsamp_bf16_value(h[SIDE + j]));
-            to_sums[u * SIDE + j] += low[j];
-            to_sums[u * SIDE + j] += high[j];
-        }
-        nsamp_amx_row(low, high, d);
-    }
-}
-
 /* phi is a constant in each call. */
-NSAMP_HD void back_rows(const shape *s, const uint32_t phi, uint32_t units, const batch *e,
-                        const nsamp_bf16 *h, const scratch *t) {
+NSAMP_HD void back_rows(const shape *s, const uint32_t phi, uint32_t units, const batch *e, nsamp_bf16 *h,
+                        const scratch *t) {
     const uint32_t blocks = s->rows / BLOCK, depth = nsamp_train_bf16_depth(s->m);
-    float sums[4 * SUMS] __attribute__((aligned(64)));
+    nsamp_panel_ahead nothing = {NULL, NULL, 64};
     nsamp_amx tiles;
     nsamp_amx_begin(&tiles);
-    for (uint32_t r = 0; r < blocks; r++)
-        for (uint32_t u = 0; u < units / BLOCK; u++) {
-            const nsamp_bf16 *w = t->inputs + (size_t)u * depth * (2 * FACTORS);
-            const uint32_t *right = e->across + (size_t)r * depth * (2 * PAIRS);
-            NSAMP_AMX_CLEAR(&tiles, 0);
-            NSAMP_AMX_CLEAR(&tiles, 1);
-            NSAMP_AMX_CLEAR(&tiles, 2);
-            NSAMP_AMX_CLEAR(&tiles, 3);
-            for (uint32_t k = 0; k < depth; k++, w += 2 * FACTORS, right += 2 * PAIRS) {
-                NSAMP_AMX_LEFT(&tiles, 4, w);
-                NSAMP_AMX_RIGHT(&tiles, 6, right);
-                NSAMP_AMX_PRODUCT(&tiles, 0, 4, 6);
-                NSAMP_AMX_LEFT(&tiles, 5, w + FACTORS);
-                NSAMP_AMX_PRODUCT(&tiles, 2, 5, 6);
-                NSAMP_AMX_RIGHT(&tiles, 7, right + PAIRS);
-                NSAMP_AMX_PRODUCT(&tiles, 1, 4, 7);
-                NSAMP_AMX_PRODUCT(&tiles, 3, 5, 7);
-            }
-            NSAMP_AMX_PUT(&tiles, 0, sums);
-            NSAMP_AMX_PUT(&tiles, 1, sums + SUMS);
-            NSAMP_AMX_PUT(&tiles, 2, sums + 2 * SUMS);
-            NSAMP_AMX_PUT(&tiles, 3, sums + 3 * SUMS);
-            for (uint32_t half = 0; half < 2; half++) {
-                const size_t at = ((size_t)(2 * u + half) * blocks + r) * FACTORS;
-                narrow_slopes(phi, sums + half * 2 * SUMS, h + at, t->sums + (2 * u + half) * SUMS,
-                              t->back + at);
-            }
-        }
+    for (uint32_t r = 0; r < blocks; r++) {
+        const nsamp_panel_use slopes = {.phi = phi,
+                                        .P = 1,
+                                        .totals = t->sums,
+                                        .back = t->back + (size_t)r * FACTORS,
+                                        .h = h + (size_t)r * FACTORS,
+                                        .far = (size_t)blocks * FACTORS};
+        nsamp_panel_units(&tiles, depth, NULL, t->inputs, units, e->across + (size_t)r * depth * (2 * PAIRS),
+                          &slopes, &nothing);
+    }
     NSAMP_AMX_END(&tiles);
 }
 
-NSAMP_HD_CALL void back_products(const shape *s, uint32_t units, const batch *e, const nsamp_bf16 *h,
+NSAMP_HD_CALL void back_products(const shape *s, uint32_t units, const batch *e, nsamp_bf16 *h,
                                  const scratch *t) {
     if (s->activation == NSAMP_TRAIN_RELU)
         back_rows(s, NSAMP_TRAIN_RELU, units, e, h, t);
@@ -217,7 +173,7 @@ NSAMP_HD_CALL void back_products(const shape *s, uint32_t units, const batch *e,
         back_rows(s, NSAMP_TRAIN_SOFTPLUS, units, e, h, t);
 }
 
-static void back(const shape *s, uint32_t units, const float *w1, const batch *e, const nsamp_bf16 *h,
+static void back(const shape *s, uint32_t units, const float *w1, const batch *e, nsamp_bf16 *h,
                  const scratch *t, float *gb) {
     const uint32_t up = (units + BLOCK - 1) / BLOCK * BLOCK;
     pack_inputs(s->m, units, w1, t->inputs);

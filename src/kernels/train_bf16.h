@@ -79,9 +79,9 @@ typedef struct nsamp_train_bf16_kernels {
     void (*forward)(const nsamp_train_bf16 *s, uint32_t units, const float *w2, const float *w1,
                     const float *b, const nsamp_train_bf16_batch *x, bool add,
                     const nsamp_train_bf16_scratch *scratch, nsamp_bf16 *h, float *f);
-    /* d -> scratch->back, the gradient of b -> gb [units]. */
+    /* d -> scratch->back, the gradient of b -> gb [units]. h is read only. */
     void (*back)(const nsamp_train_bf16 *s, uint32_t units, const float *w1, const nsamp_train_bf16_batch *e,
-                 const nsamp_bf16 *h, const nsamp_train_bf16_scratch *scratch, float *gb);
+                 nsamp_bf16 *h, const nsamp_train_bf16_scratch *scratch, float *gb);
     /* scratch->gradient [units][m] = the sum over rows of left (h or d) and right (e or x). */
     void (*gradient)(const nsamp_train_bf16 *s, uint32_t units, const nsamp_bf16 *left,
                      const nsamp_train_bf16_batch *right, const nsamp_train_bf16_scratch *scratch);

@@ -81,7 +81,7 @@ static void back(nsamp_cpu_products *base, size_t c, const nsamp_adam *adam, int
     const nsamp_train_bf16_scratch *const s = &p->scratch[omp_get_thread_num()];
     const uint32_t units = (uint32_t)k.units;
     const size_t count = k.units * base->shape.m;
-    const nsamp_bf16 *const h = hidden_of(p, &k);
+    nsamp_bf16 *const h = hidden_of(p, &k);
     float gb[UNITS];
     p->k->back(&p->batch, units, k.w1, &p->e, h, s, gb);
     p->k->gradient(&p->batch, units, h, &p->e, s);
