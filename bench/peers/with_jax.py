@@ -170,15 +170,21 @@ class Spiking(Chains):
 
 
 class Training:
-    """Denoising score matching of W1 phi(W2 x + b) - x with Adam; a block of batches is one compiled scan."""
+    """Denoising score matching of W1 phi(W2 x + b) - x with Adam; a block of batches is one compiled scan.
 
-    def __init__(self, problem):
+    In bf16: results of products too, or (wide) float32.
+    """
+
+    def __init__(self, problem, wide=False):
         self.given, self.losses, self.calls = list(problem["given"]), [], 0
         self.data = jnp.asarray(problem["data"], jnp.float32)
         weights = {name: jnp.asarray(problem[name], jnp.float32) for name in ("w1", "w2", "b")}
         zeros = jax.tree.map(jnp.zeros_like, weights)
         self.state = (weights, zeros, jax.tree.map(jnp.zeros_like, weights), jnp.float32(0))
-        learn = functools.partial(self.learn, sigma=problem["sigma"], lr=problem["lr"])
+        narrow = jnp.bfloat16 if problem["bf16"] else jnp.float32
+        learn = functools.partial(
+            self.learn, sigma=problem["sigma"], lr=problem["lr"], kinds=(narrow, jnp.float32 if wide else narrow)
+        )
         self.learn_given = jax.jit(learn)
 
         def batches(state, data, key, count):
@@ -192,12 +198,15 @@ class Training:
         self.batches = jax.jit(batches, donate_argnums=0)
 
     @staticmethod
-    def learn(state, x, eps, sigma, lr, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    def learn(state, x, eps, sigma, lr, kinds=(jnp.float32, jnp.float32), beta1=0.9, beta2=0.999, epsilon=1e-8):
         weights, first, second, count = state
+
+        def product(a, b):
+            return jnp.matmul(a.astype(kinds[0]), b.T.astype(kinds[0]), preferred_element_type=kinds[1])
 
         def loss_of(weights):
             noisy = x + sigma * eps
-            score = jax.nn.relu(noisy @ weights["w2"].T + weights["b"]) @ weights["w1"].T - noisy
+            score = product(jax.nn.relu(product(noisy, weights["w2"]) + weights["b"].astype(kinds[1])), weights["w1"]) - noisy
             return 0.5 * ((score + eps / sigma) ** 2).sum() / x.shape[0]
 
         loss, gradient = jax.value_and_grad(loss_of)(weights)
@@ -248,5 +257,5 @@ CANDIDATES = {
         "sums over units": options(Network, summed=True),
     },
     "spiking": {"threefry": Spiking, "threefry, unroll 4": options(Spiking, unroll=UNROLL)},
-    "training": {"jit of the whole loop": Training},
+    "training": {"jit of the whole loop": Training, "jit of the whole loop, float32 results": options(Training, wide=True)},
 }

@@ -190,7 +190,7 @@ class Training:
     """Denoising score matching of W1 phi(W2 x + b) - x with Adam; gradients written out, the five products that they need."""
 
     def __init__(self, problem, compiled=False):
-        self.given, self.batch = list(problem["given"]), problem["batch"]
+        self.given, self.batch, self.bf16 = list(problem["given"]), problem["batch"], problem["bf16"]
         self.weights = [tensor(problem[name]) for name in ("w1", "w2", "b")]
         for weight in self.weights:
             weight.requires_grad_(True)
@@ -207,7 +207,8 @@ class Training:
 
     def learn(self, x, eps):
         with torch.enable_grad():
-            loss = self.loss(x, eps)
+            with torch.autocast(torch.device(DEVICE).type, torch.bfloat16, enabled=self.bf16):
+                loss = self.loss(x, eps)
             self.adam.zero_grad(set_to_none=False)
             loss.backward()
             self.adam.step()
