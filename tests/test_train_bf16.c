@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "isa.h"
+#include "job/settings.h"
 #include "reference_amx.h"
 #include "tiles.h"
 #include "train_reference.h"
@@ -79,28 +80,45 @@ static float ref_sum(size_t n, const float *a, size_t step_a, const float *b, si
     return c;
 }
 
-/* relu, denoiser form: the gradient of a step -> g, laid out as the weights. A chunk has `unit` units. */
+/* phi' from the rounded h. */
+static float ref_slope_of(nsamp_activation phi, float h) {
+    return phi == NSAMP_RELU ? (h > 0.0f ? 1.0f : 0.0f) : fmaf(-h, h, 1.0f);
+}
+
+/* The gradient of a step -> g, laid out as the weights; relu or tanh. x [rows][m]: noisy rows, and with the control variate those of x0
+ * behind them. A chunk has `unit` units; up to 32 groups of chunks are summed one after the other. */
 static void ref_gradient(const nsamp_learner *l, const nsamp_level *level, const float *w, const float *x,
                          const float *eps, size_t unit, float *g) {
-    const size_t m = l->shape.m, n = l->shape.n, rows = l->shape.batch;
+    const size_t m = l->shape.m, n = l->shape.n, batch = l->shape.batch,
+                 rows = l->shape.control_variate ? 2 * batch : batch, chunks = (n + unit - 1) / unit,
+                 per_group = (chunks + 31) / 32;
+    const nsamp_activation phi = l->shape.activation;
     const nsamp_residual q = nsamp_residual_of(&l->shape, level);
     const float *const w2 = w, *const w1 = w + n * m, *const b = w + 2 * n * m;
     float *const h = calloc(n * rows, sizeof *h), *const e = calloc(m * rows, sizeof *e),
-                 *const d = calloc(rows + 32, sizeof *d);
+                 *const d = calloc(rows, sizeof *d);
     for (size_t j = 0; j < n; j++)
-        for (size_t r = 0; r < rows; r++)
-            h[j * rows + r] = ref_rounded(fmaxf(ref_sum(m, w2 + j * m, 1, x + r * m, 1, b[j]), 0.0f));
+        for (size_t r = 0; r < rows; r++) {
+            const float z = ref_sum(m, w2 + j * m, 1, x + r * m, 1, b[j]);
+            h[j * rows + r] = ref_rounded(phi == NSAMP_RELU ? fmaxf(z, 0.0f) : nsamp_tanh(z));
+        }
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < m; i++) {
-            float f = 0.0f;
-            for (size_t c = 0; c < n; c += unit) /* a chunk is a group */
-                f += ref_sum(n - c < unit ? n - c : unit, w1 + c * m + i, m, h + c * rows + r, rows, 0.0f);
-            e[r * m + i] = q.gradient * fmaf(q.noise, eps[r * m + i], f - x[r * m + i]);
+            float f = 0.0f, group = 0.0f;
+            for (size_t c = 0; c < chunks; c++) {
+                const size_t first = c * unit;
+                group = ref_sum(n - first < unit ? n - first : unit, w1 + first * m + i, m,
+                                h + first * rows + r, rows, c % per_group ? group : 0.0f);
+                if (c % per_group == per_group - 1 || c == chunks - 1) f += group;
+            }
+            e[r * m + i] = r < batch ? q.gradient * fmaf(q.noise, eps[r * m + i], f - x[r * m + i])
+                                     : q.clean * eps[(r - batch) * m + i];
         }
     for (size_t j = 0; j < n; j++) {
         float lane[16] = {0}, sum = 0.0f;
         for (size_t r = 0; r < rows; r++) {
-            d[r] = h[j * rows + r] > 0.0f ? ref_sum(m, w1 + j * m, 1, e + r * m, 1, 0.0f) : 0.0f;
+            d[r] = ref_flushed(ref_sum(m, w1 + j * m, 1, e + r * m, 1, 0.0f) *
+                               ref_flushed(ref_slope_of(phi, h[j * rows + r])));
             lane[r % 16] = ref_flushed(lane[r % 16] + d[r]);
         }
         for (size_t k = 0; k < 16; k++)
@@ -120,12 +138,12 @@ static void make_odd(size_t count, float *x) {
         x[i] *= i % 7 == 3 ? 0x1p-70f : i % 11 == 5 ? 0x1p-130f : i % 13 == 8 ? 0.0f : 1.0f;
 }
 
-/* small: of hidden units and of e, so that at 2^-63 sums for W1 lie on both sides of the smallest normal number. slow: also by the builds
+/* p.weight: also of hidden units, so that at 2^-63 sums for W1 lie on both sides of the smallest normal number. slow: also by the builds
  * without optimisation. */
-static void same_as_reference(size_t m, size_t n, size_t rows, size_t unit, double small, bool slow) {
-    const problem p = {m, n, rows, NSAMP_RELU, true, false, 0.5, small, 0.0};
+static void same_as_reference(problem p, size_t unit, bool slow) {
     const nsamp_level level = {p.sigma, p.weight};
     const nsamp_adam adam = {0.01f, 1, 0, 0.5f, 1e-8f, 0.0f}; /* the first moment is the gradient */
+    const size_t m = p.m, n = p.n, rows = p.batch;
     float *expected = NULL;
     for (size_t v = 0; v < VARIANTS; v++) {
         if (!runs(&variants[v]) || (!slow && strstr(variants[v].name, "_O0_"))) continue;
@@ -134,14 +152,15 @@ static void same_as_reference(size_t m, size_t n, size_t rows, size_t unit, doub
         float *x0 = rows_of(&p), *eps = rows_of(&p), *w = l->ops->get(l);
         make_odd(weights, w);
         for (size_t i = 0; i < weights; i++)
-            if (i < n * m || i >= 2 * n * m) w[i] *= (float)small;
+            if (i < n * m || i >= 2 * n * m) w[i] *= (float)p.weight;
         make_odd(rows * m, x0);
         make_odd(rows * m, eps);
         if (!expected) {
-            float *x = malloc(rows * m * sizeof *x);
+            float *x = malloc(2 * rows * m * sizeof *x);
             expected = calloc(weights, sizeof *expected);
             for (size_t i = 0; i < rows * m; i++)
-                x[i] = x0[i] + 0.5f * eps[i];
+                x[i] = x0[i] + (float)p.sigma * eps[i];
+            memcpy(x + rows * m, x0, rows * m * sizeof *x);
             ref_gradient(l, &level, w, x, eps, unit, expected);
             free(x);
         }
@@ -162,16 +181,19 @@ static void same_as_reference(size_t m, size_t n, size_t rows, size_t unit, doub
     free(expected);
 }
 
-/* One and several tiles of inputs, outputs, units, rows and chunks, whole and broken. */
+/* One and several tiles of inputs, outputs, units, rows, chunks and groups of chunks, whole and broken. */
 static void test_order(void **state) {
     (void)state;
-    same_as_reference(1, 1, 1, 128, 1.0, true);
-    same_as_reference(3, 40, 5, 128, 1.0, true);
-    same_as_reference(32, 128, 64, 128, 1.0, true);
-    same_as_reference(50, 150, 33, 128, 1.0, true);
-    same_as_reference(17, 290, 70, 128, 1.0, true);
-    same_as_reference(17, 60, 70, 128, 0x1p-63, true);
-    same_as_reference(2, 4100, 257, 256, 1.0, false); /* large chunks */
+    same_as_reference((problem){1, 1, 1, NSAMP_RELU, true, false, 0.5, 1.0, 0.0}, 128, true);
+    same_as_reference((problem){3, 40, 5, NSAMP_TANH, false, true, 0.5, 0.7, 0.0}, 128, true);
+    same_as_reference((problem){32, 128, 64, NSAMP_RELU, false, false, 0.5, 1.0, 0.0}, 128, true);
+    same_as_reference((problem){50, 150, 33, NSAMP_RELU, true, true, 0.5, 1.0, 0.0}, 128, true);
+    same_as_reference((problem){17, 290, 70, NSAMP_TANH, true, false, 0.5, 1.0, 0.0}, 128, true);
+    same_as_reference((problem){17, 60, 70, NSAMP_RELU, true, false, 0.5, 0x1p-63, 0.0}, 128, true);
+    same_as_reference((problem){2, 4300, 5, NSAMP_RELU, true, false, 0.5, 1.0, 0.0}, 128,
+                      false); /* groups of two */
+    same_as_reference((problem){2, 4100, 257, NSAMP_RELU, true, false, 0.5, 1.0, 0.0}, 256,
+                      false); /* large chunks */
 }
 
 /* ---- the same bits ------------------------------------------------------------------------------------------ */
@@ -235,7 +257,8 @@ static void test_gradient(void **state) {
             }
 }
 
-/* Losses and outputs of fewer rows than a batch, which change nothing: to the bit those of the same rows in a batch of that size. */
+/* Losses and outputs of fewer rows than a batch, which change nothing: to the bit those of the same rows in a batch of that size
+ * with chunks of the same size. */
 static void test_losses(void **state) {
     (void)state;
     for (int cv = 0; cv < 2; cv++) {
@@ -260,6 +283,30 @@ static void test_losses(void **state) {
         nsamp_learner_destroy(l);
         nsamp_learner_destroy(small);
         free(x0), free(eps), free(before);
+    }
+}
+
+/* Losses and outputs of fewer rows between steps leave nothing behind that a step sees. */
+static void test_between(void **state) {
+    (void)state;
+    for (int cv = 0; cv < 2; cv++) {
+        const problem p = {6, 200, 70, NSAMP_SOFTPLUS, true, cv, 0.5, 1.0, 0.0};
+        const size_t bytes = 3 * 200 * 13 * sizeof(float);
+        const nsamp_level level = {p.sigma, p.weight};
+        const nsamp_adam adam = {0.01f, 1.1f, 0.9f, 0.99f, 1e-6f, 0.0f};
+        nsamp_learner *one = learner_of(&p, false, 2, best()), *other = learner_of(&p, false, 2, best());
+        float *x0 = rows_of(&p), *eps = rows_of(&p), f[33 * 6];
+        double loss[11];
+        for (int i = 0; i < 3; i++) {
+            other->ops->loss(other, &level, 11, eps, x0, loss);
+            other->ops->forward(other, 33, eps, f);
+            assert_true(one->ops->step(one, &level, &adam, x0, eps) ==
+                        other->ops->step(other, &level, &adam, x0, eps));
+        }
+        assert_memory_equal(one->ops->get(one), other->ops->get(other), bytes);
+        nsamp_learner_destroy(one);
+        nsamp_learner_destroy(other);
+        free(x0), free(eps);
     }
 }
 
@@ -292,6 +339,32 @@ static void test_blocks(void **state) {
     assert_memory_equal(block->ops->get(block), single->ops->get(single), bytes);
     nsamp_learner_destroy(block);
     nsamp_learner_destroy(single);
+}
+
+/* ---- where it is computed ----------------------------------------------------------------------------------- */
+
+static void chosen(const char *backend, const char *isa, bool unit) {
+    const nsamp_learner_shape shape = {
+        .m = 2, .n = 40, .batch = 8, .activation = NSAMP_RELU, .precision = NSAMP_BF16};
+    nsamp_job *job = nsamp_job_create();
+    nsamp_learner *l;
+    nsamp_error err = {0};
+    if (nsamp_job_set_all(job, backend, &err) || nsamp_learner_choose(job, &shape, isa, &l, &err))
+        fail_msg("%s", err.text);
+    if (!strcmp(l->ops->name, "cpu")) { /* auto may have found a GPU */
+        assert_true(l->matrix_unit == unit);
+        assert_non_null(strstr(l->text, unit ? "bf16, by the matrix unit" : "bf16, by multiply-adds"));
+    }
+    nsamp_learner_destroy(l);
+    nsamp_job_destroy(job);
+}
+
+/* The unit where the processor has it, but not for an instruction set that was asked for by name. */
+static void test_choice(void **state) {
+    (void)state;
+    chosen("run.backend=cpu", nsamp_isa_best(), nsamp_isa_has_amx());
+    chosen("run.backend=auto", nsamp_isa_best(), nsamp_isa_has_amx());
+    chosen("run.backend=cpu", "base", false);
 }
 
 /* ---- what is given back ------------------------------------------------------------------------------------- */
@@ -336,6 +409,8 @@ int main(void) {
         cmocka_unit_test(test_bits),
         cmocka_unit_test(test_gradient),
         cmocka_unit_test(test_losses),
+        cmocka_unit_test(test_between),
+        cmocka_unit_test(test_choice),
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_given_back),
         cmocka_unit_test(test_instruction_sets),

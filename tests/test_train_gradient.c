@@ -64,8 +64,9 @@ static void gradient_matches_central_differences(void **state) {
                 check_gradient((problem){3, 7, 5, a, form, cv, 0.4, 1.0, 0.0});
                 check_gradient((problem){1, 40, 33, a, form, cv, 0.7, 0.49, 0.05});
                 check_gradient(
-                    (problem){2, 1100, 6, a, form, cv, 0.9, 1.0, 0.002}); /* three chunks of units */
+                    (problem){2, 1100, 6, a, form, cv, 0.9, 1.0, 0.002}); /* several chunks of units */
             }
+    check_gradient((problem){1, 4300, 3, NSAMP_TANH, true, true, 0.9, 1.0, 0.0}); /* groups of chunks */
 }
 
 static void losses_of_rows_match_and_change_nothing(void **state) {

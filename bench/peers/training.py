@@ -3,7 +3,8 @@
 No law here: each peer takes two fixed batches from fixed weights, and its losses and weights are held to a reference in double
 precision. Entries whose gradient is as small as rounding are left out of it, since Adam's first steps are their signs.
 
-In bf16 that is what goes into the products; weights, the optimizer and the loss are float32.
+In bf16 that is what goes into the products, and for a library what comes out of them, where that is faster; weights, the optimizer and the
+loss are float32.
 """
 
 from __future__ import annotations

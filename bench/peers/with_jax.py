@@ -201,8 +201,18 @@ class Training:
     def learn(state, x, eps, sigma, lr, kinds=(jnp.float32, jnp.float32), beta1=0.9, beta2=0.999, epsilon=1e-8):
         weights, first, second, count = state
 
+        def matmul(a, b):
+            return jnp.matmul(a.astype(kinds[0]), b.astype(kinds[0]), preferred_element_type=kinds[1])
+
+        @jax.custom_vjp
         def product(a, b):
-            return jnp.matmul(a.astype(kinds[0]), b.T.astype(kinds[0]), preferred_element_type=kinds[1])
+            return matmul(a, b.T)
+
+        # without these three products would have one factor in float32
+        product.defvjp(
+            lambda a, b: (product(a, b), (a, b)),
+            lambda ab, g: (matmul(g, ab[1]).astype(ab[0].dtype), matmul(g.T, ab[0]).astype(ab[1].dtype)),
+        )
 
         def loss_of(weights):
             noisy = x + sigma * eps

@@ -108,9 +108,14 @@ NSAMP_HD void nsamp_amx_zip(const nsamp_bf16 *even, const nsamp_bf16 *odd, uint3
     }
 }
 
+/* Words may have been written as pairs of bf16 numbers, or be read as such: so by memcpy. */
 NSAMP_HD void nsamp_amx_turn(const uint32_t *from, uint32_t *to) {
-    for (uint32_t j = 0; j < NSAMP_AMX_SIDE; j++)
-        NSAMP_FOR_LANES(i, NSAMP_AMX_SIDE) to[j * NSAMP_AMX_SIDE + i] = from[i * NSAMP_AMX_SIDE + j];
+    enum { SIDE = NSAMP_AMX_SIDE };
+    uint32_t rows[SIDE * SIDE], turned[SIDE * SIDE];
+    memcpy(rows, from, sizeof rows);
+    for (uint32_t j = 0; j < SIDE; j++)
+        NSAMP_FOR_LANES(i, SIDE) turned[j * SIDE + i] = rows[i * SIDE + j];
+    memcpy(to, turned, sizeof turned);
 }
 
 #endif

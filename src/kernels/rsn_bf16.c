@@ -58,8 +58,8 @@ NSAMP_HD void panels(const nsamp_rsn_bf16 *q, const uint32_t phi, const uint32_t
         for (uint32_t g = 0; g < groups; g++) {
             nsamp_panel_units(&t, q->depth, q->bias + (size_t)first * SIDE, w, count,
                               s->x + (size_t)g * q->depth * P * (2 * PAIRS), &hidden, &weights);
-            nsamp_panel_outputs(&t, q, P, w + (size_t)count * q->depth * P * DEPTH, first, count, s->hidden,
-                                s->sums + (size_t)g * q->rows * (2 * SUMS));
+            nsamp_panel_outputs(&t, q->rows, P, w + (size_t)count * q->depth * P * DEPTH, first > 0, count,
+                                s->hidden, s->sums + (size_t)g * q->rows * (2 * SUMS));
         }
     }
     NSAMP_AMX_END(&t);

@@ -8,17 +8,22 @@
 #include "kernels/systems/rsn.h"
 #include "kernels/train.h"
 
-enum { NSAMP_PANEL_PAIRS = 16 /* of units in a block of 32 */ };
+enum { NSAMP_PANEL_COUPLES = 16 /* of units in a block of 32 */ };
 
-/* What becomes of the sums of a block of 32 units by 32 chains. phi and P are constants of the caller. */
+/* What becomes of the sums of a block of 32 units by 32 chains, of P parts; phi and P are constants of the caller. Forward, of the sampler
+ * and of a training:
+ *     hidden   [units / 32][P][2][16][16]: phi of them
+ *     kept     NULL, or in a training phi once more, as left tiles [16][32] of these rows, `far` numbers from one 16 units to the next
+ * On the way back of a training, hidden NULL; phi is the activation as train.h numbers it:
+ *     slopes   as kept: phi of the forward pass, whose slopes the sums are multiplied by
+ *     back     as kept: those products
+ *     totals   [units / 16][16][16]: they are added to it before they are rounded, lane by lane */
 typedef struct nsamp_panel_use {
     uint32_t phi, P;
-    uint32_t
-        *hidden;   /* [units / 32][P][2][16][16]: phi of them; or, in a training on its way back, NULL, and */
-    float *totals; /* [units / 16][16][16]: += the products of them and the slopes of h, lane by lane */
-    nsamp_bf16 *back; /* and those products, as h */
-    nsamp_bf16 *
-        h; /* in a training: the tiles of phi for these rows, `far` numbers from one 16 units to the next; else NULL */
+    uint32_t *hidden;
+    nsamp_bf16 *kept, *back;
+    const nsamp_bf16 *slopes;
+    float *totals;
     size_t far;
 } nsamp_panel_use;
 
@@ -48,7 +53,6 @@ NSAMP_HD void nsamp_panel_narrow(const nsamp_panel_use *use, uint32_t u, const f
     for (uint32_t i = first; i < last; i++) {
         const float *const low = sums + i / 8 * (2 * SUMS) + i % 8 * (2 * SIDE), *const high = low + SUMS;
         uint32_t *const to = use->hidden + ((size_t)u * P * 2 * SIDE + i) * SIDE;
-        nsamp_bf16 *const kept = use->h + (2 * u + i / 8) * use->far + i % 8 * (2 * DEPTH);
         const bool by_words = phi == NSAMP_RSN_RELU && P == 1;
         float a[2][2 * SIDE] __attribute__((aligned(64))); /* of 16 chains and of the others */
         if (!by_words) {
@@ -56,7 +60,8 @@ NSAMP_HD void nsamp_panel_narrow(const nsamp_panel_use *use, uint32_t u, const f
             NSAMP_FOR_LANES(j, 2 * SIDE) a[1][j] = nsamp_rsn_phi(phi, high[j]);
         }
         const float *const l = by_words ? low : a[0], *const h = by_words ? high : a[1];
-        if (use->h) {
+        if (use->kept) {
+            nsamp_bf16 *const kept = use->kept + (2 * u + i / 8) * use->far + i % 8 * (2 * DEPTH);
             nsamp_amx_row(by_words, l, h, kept);
             nsamp_amx_row(by_words, l + SIDE, h + SIDE, kept + DEPTH);
             nsamp_amx_zip(kept, kept + DEPTH, to, to + SUMS);
@@ -70,14 +75,14 @@ NSAMP_HD void nsamp_panel_narrow(const nsamp_panel_use *use, uint32_t u, const f
     }
 }
 
-/* The same on the way back: phi is the activation as train.h numbers it. */
+/* The same on the way back. */
 NSAMP_HD void nsamp_panel_slopes(const nsamp_panel_use *use, uint32_t u, const float *sums, uint32_t first,
                                  uint32_t last) {
     enum { SIDE = NSAMP_AMX_SIDE, SUMS = NSAMP_AMX_SUMS, DEPTH = NSAMP_AMX_DEPTH };
     for (uint32_t i = 2 * first; i < 2 * last; i++) {
         const float *const low = sums + i / 16 * (2 * SUMS) + i % 16 * SIDE, *const high = low + SUMS;
         const size_t at = (2 * u + i / 16) * use->far + i % 16 * DEPTH;
-        const nsamp_bf16 *const h = use->h + at;
+        const nsamp_bf16 *const h = use->slopes + at;
         float *const total = use->totals + ((size_t)u * 2 * SIDE + i) * SIDE;
         float l[SIDE], r[SIDE];
         NSAMP_FOR_LANES(j, SIDE) {
@@ -116,17 +121,17 @@ NSAMP_HD void nsamp_panel_fetch(nsamp_panel_ahead *a) {
 NSAMP_HD void nsamp_panel_units(nsamp_amx *t, uint32_t depth, const float *bias, const nsamp_bf16 *w,
                                 uint32_t count, const uint32_t *x, const nsamp_panel_use *use,
                                 nsamp_panel_ahead *weights) {
-    enum { SUMS = NSAMP_AMX_SUMS, FACTORS = NSAMP_AMX_FACTORS, PAIRS = NSAMP_PANEL_PAIRS };
+    enum { SUMS = NSAMP_AMX_SUMS, FACTORS = NSAMP_AMX_FACTORS, COUPLES = NSAMP_PANEL_COUPLES };
     float sums[2][4 * SUMS] __attribute__((aligned(64)));
     const uint32_t P = use->P, from = P == 1 ? NSAMP_PANEL_ONLY : 0,
                    until = P == 1 ? NSAMP_PANEL_ONLY + 1 : NSAMP_PANEL_PRODUCTS;
-    const uint32_t each = (PAIRS + depth * (until - from) - 1) / (depth * (until - from)),
+    const uint32_t each = (COUPLES + depth * (until - from) - 1) / (depth * (until - from)),
                    blocks = count / NSAMP_AMX_DEPTH;
     (void)t;
     for (uint32_t u = 0; u < blocks; u++) {
         const float *const before = sums[(u + 1) % 2];
         const uint32_t *xk = x;
-        uint32_t done = u ? 0 : PAIRS;
+        uint32_t done = u ? 0 : COUPLES;
         if (bias) {
             const float *const b = bias + (size_t)u * (2 * SUMS);
             NSAMP_AMX_GET(t, 0, b);
@@ -152,7 +157,7 @@ NSAMP_HD void nsamp_panel_units(nsamp_amx *t, uint32_t depth, const float *bias,
                 if (right) NSAMP_AMX_RIGHT(t, 7, xk + nsamp_panel_right[s] * (2 * SUMS) + SUMS);
                 NSAMP_AMX_PRODUCT(t, 1, 4, 7);
                 NSAMP_AMX_PRODUCT(t, 3, 5, 7);
-                const uint32_t next = done + each < PAIRS ? done + each : PAIRS;
+                const uint32_t next = done + each < COUPLES ? done + each : COUPLES;
                 nsamp_panel_use_sums(use, u - 1, before, done, next);
                 done = next;
             }
@@ -162,21 +167,20 @@ NSAMP_HD void nsamp_panel_units(nsamp_amx *t, uint32_t depth, const float *bias,
         NSAMP_AMX_PUT(t, 2, now + 2 * SUMS);
         NSAMP_AMX_PUT(t, 3, now + 3 * SUMS);
     }
-    nsamp_panel_use_sums(use, blocks - 1, sums[(blocks - 1) % 2], 0, PAIRS);
+    nsamp_panel_use_sums(use, blocks - 1, sums[(blocks - 1) % 2], 0, COUPLES);
 }
 
-/* y += W1 hidden of one panel for 32 chains, in tiles; from the first panel y = W1 hidden. */
-NSAMP_HD void nsamp_panel_outputs(nsamp_amx *t, const nsamp_rsn_bf16 *q, const uint32_t P,
-                                  const nsamp_bf16 *w, uint32_t first, uint32_t count, const uint32_t *hidden,
-                                  float *y) {
+/* y = W1 hidden of one panel of `count` units for 32 chains, or y += it; in tiles [rows][2][16][16]. */
+NSAMP_HD void nsamp_panel_outputs(nsamp_amx *t, uint32_t rows, const uint32_t P, const nsamp_bf16 *w,
+                                  bool add, uint32_t count, const uint32_t *hidden, float *y) {
     const uint32_t from = P == 1 ? NSAMP_PANEL_ONLY : 0,
                    until = P == 1 ? NSAMP_PANEL_ONLY + 1 : NSAMP_PANEL_PRODUCTS;
     (void)t;
-    for (uint32_t i = 0; i < q->rows; i += 2, y += 4 * NSAMP_AMX_SUMS) {
-        const bool two = i + 1 < q->rows;
+    for (uint32_t i = 0; i < rows; i += 2, y += 4 * NSAMP_AMX_SUMS) {
+        const bool two = i + 1 < rows;
         const uint32_t together = two ? 2 * NSAMP_AMX_FACTORS : NSAMP_AMX_FACTORS;
         const uint32_t *h = hidden;
-        if (first) {
+        if (add) {
             NSAMP_AMX_GET(t, 0, y);
             NSAMP_AMX_GET(t, 1, y + NSAMP_AMX_SUMS);
             if (two) {

@@ -12,6 +12,12 @@ enum {
     BLOCK = NSAMP_TRAIN_BF16_BLOCK
 };
 
+#ifdef NSAMP_AMX
+enum { MATRIX_UNIT = true };
+#else
+enum { MATRIX_UNIT = false };
+#endif
+
 typedef nsamp_train_bf16 shape;
 typedef nsamp_train_bf16_batch batch;
 typedef nsamp_train_bf16_scratch scratch;
@@ -26,13 +32,11 @@ static inline uint32_t least(uint32_t a, uint32_t b) {
 NSAMP_HD void block_of(uint32_t m, uint32_t col, uint32_t count, const float *x, float to[BLOCK][SIDE]) {
     const uint32_t there = col < m ? least(m - col, SIDE) : 0;
     if (count < BLOCK || there < SIDE) memset(to, 0, sizeof(float) * BLOCK * SIDE);
-    for (uint32_t r = 0; r < count; r++) {
-        const float *const row = x + (size_t)r * m + col;
+    for (uint32_t r = 0; r < count; r++)
         if (there == SIDE)
-            memcpy(to[r], row, SIDE * sizeof(float)); /* of constant length: no call */
+            memcpy(to[r], x + (size_t)r * m + col, SIDE * sizeof(float)); /* of constant length: no call */
         else if (there)
-            memcpy(to[r], row, there * sizeof(float));
-    }
+            memcpy(to[r], x + (size_t)r * m + col, there * sizeof(float));
 }
 
 static void take(const shape *s, uint32_t first, uint32_t count, const float *x, const batch *to) {
@@ -60,7 +64,7 @@ static void take(const shape *s, uint32_t first, uint32_t count, const float *x,
 NSAMP_HD void pack_inputs(uint32_t m, uint32_t units, const float *w, nsamp_bf16 *to) {
     static const float none[DEPTH];
     const uint32_t depth = nsamp_train_bf16_depth(m);
-    for (uint32_t u = 0; u < (units + BLOCK - 1) / BLOCK * BLOCK; u++)
+    for (uint32_t u = 0; u < nsamp_train_bf16_up(units); u++)
         for (uint32_t k = 0; k < depth; k++) {
             const float *from = u < units ? w + (size_t)u * m + k * DEPTH : none;
             float part[DEPTH] = {0};
@@ -76,7 +80,7 @@ NSAMP_HD void pack_inputs(uint32_t m, uint32_t units, const float *w, nsamp_bf16
 
 /* w [units][m], W1 transposed -> left tiles for sums over units, in the order of nsamp_panel_outputs. */
 NSAMP_HD void pack_outputs(uint32_t m, uint32_t units, const float *w, nsamp_bf16 *to) {
-    const uint32_t rows = nsamp_train_bf16_outputs(m), blocks = (units + BLOCK - 1) / BLOCK;
+    const uint32_t rows = nsamp_train_bf16_outputs(m), blocks = nsamp_train_bf16_up(units) / BLOCK;
     for (uint32_t b = 0; b < blocks; b++)
         for (uint32_t row = 0; row < rows; row++) {
             const uint32_t first = row / 2 * 2, together = first + 1 < rows ? 2 : 1;
@@ -94,9 +98,10 @@ NSAMP_HD void pack_outputs(uint32_t m, uint32_t units, const float *w, nsamp_bf1
 /* ---- forward ---------------------------------------------------------------------------------------------- */
 
 /* phi is a constant in each call. */
-NSAMP_HD void forward_rows(const shape *s, const nsamp_rsn_bf16 *q, const uint32_t phi, const batch *x,
-                           bool add, const scratch *t, nsamp_bf16 *h, float *f) {
-    const uint32_t blocks = s->rows / BLOCK;
+NSAMP_HD void forward_rows(const shape *s, uint32_t units, const uint32_t phi, const batch *x, bool add,
+                           const scratch *t, nsamp_bf16 *h, float *f) {
+    const uint32_t blocks = s->rows / BLOCK, depth = nsamp_train_bf16_depth(s->m),
+                   rows = nsamp_train_bf16_outputs(s->m);
     nsamp_panel_ahead nothing = {NULL, NULL, 64};
     nsamp_amx tiles;
     nsamp_amx_begin(&tiles);
@@ -104,48 +109,44 @@ NSAMP_HD void forward_rows(const shape *s, const nsamp_rsn_bf16 *q, const uint32
         const nsamp_panel_use hidden = {.phi = phi,
                                         .P = 1,
                                         .hidden = t->hidden,
-                                        .h = h + (size_t)r * FACTORS,
+                                        .kept = h + (size_t)r * FACTORS,
                                         .far = (size_t)blocks * FACTORS};
-        nsamp_panel_units(&tiles, q->depth, q->bias, t->inputs, q->units,
-                          x->across + (size_t)r * q->depth * (2 * PAIRS), &hidden, &nothing);
-        nsamp_panel_outputs(&tiles, q, 1, t->outputs, add, q->units, t->hidden,
-                            f + (size_t)r * q->rows * (2 * SUMS));
+        nsamp_panel_units(&tiles, depth, t->bias, t->inputs, units,
+                          x->across + (size_t)r * depth * (2 * PAIRS), &hidden, &nothing);
+        nsamp_panel_outputs(&tiles, rows, 1, t->outputs, add, units, t->hidden,
+                            f + (size_t)r * rows * (2 * SUMS));
     }
     NSAMP_AMX_END(&tiles);
 }
 
 /* Called, so that no arithmetic of the caller moves to where subnormal numbers are 0; as back_products and gradient_products. */
-NSAMP_HD_CALL void forward_products(const shape *s, const nsamp_rsn_bf16 *q, const batch *x, bool add,
+NSAMP_HD_CALL void forward_products(const shape *s, uint32_t units, const batch *x, bool add,
                                     const scratch *t, nsamp_bf16 *h, float *f) {
     if (s->activation == NSAMP_TRAIN_RELU)
-        forward_rows(s, q, NSAMP_RSN_RELU, x, add, t, h, f);
+        forward_rows(s, units, NSAMP_RSN_RELU, x, add, t, h, f);
     else if (s->activation == NSAMP_TRAIN_TANH)
-        forward_rows(s, q, NSAMP_RSN_TANH, x, add, t, h, f);
+        forward_rows(s, units, NSAMP_RSN_TANH, x, add, t, h, f);
     else
-        forward_rows(s, q, NSAMP_RSN_SOFTPLUS, x, add, t, h, f);
+        forward_rows(s, units, NSAMP_RSN_SOFTPLUS, x, add, t, h, f);
 }
 
 static void forward(const shape *s, uint32_t units, const float *w2, const float *w1, const float *b,
                     const batch *x, bool add, const scratch *t, nsamp_bf16 *h, float *f) {
-    const nsamp_rsn_bf16 q = {.parts = 1,
-                              .rows = nsamp_train_bf16_outputs(s->m),
-                              .depth = nsamp_train_bf16_depth(s->m),
-                              .units = (units + BLOCK - 1) / BLOCK * BLOCK,
-                              .bias = t->bias};
+    const uint32_t up = nsamp_train_bf16_up(units);
     pack_inputs(s->m, units, w2, t->inputs);
     pack_outputs(s->m, units, w1, t->outputs);
-    for (uint32_t u = 0; u < q.units; u++)
+    for (uint32_t u = 0; u < up; u++)
         NSAMP_FOR_LANES(j, SIDE) t->bias[u * SIDE + j] = u < units ? b[u] : 0.0f;
     const unsigned mode = nsamp_amx_flush_begin();
-    forward_products(s, &q, x, add, t, h, f);
+    forward_products(s, up, x, add, t, h, f);
     nsamp_amx_flush_end(mode);
 }
 
 /* ---- back ------------------------------------------------------------------------------------------------- */
 
 /* phi is a constant in each call. */
-NSAMP_HD void back_rows(const shape *s, const uint32_t phi, uint32_t units, const batch *e, nsamp_bf16 *h,
-                        const scratch *t) {
+NSAMP_HD void back_rows(const shape *s, const uint32_t phi, uint32_t units, const batch *e,
+                        const nsamp_bf16 *h, const scratch *t) {
     const uint32_t blocks = s->rows / BLOCK, depth = nsamp_train_bf16_depth(s->m);
     nsamp_panel_ahead nothing = {NULL, NULL, 64};
     nsamp_amx tiles;
@@ -155,7 +156,7 @@ NSAMP_HD void back_rows(const shape *s, const uint32_t phi, uint32_t units, cons
                                         .P = 1,
                                         .totals = t->sums,
                                         .back = t->back + (size_t)r * FACTORS,
-                                        .h = h + (size_t)r * FACTORS,
+                                        .slopes = h + (size_t)r * FACTORS,
                                         .far = (size_t)blocks * FACTORS};
         nsamp_panel_units(&tiles, depth, NULL, t->inputs, units, e->across + (size_t)r * depth * (2 * PAIRS),
                           &slopes, &nothing);
@@ -163,7 +164,7 @@ NSAMP_HD void back_rows(const shape *s, const uint32_t phi, uint32_t units, cons
     NSAMP_AMX_END(&tiles);
 }
 
-NSAMP_HD_CALL void back_products(const shape *s, uint32_t units, const batch *e, nsamp_bf16 *h,
+NSAMP_HD_CALL void back_products(const shape *s, uint32_t units, const batch *e, const nsamp_bf16 *h,
                                  const scratch *t) {
     if (s->activation == NSAMP_TRAIN_RELU)
         back_rows(s, NSAMP_TRAIN_RELU, units, e, h, t);
@@ -173,9 +174,9 @@ NSAMP_HD_CALL void back_products(const shape *s, uint32_t units, const batch *e,
         back_rows(s, NSAMP_TRAIN_SOFTPLUS, units, e, h, t);
 }
 
-static void back(const shape *s, uint32_t units, const float *w1, const batch *e, nsamp_bf16 *h,
+static void back(const shape *s, uint32_t units, const float *w1, const batch *e, const nsamp_bf16 *h,
                  const scratch *t, float *gb) {
-    const uint32_t up = (units + BLOCK - 1) / BLOCK * BLOCK;
+    const uint32_t up = nsamp_train_bf16_up(units);
     pack_inputs(s->m, units, w1, t->inputs);
     memset(t->sums, 0, (size_t)up * SIDE * sizeof(float));
     const unsigned mode = nsamp_amx_flush_begin();
@@ -195,12 +196,12 @@ static void back(const shape *s, uint32_t units, const float *w1, const batch *e
 NSAMP_HD void put_gradient(uint32_t m, uint32_t units, uint32_t inputs, const float *sums, float *to) {
     for (uint32_t u = 0; u < units; u++, to += m) {
         const float *const row = sums + u / SIDE * (2 * SUMS) + u % SIDE * SIDE;
-        if (inputs == DEPTH) { /* of constant length: no call */
-            memcpy(to, row, SIDE * sizeof *to);
-            memcpy(to + SIDE, row + SUMS, SIDE * sizeof *to);
+        if (inputs == DEPTH) {
+            NSAMP_FOR_LANES(j, SIDE) to[j] = row[j];
+            NSAMP_FOR_LANES(j, SIDE) to[SIDE + j] = row[SUMS + j];
         } else {
-            memcpy(to, row, least(inputs, SIDE) * sizeof *to);
-            if (inputs > SIDE) memcpy(to + SIDE, row + SUMS, (inputs - SIDE) * sizeof *to);
+            for (uint32_t j = 0; j < inputs; j++)
+                to[j] = row[j / SIDE * SUMS + j % SIDE];
         }
     }
 }
@@ -275,4 +276,4 @@ static void outputs(const shape *s, size_t parts, size_t stride, const float *f,
 #define NSAMP_TEXT(a)      NSAMP_TEXT2(a)
 
 const nsamp_train_bf16_kernels NSAMP_PASTE(nsamp_train_bf16_, NSAMP_ISA) = {
-    NSAMP_TEXT(NSAMP_ISA), take, forward, back, gradient, outputs};
+    NSAMP_TEXT(NSAMP_ISA), MATRIX_UNIT, take, forward, back, gradient, outputs};

@@ -7,7 +7,9 @@
  * Sums in float32, those of products in the order of amx.h over blocks of 32 inputs, units or rows; b, phi, phi' of the rounded h, and the
  * gradient of b from d before it is rounded, in float32. On x86-64 bits depend on nothing but the numbers.
  *
- * Units of a chunk count in blocks of 32, rows of a batch too: what is missing is zero. Arrays are 64-byte aligned, the caller's. */
+ * Units of a chunk count in blocks of 32, rows of a batch too. Of those that are missing x, e and weights are zero here, and so is what they add
+ * to any sum. Arrays are 64-byte aligned, the caller's.
+ * Fails: relu takes a NaN for 0, so a unit whose W2 or b is one is silent; a NaN in W1 reaches the loss. */
 #ifndef NSAMP_KERNELS_TRAIN_BF16_H
 #define NSAMP_KERNELS_TRAIN_BF16_H
 
@@ -26,7 +28,10 @@ typedef struct nsamp_train_bf16 {
     int activation;
 } nsamp_train_bf16;
 
-/* Tiles of 32 inputs; of 16 outputs. */
+/* Units or rows in whole blocks; tiles of 32 inputs; of 16 outputs. */
+NSAMP_HD uint32_t nsamp_train_bf16_up(uint32_t count) {
+    return (count + NSAMP_TRAIN_BF16_BLOCK - 1) / NSAMP_TRAIN_BF16_BLOCK * NSAMP_TRAIN_BF16_BLOCK;
+}
 NSAMP_HD uint32_t nsamp_train_bf16_depth(uint32_t m) {
     return (m + 31) / 32;
 }
@@ -47,30 +52,38 @@ NSAMP_HD size_t nsamp_train_bf16_pairs(const nsamp_train_bf16 *s) {
 
 /* The scratch of a thread. */
 typedef struct nsamp_train_bf16_scratch {
-    float *bias;                  /* [units / 16][16][16] */
-    float *gradient;              /* [units][m] */
-    float *sums;                  /* [units][16]: the gradient of b before its last sum */
-    uint32_t *hidden;             /* [units / 32][2][16][16] */
-    nsamp_bf16 *inputs, *outputs; /* W2, or W1 for what goes back [units / 32][depth][2][16][32]; W1 */
-    nsamp_bf16 *back;             /* d [units / 16][rows / 32][16][32] */
+    /* [units / 16][16][16]: b of the row's unit, 16 times; the gradient of b before its last sum */
+    float *bias, *sums;
+    /* [units][m] */
+    float *gradient;
+    /* [units / 32][2][16][16] */
+    uint32_t *hidden;
+    /* W2, or W1 for what goes back [units / 32][depth][2][16][32]; W1, two rows of tiles together, as in rsn_bf16.h */
+    nsamp_bf16 *inputs, *outputs;
+    /* d [units / 16][rows / 32][16][32] */
+    nsamp_bf16 *back;
 } nsamp_train_bf16_scratch;
 
-/* Its parts from `base` on (64-byte aligned) -> *to; their bytes in all, a multiple of 64. */
+/* Its parts from `base` on (64-byte aligned; NULL: *to is left as it is) -> *to; their bytes in all, a multiple of 64. */
 NSAMP_HD size_t nsamp_train_bf16_carve(const nsamp_train_bf16 *s, char *base, nsamp_train_bf16_scratch *to) {
-    const size_t units = NSAMP_TRAIN_BF16_UNITS, depth = nsamp_train_bf16_depth(s->m);
-    char *at = base;
-    to->bias = (float *)(void *)at, at += units * 16 * sizeof(float);
-    to->sums = (float *)(void *)at, at += units * 16 * sizeof(float);
-    to->hidden = (uint32_t *)(void *)at, at += units * 16 * sizeof(uint32_t);
-    to->inputs = (nsamp_bf16 *)(void *)at, at += units * depth * 32 * sizeof(nsamp_bf16);
-    to->outputs = (nsamp_bf16 *)(void *)at, at += units * depth * 32 * sizeof(nsamp_bf16);
-    to->back = (nsamp_bf16 *)(void *)at, at += units * s->rows * sizeof(nsamp_bf16);
-    to->gradient = (float *)(void *)at, at += units * s->m * sizeof(float);
-    return (size_t)(at - base);
+    const size_t units = NSAMP_TRAIN_BF16_UNITS, rows16 = units * 16 * sizeof(float),
+                 weights = units * nsamp_train_bf16_depth(s->m) * 32 * sizeof(nsamp_bf16),
+                 back = units * s->rows * sizeof(nsamp_bf16), gradient = units * s->m * sizeof(float);
+    if (base) {
+        to->bias = (float *)(void *)base;
+        to->sums = (float *)(void *)(base + rows16);
+        to->hidden = (uint32_t *)(void *)(base + 2 * rows16);
+        to->inputs = (nsamp_bf16 *)(void *)(base + 3 * rows16);
+        to->outputs = (nsamp_bf16 *)(void *)(base + 3 * rows16 + weights);
+        to->back = (nsamp_bf16 *)(void *)(base + 3 * rows16 + 2 * weights);
+        to->gradient = (float *)(void *)(base + 3 * rows16 + 2 * weights + back);
+    }
+    return 3 * rows16 + 2 * weights + back + gradient;
 }
 
 typedef struct nsamp_train_bf16_kernels {
     const char *name;
+    bool matrix_unit;
     /* Rows `first` to first + 31 of a batch, of which `count` are there -> to. x [count][m]: those rows. */
     void (*take)(const nsamp_train_bf16 *s, uint32_t first, uint32_t count, const float *x,
                  const nsamp_train_bf16_batch *to);
@@ -79,9 +92,9 @@ typedef struct nsamp_train_bf16_kernels {
     void (*forward)(const nsamp_train_bf16 *s, uint32_t units, const float *w2, const float *w1,
                     const float *b, const nsamp_train_bf16_batch *x, bool add,
                     const nsamp_train_bf16_scratch *scratch, nsamp_bf16 *h, float *f);
-    /* d -> scratch->back, the gradient of b -> gb [units]. h is read only. */
+    /* d -> scratch->back, the gradient of b -> gb [units]. */
     void (*back)(const nsamp_train_bf16 *s, uint32_t units, const float *w1, const nsamp_train_bf16_batch *e,
-                 nsamp_bf16 *h, const nsamp_train_bf16_scratch *scratch, float *gb);
+                 const nsamp_bf16 *h, const nsamp_train_bf16_scratch *scratch, float *gb);
     /* scratch->gradient [units][m] = the sum over rows of left (h or d) and right (e or x). */
     void (*gradient)(const nsamp_train_bf16 *s, uint32_t units, const nsamp_bf16 *left,
                      const nsamp_train_bf16_batch *right, const nsamp_train_bf16_scratch *scratch);

@@ -32,7 +32,6 @@ static nsamp_status on_cpu(const nsamp_learner_shape *shape, const char *isa, ns
         nsamp_cpu_learner_create(shape, nsamp_train_kernels_of(isa),
                                  bf16 ? nsamp_train_bf16_kernels_of(isa, amx) : NULL, learner, err);
     if (status) return status;
-    (*learner)->matrix_unit = amx;
     if (bf16)
         snprintf((*learner)->text, sizeof(*learner)->text, "cpu, bf16, %s",
                  amx ? "by the matrix unit (AMX)" : "by multiply-adds");

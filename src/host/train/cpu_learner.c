@@ -23,10 +23,6 @@ typedef struct cpu_learner {
     double *loss;       /* [rows] */
 } cpu_learner;
 
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 /* Loss and d objective / d f of rows: the noisy ones, or those of x0 behind them. */
 static void residual_of(cpu_learner *l, const nsamp_residual *r, bool clean, size_t rows, const float *x,
                         const float *eps) {
@@ -34,8 +30,8 @@ static void residual_of(cpu_learner *l, const nsamp_residual *r, bool clean, siz
 #pragma omp parallel for schedule(static) num_threads(l->threads)
     for (size_t row = 0; row < rows; row += ROWS) {
         const size_t at = (first + row) * m;
-        l->k->residual(r, clean, least(ROWS, rows - row), m, l->f + at, x + at, eps + row * m, l->e + at,
-                       l->loss + first + row);
+        l->k->residual(r, clean, nsamp_least(ROWS, rows - row), m, l->f + at, x + at, eps + row * m,
+                       l->e + at, l->loss + first + row);
     }
 }
 
@@ -44,7 +40,7 @@ static void pass(cpu_learner *l, const nsamp_adam *adam, int last, int next) {
     nsamp_cpu_products *const p = l->products;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(l->threads)
     for (size_t g = 0; g < p->groups; g++)
-        for (size_t c = g * p->per_group; c < least((g + 1) * p->per_group, p->chunks); c++) {
+        for (size_t c = g * p->per_group; c < nsamp_least((g + 1) * p->per_group, p->chunks); c++) {
             if (last >= 0) p->ops->back(p, c, adam, last);
             if (next >= 0) p->ops->forward(p, c, next);
         }
@@ -215,11 +211,12 @@ nsamp_status nsamp_cpu_learner_create(const nsamp_learner_shape *shape, const ns
                           : nsamp_cpu_products_fp32(shape, kernels, l->numbers);
     if (!l->products) {
         cpu_destroy(&l->base);
-        return nsamp_fail(err, NSAMP_ENOMEM,
-                          "no memory to train m = %zu, n = %zu in batches of %zu (about %.3g GB)", shape->m,
-                          shape->n, shape->batch,
-                          4e-9 * (double)(nsamp_learner_numbers(shape) + l->rows * shape->n));
+        return nsamp_fail(
+            err, NSAMP_ENOMEM, "no memory to train m = %zu, n = %zu in batches of %zu (%.3g GB and more)",
+            shape->m, shape->n, shape->batch,
+            1e-9 * (4.0 * (double)nsamp_learner_numbers(shape) + 2.0 * (double)l->rows * (double)shape->n));
     }
+    l->base.matrix_unit = shape->precision == NSAMP_BF16 && bf16->matrix_unit;
     *learner = &l->base;
     return NSAMP_OK;
 }

@@ -5,10 +5,6 @@
 #include <stdlib.h>
 #include "pages.h"
 
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 void nsamp_cpu_products_begin(nsamp_cpu_products *p, const nsamp_cpu_products_ops *ops,
                               const nsamp_learner_shape *shape, const nsamp_train_kernels *kernels,
                               size_t unit, float *numbers) {
@@ -26,7 +22,7 @@ void nsamp_cpu_products_begin(nsamp_cpu_products *p, const nsamp_cpu_products_op
 
 nsamp_cpu_chunk nsamp_cpu_chunk_of(const nsamp_cpu_products *p, size_t chunk) {
     const size_t m = p->shape.m, n = p->shape.n, first = chunk * p->unit;
-    return (nsamp_cpu_chunk){first, least(p->unit, n - first), p->numbers + first * m,
+    return (nsamp_cpu_chunk){first, nsamp_least(p->unit, n - first), p->numbers + first * m,
                              p->numbers + (n + first) * m, p->numbers + 2 * n * m + first};
 }
 
@@ -75,7 +71,8 @@ static void outputs(nsamp_cpu_products *base, float *f) {
     const size_t m = base->shape.m, stride = base->most * m;
 #pragma omp parallel for schedule(static) num_threads(base->threads)
     for (size_t row = 0; row < base->rows; row += ROWS)
-        base->k->sum(base->groups, stride, least(ROWS, base->rows - row) * m, p->f + row * m, f + row * m);
+        base->k->sum(base->groups, stride, nsamp_least(ROWS, base->rows - row) * m, p->f + row * m,
+                     f + row * m);
 }
 
 static void errors(nsamp_cpu_products *base, const float *e) {

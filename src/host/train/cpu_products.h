@@ -2,7 +2,8 @@
  * on the way. In float32 by the library of matmul.h, or with factors of bf16 by kernels/train_bf16.h. Which chunk is carried when, and
  * what lies between forward and back, is cpu_learner.c's.
  *
- * Chunks, and the groups whose contributions to f are summed in order, depend on n alone, so no bit depends on the number of threads. */
+ * Chunks, and the groups whose contributions to f are summed in order, depend on n and, in bf16, on the batch, so no bit depends on the number
+ * of threads. */
 #ifndef NSAMP_HOST_TRAIN_CPU_PRODUCTS_H
 #define NSAMP_HOST_TRAIN_CPU_PRODUCTS_H
 
@@ -50,6 +51,11 @@ typedef struct nsamp_cpu_chunk {
     float *w2, *w1, *b; /* [units][m], [units][m], [units] within the numbers */
 } nsamp_cpu_chunk;
 nsamp_cpu_chunk nsamp_cpu_chunk_of(const nsamp_cpu_products *p, size_t chunk);
+
+/* The lesser of two numbers. */
+static inline size_t nsamp_least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
 
 /* One step of Adam for `count` weights from w on, whose gradient g is in the cache. */
 void nsamp_cpu_adam(const nsamp_cpu_products *p, const nsamp_adam *adam, size_t count, const float *g,

@@ -14,9 +14,9 @@ typedef struct products {
     nsamp_train_bf16 batch;      /* of the last inputs */
     nsamp_train_bf16_batch x[2]; /* inputs */
     nsamp_train_bf16_batch e;
-    nsamp_bf16 *h; /* [chunk][most rows][units of the chunk, in blocks of 32] */
-    float *f;      /* [groups][stride] */
-    size_t stride, most;
+    nsamp_bf16 *h;                     /* [chunk][padded][units of the chunk, in blocks of 32] */
+    float *f;                          /* [groups][stride] */
+    size_t stride, padded;             /* floats of a group of f; most rows, in blocks of 32 */
     nsamp_train_bf16_scratch *scratch; /* [threads] */
     char *memory;                      /* of all scratch */
 } products;
@@ -29,7 +29,7 @@ static size_t units_of(const nsamp_learner_shape *s) {
 }
 
 static size_t up(size_t rows) {
-    return (rows + BLOCK - 1) / BLOCK * BLOCK;
+    return nsamp_train_bf16_up((uint32_t)rows);
 }
 
 /* Rows [rows][m] -> to, rounded. */
@@ -37,8 +37,7 @@ static void take(products *p, size_t rows, const float *x, const nsamp_train_bf1
     const size_t m = p->base.shape.m;
 #pragma omp parallel for schedule(static) num_threads(p->base.threads)
     for (size_t row = 0; row < rows; row += BLOCK)
-        p->k->take(&p->batch, (uint32_t)row, (uint32_t)(rows - row < BLOCK ? rows - row : BLOCK), x + row * m,
-                   to);
+        p->k->take(&p->batch, (uint32_t)row, (uint32_t)nsamp_least(rows - row, BLOCK), x + row * m, to);
 }
 
 static void inputs(nsamp_cpu_products *base, int slot, size_t rows, const float *x) {
@@ -49,7 +48,7 @@ static void inputs(nsamp_cpu_products *base, int slot, size_t rows, const float 
 }
 
 static nsamp_bf16 *hidden_of(const products *p, const nsamp_cpu_chunk *k) {
-    return p->h + k->first * p->most;
+    return p->h + k->first * p->padded;
 }
 
 static void forward(nsamp_cpu_products *base, size_t c, int slot) {
@@ -66,7 +65,7 @@ static void outputs(nsamp_cpu_products *base, float *f) {
 #pragma omp parallel for schedule(static) num_threads(base->threads)
     for (size_t row = 0; row < rows; row += BLOCK)
         p->k->outputs(&p->batch, base->groups, p->stride, p->f, (uint32_t)row,
-                      (uint32_t)(rows - row < BLOCK ? rows - row : BLOCK), f + row * base->shape.m);
+                      (uint32_t)nsamp_least(rows - row, BLOCK), f + row * base->shape.m);
 }
 
 static void errors(nsamp_cpu_products *base, const float *e) {
@@ -81,7 +80,7 @@ static void back(nsamp_cpu_products *base, size_t c, const nsamp_adam *adam, int
     const nsamp_train_bf16_scratch *const s = &p->scratch[omp_get_thread_num()];
     const uint32_t units = (uint32_t)k.units;
     const size_t count = k.units * base->shape.m;
-    nsamp_bf16 *const h = hidden_of(p, &k);
+    const nsamp_bf16 *const h = hidden_of(p, &k);
     float gb[UNITS];
     p->k->back(&p->batch, units, k.w1, &p->e, h, s, gb);
     p->k->gradient(&p->batch, units, h, &p->e, s);
@@ -117,17 +116,16 @@ nsamp_cpu_products *nsamp_cpu_products_bf16(const nsamp_learner_shape *shape,
     if (!p) return NULL;
     nsamp_cpu_products_begin(&p->base, &ops, shape, kernels, units_of(shape), numbers);
     const size_t threads = (size_t)p->base.threads;
-    nsamp_train_bf16_scratch sizes;
     bool ok = true;
     p->k = bf16;
-    p->most = up(p->base.most);
-    p->batch = (nsamp_train_bf16){(uint32_t)shape->m, (uint32_t)p->most, (int)shape->activation};
-    p->stride = p->most * nsamp_train_bf16_outputs(p->batch.m) * 16;
-    const size_t each = nsamp_train_bf16_carve(&p->batch, NULL, &sizes);
+    p->padded = up(p->base.most);
+    p->batch = (nsamp_train_bf16){(uint32_t)shape->m, (uint32_t)p->padded, (int)shape->activation};
+    p->stride = p->padded * nsamp_train_bf16_outputs(p->batch.m) * 16;
+    const size_t each = nsamp_train_bf16_carve(&p->batch, NULL, NULL);
     make_batch(&p->batch, &p->x[0], &ok);
     make_batch(&p->batch, &p->x[1], &ok);
     make_batch(&p->batch, &p->e, &ok);
-    p->h = nsamp_cpu_memory(p->most * up(shape->n) * sizeof *p->h, &ok);
+    p->h = nsamp_cpu_memory(p->padded * up(shape->n) * sizeof *p->h, &ok);
     p->f = nsamp_cpu_memory(p->base.groups * p->stride * sizeof *p->f, &ok);
     p->memory = nsamp_cpu_memory(threads * each, &ok);
     p->scratch = calloc(threads, sizeof *p->scratch);
