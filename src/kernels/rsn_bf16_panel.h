@@ -121,7 +121,8 @@ NSAMP_HD void nsamp_panel_fetch(nsamp_panel_ahead *a) {
 NSAMP_HD void nsamp_panel_units(nsamp_amx *t, uint32_t depth, const float *bias, const nsamp_bf16 *w,
                                 uint32_t count, const uint32_t *x, const nsamp_panel_use *use,
                                 nsamp_panel_ahead *weights) {
-    enum { SUMS = NSAMP_AMX_SUMS, FACTORS = NSAMP_AMX_FACTORS, COUPLES = NSAMP_PANEL_COUPLES };
+    enum { SUMS = NSAMP_AMX_SUMS, FACTORS = NSAMP_AMX_FACTORS };
+    const uint32_t COUPLES = NSAMP_PANEL_COUPLES;
     float sums[2][4 * SUMS] __attribute__((aligned(64)));
     const uint32_t P = use->P, from = P == 1 ? NSAMP_PANEL_ONLY : 0,
                    until = P == 1 ? NSAMP_PANEL_ONLY + 1 : NSAMP_PANEL_PRODUCTS;
