@@ -10,32 +10,14 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "isa.h"
 #include "job/settings.h"
 #include "reference_amx.h"
-#include "tiles.h"
 #include "train_reference.h"
 
-#define VARIANT(name, isa) extern const nsamp_train_bf16_kernels nsamp_train_bf16_##name;
-#include "train_bf16.def"
-#undef VARIANT
-
-typedef struct variant {
-    const char *name, *isa;
-    const nsamp_train_bf16_kernels *kernels;
-} variant;
-
-static const variant variants[] = {
-#define VARIANT(name, isa) {#name, isa, &nsamp_train_bf16_##name},
-#include "train_bf16.def"
-#undef VARIANT
-};
-
-enum { VARIANTS = sizeof variants / sizeof *variants };
-
-static bool runs(const variant *v) {
-    return !strcmp(v->isa, "amx") ? nsamp_isa_has_amx() : tiles_table(v->isa) != NULL;
-}
+#define BUILDS_LIST       "train_bf16.def"
+#define BUILDS_TYPE       nsamp_train_bf16_kernels
+#define BUILDS_NAME(name) nsamp_train_bf16_##name
+#include "bf16_builds.h"
 
 static const nsamp_train_bf16_kernels *best(void) {
     return nsamp_train_bf16_kernels_of(nsamp_isa_best(), nsamp_isa_has_amx());
@@ -147,7 +129,7 @@ static void same_as_reference(problem p, size_t unit, bool slow) {
     float *expected = NULL;
     for (size_t v = 0; v < VARIANTS; v++) {
         if (!runs(&variants[v]) || (!slow && strstr(variants[v].name, "_O0_"))) continue;
-        nsamp_learner *l = learner_of(&p, false, 2, variants[v].kernels);
+        nsamp_learner *l = learner_of(&p, false, 2, variants[v].kernel);
         const size_t weights = nsamp_learner_weights(&l->shape);
         float *x0 = rows_of(&p), *eps = rows_of(&p), *w = l->ops->get(l);
         make_odd(weights, w);
@@ -222,7 +204,7 @@ static void same_bits(problem p) {
     assert_true(isfinite(expected[0]) && expected[0] != expected[2]);
     for (int v = -2; v < (int)VARIANTS; v++) {
         if (v >= 0 && !runs(&variants[v])) continue;
-        float *other = after_steps(&p, v < 0 ? 1 - v : 1, v < 0 ? best() : variants[v].kernels, losses);
+        float *other = after_steps(&p, v < 0 ? 1 - v : 1, v < 0 ? best() : variants[v].kernel, losses);
         if (memcmp(whole, other, bytes) || memcmp(expected, losses, sizeof losses))
             fail_msg("%s, %d threads: other numbers: n %zu, phi %d", v < 0 ? "chosen here" : variants[v].name,
                      v < 0 ? 1 - v : 1, p.n, p.activation);
@@ -375,32 +357,9 @@ static void test_given_back(void **state) {
     for (size_t v = 0; v < VARIANTS; v++) {
         if (!runs(&variants[v])) continue;
         double losses[3];
-        volatile float tiny = FLT_MIN;
-        free(after_steps(&p, 1, variants[v].kernels, losses));
-        if (!(tiny * 0.5f > 0.0f)) fail_msg("%s leaves subnormal numbers as 0", variants[v].name);
-#ifdef NSAMP_X86_64
-        if (nsamp_isa_has_amx()) {
-            unsigned low, high;
-            __asm__ volatile("xgetbv"
-                             : "=a"(low), "=d"(high)
-                             : "c"(1)); /* parts of the state that are in use */
-            if (low & 3 << 17) fail_msg("%s leaves tiles in use", variants[v].name);
-        }
-#endif
+        free(after_steps(&p, 1, variants[v].kernel, losses));
+        assert_given_back(&variants[v]);
     }
-}
-
-static void test_instruction_sets(void **state) {
-    (void)state;
-    int missing = 0, unit = 0;
-    for (size_t v = 0; v < VARIANTS; v++) {
-        missing += !runs(&variants[v]);
-        unit += !strcmp(variants[v].isa, "amx");
-    }
-    if (!unit) print_message("the compiler does not know the matrix unit: not built\n");
-    if (missing)
-        print_message("%d of %d builds need what this processor lacks: not run\n", missing, VARIANTS);
-    if (missing || !unit) skip();
 }
 
 int main(void) {
