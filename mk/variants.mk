@@ -1,6 +1,6 @@
 # variants.mk: the CPU kernels as gcc and clang make them, unoptimised and optimised, for every instruction set; linked
-# into tests/test_kernel_bits.c and, the bf16 kernels of rsn and of training, into tests/test_rsn_bf16_bits.c and tests/test_train_bf16.c,
-# which hold them to one another's bits.
+# into tests/test_kernel_bits.c and, the kernels of a source of their own, into the tests named below, which hold them to one another's
+# bits.
 VARIANT_CC := $(foreach c,gcc clang,$(if $(call have_cmd,$(c)),$(c)))
 builds_for  = $(foreach o,O0 O3,$(foreach i,$(2),$(1)_$(o)_$(i)))
 VARIANTS   := $(foreach c,$(VARIANT_CC),$(call builds_for,$(c),$(ISAS)))
@@ -23,5 +23,6 @@ $(BUILD)/tests/$(2): tests/$(2).c $(BUILD)/tests/variants/$(1).def $(3:%=$(BUILD
 	$$(Q)$$(CC) $$(filter-out -Wmissing-prototypes,$$(ALL_CFLAGS)) -Itests -I$(BUILD)/tests/variants -MMD -MP -o $$@ $$< $(3:%=$(BUILD)/tests/variants/$(1)_%.o) $(BUILD)/libnsamp.a -lcmocka $$(LIBS) $$(CUDA_LIBS)
 endef
 $(eval $(call variant_rules,cpu,test_kernel_bits,$(VARIANTS)))
+$(eval $(call variant_rules,rsn_panels,test_rsn_panels,$(VARIANTS)))
 $(eval $(call variant_rules,rsn_bf16,test_rsn_bf16_bits,$(VARIANTS) $(AMX_VARIANTS)))
 $(eval $(call variant_rules,train_bf16,test_train_bf16,$(VARIANTS) $(AMX_VARIANTS)))

@@ -48,10 +48,18 @@ static inline nsamp_rsn_options options(bool reservoir, nsamp_rsn_path path) {
     return o;
 }
 
-static inline nsamp_model make(nsamp_network *net, const nsamp_rsn_options *o) {
+/* Before it is known where the chains run. */
+static inline nsamp_model make_unprepared(nsamp_network *net, const nsamp_rsn_options *o) {
     nsamp_model model = {.start_kind = NSAMP_START_NORMAL, .start_scale = 1.0};
     nsamp_error err = {0};
     if (nsamp_rsn_model(net, o, &model, &err)) fail_msg("%s", err.text);
+    return model;
+}
+
+/* For this CPU. */
+static inline nsamp_model make(nsamp_network *net, const nsamp_rsn_options *o) {
+    nsamp_model model = make_unprepared(net, o);
+    nsamp_error err = {0};
     if (model.prepare && model.prepare(&model, &err)) fail_msg("%s", err.text);
     return model;
 }

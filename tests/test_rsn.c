@@ -379,13 +379,10 @@ static void refuse(nsamp_network *net, nsamp_rsn_options o, const char *text) {
 }
 
 /* What a GPU can have is a model, and refused for a run on a CPU. */
-static void refuse_on_cpu(nsamp_rsn_path path, nsamp_precision precision, const nsamp_cpu_kernel *kernel,
+static void refuse_on_cpu(nsamp_network *net, nsamp_rsn_options o, const nsamp_cpu_kernel *kernel,
                           const char *text) {
-    nsamp_rsn_options o = options(false, path);
-    o.precision = precision;
     nsamp_error err = {0};
-    nsamp_model model = {.start_kind = NSAMP_START_NORMAL, .start_scale = 1.0};
-    assert_int_equal(nsamp_rsn_model(network(3, 20, NSAMP_RELU, true), &o, &model, &err), NSAMP_OK);
+    nsamp_model model = make_unprepared(net, &o);
     assert_true(model.host_kernel == kernel);
     assert_int_equal(model.prepare(&model, &err), NSAMP_EUSAGE);
     if (!strstr(err.text, text)) fail_msg("'%s' does not say '%s'", err.text, text);
@@ -408,8 +405,12 @@ static void test_refusals(void **state) {
     o = options(false, NSAMP_RSN_FUSED);
     o.precision = NSAMP_TF32;
     refuse(network(65, 70, NSAMP_RELU, true), o, "run.precision = tf32");
-    refuse_on_cpu(NSAMP_RSN_FUSED, NSAMP_TF32, NULL, "run.backend = cuda");
-    refuse_on_cpu(NSAMP_RSN_AUTO, NSAMP_TF32, &nsamp_rsn_product_kernel, "run.backend = cuda");
+    refuse_on_cpu(network(3, 20, NSAMP_RELU, true), o, NULL, "run.backend = cuda");
+    o.path = NSAMP_RSN_AUTO;
+    refuse_on_cpu(network(3, 20, NSAMP_RELU, true), o, &nsamp_rsn_product_kernel, "run.backend = cuda");
+    o = options(false, NSAMP_RSN_FUSED);
+    o.tile = 24;
+    refuse_on_cpu(network(64, 1024, NSAMP_RELU, true), o, NULL, "run.tile = 24: must be a multiple of 16");
     o = options(false, NSAMP_RSN_PRODUCT);
     o.tile = 24;
     refuse(network(3, 20, NSAMP_RELU, true), o, "multiple of 16");
@@ -427,24 +428,34 @@ static void test_choice(void **state) {
     (void)state;
     static const struct {
         size_t m, n;
-        bool reservoir, cpu, cuda; /* products */
-        const char *why;           /* on a GPU */
+        bool reservoir, panels, products; /* on a CPU; on a GPU */
+        const char *why;                  /* on a GPU */
     } nets[] = {
         {4, 20000, false, false, false, "few outputs"}, {8, 2896, false, false, false, "few outputs"},
         {8, 2912, false, false, true, "many outputs"},  {5, 800, false, false, false, "a small network"},
         {5, 840, false, false, true, "many outputs"},   {64, 64, false, false, false, "a small network"},
         {64, 512, false, false, true, "many outputs"},  {64, 1024, false, true, true, "many outputs"},
-        {8, 2000, true, false, false, "few outputs"},   {9, 512, true, false, true, "many outputs"}};
-    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++)
-        for (int cuda = 0; cuda < 2; cuda++) {
-            nsamp_rsn_options o = options(nets[i].reservoir, NSAMP_RSN_AUTO);
-            o.cuda = cuda;
-            nsamp_model model = make(network(nets[i].m, nets[i].n, NSAMP_RELU, true), &o);
-            const bool product = model.host_kernel != NULL;
-            if (product != (cuda ? nets[i].cuda : nets[i].cpu) || (cuda && !strstr(model.why, nets[i].why)))
-                fail_msg("net %zu, cuda %d: %s", i, cuda, model.why);
+        {8, 2000, true, false, false, "few outputs"},   {9, 512, true, false, true, "many outputs"},
+        {9, 7000, true, true, true, "many outputs"}};
+    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
+        nsamp_rsn_options o = options(nets[i].reservoir, NSAMP_RSN_AUTO);
+        o.cuda = true;
+        nsamp_model model = make_unprepared(network(nets[i].m, nets[i].n, NSAMP_RELU, true), &o);
+        if (nets[i].products != (model.host_kernel == &nsamp_rsn_product_kernel) ||
+            !strstr(model.why, nets[i].why))
+            fail_msg("net %zu on a GPU: %s", i, model.why);
+        free_model(&model);
+        o.cuda = false;
+        for (int base = 0; base < 2; base++) {
+            o.isa = base ? "base" : "v3";
+            model = make(network(nets[i].m, nets[i].n, NSAMP_RELU, true), &o);
+            const nsamp_cpu_kernel *expected = !nets[i].panels ? NULL
+                                               : base          ? &nsamp_rsn_product_kernel
+                                                               : nsamp_rsn_panels_kernel("v3");
+            if (model.host_kernel != expected) fail_msg("net %zu on a CPU (%s): %s", i, o.isa, model.why);
             free_model(&model);
         }
+    }
 }
 
 int main(void) {

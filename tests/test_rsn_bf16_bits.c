@@ -16,7 +16,8 @@
 #define BUILDS_LIST       "rsn_bf16.def"
 #define BUILDS_TYPE       nsamp_cpu_kernel
 #define BUILDS_NAME(name) nsamp_rsn_bf16_##name
-#include "bf16_builds.h"
+#define BUILDS_UNIT       1
+#include "builds.h"
 
 /* ---- y in the order of a matrix unit ------------------------------------------------------------------- */
 

@@ -17,7 +17,8 @@
 #define BUILDS_LIST       "train_bf16.def"
 #define BUILDS_TYPE       nsamp_train_bf16_kernels
 #define BUILDS_NAME(name) nsamp_train_bf16_##name
-#include "bf16_builds.h"
+#define BUILDS_UNIT       1
+#include "builds.h"
 
 static const nsamp_train_bf16_kernels *best(void) {
     return nsamp_train_bf16_kernels_of(nsamp_isa_best(), nsamp_isa_has_amx());

@@ -39,7 +39,7 @@ static nsamp_counts rsn(const nsamp_job *job, const nsamp_model *model, double L
     const nsamp_rsn_extra *const extra = model->extra;
     const nsamp_network *net = extra->net;
     const bool reservoir = nsamp_job_is(job, NSAMP_KEY_system_level, "reservoir"),
-               product = model->host_kernel && !extra->bf16,
+               product = model->host_kernel && !extra->bf16 && !extra->panels,
                tensor = extra->bf16 ? extra->options.amx
                                     : ((const nsamp_rsn_params *)model->params)->precision != NSAMP_RSN_FP32;
     const double m = (double)net->m, n = (double)net->n;

@@ -116,10 +116,14 @@ static nsamp_rsn_path choose_on_gpu(const nsamp_network *net, const nsamp_rsn_op
     return few || small ? NSAMP_RSN_FUSED : NSAMP_RSN_PRODUCT;
 }
 
-/* The fused kernel reads all weights once for each 64 chains: it wins while they stay in the second-level
- * cache, and for few outputs, where products have nothing to gain from blocking (bench/LOG.md). */
+/* Float32 on a CPU: weights that the fused kernel of the table, which reads all of them for each 64 chains, would take from beyond the
+ * second-level cache, and that are worth packing once more. */
+static bool has_large_weights(const nsamp_network *net) {
+    return net->m > 8 && sizeof(float) * (double)net->n * (2.0 * (double)net->m + 1.0) > 512.0 * 1024.0;
+}
+
+/* What auto takes for large weights on a CPU the CPU decides (prepare): panels, or products where there are no vectors. */
 static nsamp_rsn_path choose_path(const nsamp_network *net, const nsamp_rsn_options *o, const char **why) {
-    const double bytes = sizeof(float) * (double)net->n * (2.0 * (double)net->m + 1.0);
     if (o->precision == NSAMP_BF16X3) {
         *why = "run.precision";
         return NSAMP_RSN_FUSED;
@@ -141,18 +145,17 @@ static nsamp_rsn_path choose_path(const nsamp_network *net, const nsamp_rsn_opti
         *why = "few outputs";
         return NSAMP_RSN_FUSED;
     }
-    *why = bytes <= 512.0 * 1024.0 ? "the weights stay in cache" : "large weights";
-    return bytes <= 512.0 * 1024.0 ? NSAMP_RSN_FUSED : NSAMP_RSN_PRODUCT;
+    *why = has_large_weights(net) ? "large weights" : "the weights stay in cache";
+    return has_large_weights(net) ? NSAMP_RSN_PRODUCT : NSAMP_RSN_FUSED;
 }
 
-/* As many chains a tile as leave every thread one, a multiple of `least` and at most `most`. */
+/* Chains a tile: a thread's share, cut in as few equal tiles as are at most `most` long, up to a multiple of `least`. */
 static uint32_t choose_tile(const nsamp_rsn_options *o, size_t least, size_t most) {
-    const uint64_t threads = o->threads > 0 ? (uint64_t)o->threads : 1;
-    const uint64_t share = nsamp_rsn_round_up((size_t)((o->chains + threads - 1) / threads), least);
-    return o->tile         ? o->tile
-           : share > most  ? (uint32_t)most
-           : share < least ? (uint32_t)least
-                           : (uint32_t)share;
+    const uint64_t threads = o->threads > 0 ? (uint64_t)o->threads : 1,
+                   share = (o->chains + threads - 1) / threads, tiles = (share + most - 1) / most;
+    if (o->tile) return o->tile;
+    return share ? (uint32_t)nsamp_rsn_round_up((size_t)((share + tiles - 1) / tiles), least)
+                 : (uint32_t)least;
 }
 
 /* More gains nothing: the weights are then read from memory rarely enough. */
@@ -226,6 +229,52 @@ static nsamp_status prepare_bf16(nsamp_model *model, nsamp_error *err) {
     return NSAMP_OK;
 }
 
+/* Whether panels (kernels/rsn_panels.h) take the network: auto leaves it to a library of products where the text has no vectors. */
+static bool takes_panels(const nsamp_network *net, const nsamp_rsn_options *o) {
+    return o->precision == NSAMP_FP32 && has_large_weights(net) &&
+           (o->path == NSAMP_RSN_FUSED || (o->path == NSAMP_RSN_AUTO && strcmp(o->isa, "base")));
+}
+
+/* Weights, or the reservoirs of 64 chains, that stay in a second-level cache from one step to the next. */
+enum { RESIDENT_BYTES = 1 << 20 };
+
+/* The parameters without the blocks, which are packed elsewhere. Where there is no memory for that they stay. */
+static void drop_blocks(nsamp_model *model) {
+    const size_t bytes = nsamp_rsn_round_up(sizeof(nsamp_rsn_params), 64);
+    void *head;
+    if (posix_memalign(&head, 64, bytes)) return;
+    memcpy(head, model->params, bytes);
+    free(model->params);
+    model->params = head;
+    model->params_bytes = bytes;
+}
+
+static nsamp_status prepare_panels(nsamp_model *model, nsamp_error *err) {
+    nsamp_rsn_extra *extra = model->extra;
+    const nsamp_rsn_options *o = &extra->options;
+    nsamp_rsn_params *const params = model->params;
+    nsamp_rsn_panels_parts parts;
+    static float none;
+    if (o->tile % 16)
+        return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: must be a multiple of 16 here", o->tile);
+    const nsamp_status status = nsamp_rsn_panels_create(params, &extra->panels, err);
+    if (status) return status;
+    params->product = extra->panels;
+    model->host_kernel = nsamp_rsn_panels_kernel(o->isa);
+    model->packed_bytes = nsamp_rsn_panels_bytes(extra->panels, params->dim, params->reservoir);
+    const bool resident = model->packed_bytes <= RESIDENT_BYTES ||
+                          (o->reservoir && params->units * 64 * sizeof(float) <= RESIDENT_BYTES);
+    /* A group of fewer than 64 chains fills fewer registers. */
+    const bool few = o->chains < 64 * (uint64_t)(o->threads > 0 ? o->threads : 1);
+    model->lanes = choose_tile(o, few ? 16 : 64, resident ? 64 : MOST_LANES);
+    model->scratch_bytes =
+        nsamp_rsn_panels_carve(params->dim, params->reservoir, model->lanes, &none, &parts);
+    say_why(model, false, o->path == NSAMP_RSN_FUSED ? "run.path" : "large weights");
+    add_why(model, "in panels");
+    drop_blocks(model);
+    return NSAMP_OK;
+}
+
 /* For the CPU, once it is known that the chains run there. */
 static nsamp_status prepare(nsamp_model *model, nsamp_error *err) {
     const nsamp_rsn_options *o = &((nsamp_rsn_extra *)model->extra)->options;
@@ -235,6 +284,7 @@ static nsamp_status prepare(nsamp_model *model, nsamp_error *err) {
     const bool chosen = o->path == NSAMP_RSN_FUSED || (o->path == NSAMP_RSN_AUTO && o->has_amx);
     if (o->precision == NSAMP_BF16X3 || (o->precision == NSAMP_BF16 && !o->reservoir && chosen))
         return prepare_bf16(model, err);
+    if (takes_panels(((nsamp_rsn_extra *)model->extra)->net, o)) return prepare_panels(model, err);
     return prepare_product(model, err);
 }
 
@@ -243,6 +293,7 @@ static void destroy(nsamp_model *model) {
     if (!extra) return;
     nsamp_rsn_product_destroy(extra->product);
     nsamp_rsn_bf16_destroy(extra->bf16);
+    nsamp_rsn_panels_destroy(extra->panels);
     nsamp_network_destroy(extra->net);
     free(extra->start_sd);
     free(extra->pinv);
@@ -312,7 +363,7 @@ static nsamp_status fill(const nsamp_network *net, const nsamp_rsn_options *o, n
     model->scratch_bytes = NSAMP_RSN_SCRATCH(64, net->m);
     model->start = start;
     if (o->precision == NSAMP_BF16X3) model->no_gpu = "run.precision = bf16x3 is for a CPU";
-    if (path == NSAMP_RSN_PRODUCT || o->precision != NSAMP_FP32) {
+    if (path == NSAMP_RSN_PRODUCT || o->precision != NSAMP_FP32 || takes_panels(net, o)) {
         if (o->tile % 16 && path == NSAMP_RSN_PRODUCT)
             return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: must be a multiple of 16 here", o->tile);
         if (path == NSAMP_RSN_PRODUCT) model->host_kernel = &nsamp_rsn_product_kernel;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include "kernels/rsn_bf16.h"
+#include "kernels/rsn_panels.h"
 #include "kernels/systems/rsn.h"
 #include "systems/model.h"
 #include "train/network.h"
@@ -39,6 +40,7 @@ typedef struct nsamp_rsn_extra {
     nsamp_rsn_options options;
     struct nsamp_rsn_product *product; /* product path on the CPU, or NULL */
     nsamp_rsn_bf16 *bf16;              /* bf16 in one kernel on the CPU, or NULL */
+    nsamp_rsn_panels *panels;          /* float32 of many outputs in one kernel on the CPU, or NULL */
 } nsamp_rsn_extra;
 
 /* Fills a zeroed model. Takes net, also on failure (model->destroy frees it). On the product path the CPU's
@@ -81,6 +83,16 @@ void nsamp_rsn_bf16_destroy(nsamp_rsn_bf16 *packed);
 size_t nsamp_rsn_bf16_bytes(const nsamp_rsn_bf16 *packed);
 /* The kernel of an instruction set, or the one that uses the matrix unit. */
 const nsamp_cpu_kernel *nsamp_rsn_bf16_kernel(const char *isa, bool amx);
+
+/* ---- float32 of many outputs in one kernel on a CPU (rsn_panels.c) ------------------------------------- */
+
+/* The blocks of p once more, in panels; *packed also on failure, for nsamp_rsn_panels_destroy. NSAMP_ENOMEM. */
+nsamp_status nsamp_rsn_panels_create(const nsamp_rsn_params *p, nsamp_rsn_panels **packed, nsamp_error *err);
+/* NULL: nothing. */
+void nsamp_rsn_panels_destroy(nsamp_rsn_panels *packed);
+size_t nsamp_rsn_panels_bytes(const nsamp_rsn_panels *packed, uint32_t m, uint32_t reservoir);
+/* The kernel of an instruction set. */
+const nsamp_cpu_kernel *nsamp_rsn_panels_kernel(const char *isa);
 
 /* ---- product path (rsn_product.c) ---------------------------------------------------------------------- */
 

@@ -1,8 +1,8 @@
-/* bf16_builds.h: the builds of a bf16 kernel by gcc and clang, -O0 and -O3, for every instruction set and the matrix unit (mk/variants.mk
+/* builds.h: the builds of a kernel by gcc and clang, -O0 and -O3, for every instruction set and perhaps the matrix unit (mk/variants.mk
  * makes them and their list), and what tests of them share. Before it: BUILDS_LIST, the list's file; BUILDS_TYPE, what a build exports;
- * BUILDS_NAME(name), under which name; and cmocka.h. */
-#ifndef NSAMP_TESTS_BF16_BUILDS_H
-#define NSAMP_TESTS_BF16_BUILDS_H
+ * BUILDS_NAME(name), under which name; BUILDS_UNIT, 1 where some are for the matrix unit, else 0; and cmocka.h. */
+#ifndef NSAMP_TESTS_BUILDS_H
+#define NSAMP_TESTS_BUILDS_H
 
 #include <float.h>
 #include <stdbool.h>
@@ -32,6 +32,7 @@ static inline bool runs(const variant *v) {
     return !strcmp(v->isa, "amx") ? nsamp_isa_has_amx() : tiles_table(v->isa) != NULL;
 }
 
+#if BUILDS_UNIT
 /* After a call: what the kernel changes of a thread is as it was, the mode of subnormal numbers and the tiles. */
 static inline void assert_given_back(const variant *v) {
     volatile float tiny = FLT_MIN;
@@ -44,6 +45,7 @@ static inline void assert_given_back(const variant *v) {
     }
 #endif
 }
+#endif
 
 /* A test of its own, so that what was not run is a skip that is printed. */
 static void test_instruction_sets(void **state) {
@@ -53,10 +55,10 @@ static void test_instruction_sets(void **state) {
         missing += !runs(&variants[v]);
         unit += !strcmp(variants[v].isa, "amx");
     }
-    if (!unit) print_message("the compiler does not know the matrix unit: not built\n");
+    if (BUILDS_UNIT && !unit) print_message("the compiler does not know the matrix unit: not built\n");
     if (missing)
         print_message("%d of %d builds need what this processor lacks: not run\n", missing, VARIANTS);
-    if (missing || !unit) skip();
+    if (missing || (BUILDS_UNIT && !unit)) skip();
 }
 
 #endif

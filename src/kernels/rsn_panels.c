@@ -1,0 +1,236 @@
+/* rsn_panels.c: see rsn_panels.h. Compiled for each instruction set as cpu.c is. */
+#include "kernels/rsn_panels.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "kernels/systems/rsn.h"
+
+enum {
+    ROWS = NSAMP_RSN_PANELS_ROWS,
+    LANES = NSAMP_RSN_PANELS_LANES,
+    W = NSAMP_WIDTH,
+    VECTORS = W == 16 ? 4 : 2 /* of chains in registers, at most */
+};
+
+typedef nsamp_rsn_panels_parts parts;
+
+static inline uint32_t least(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
+
+/* t [R][V] += the sum over i < n of w_i [R] z_i [V], z_i at z + i zs. R and V are constants in each call; a compiler sees that only after
+ * it has unrolled, hence loops of constant length. */
+NSAMP_HD void product(const uint32_t R, const uint32_t V, const float *w, const float *z, size_t zs,
+                      uint32_t n, nsamp_floats *t) {
+    for (uint32_t i = 0; i < n; i++, w += R, z += zs) {
+        nsamp_floats v[VECTORS];
+        NSAMP_UNROLL for (uint32_t c = 0; c < VECTORS; c++) if (c < V) v[c] = nsamp_floats_load(z + c * W);
+        NSAMP_UNROLL for (uint32_t r = 0; r < ROWS; r++) {
+            if (r >= R) continue;
+            const nsamp_floats all = nsamp_floats_all(w[r]);
+            NSAMP_UNROLL for (uint32_t c = 0; c < VECTORS; c++) if (c < V) t[r * VECTORS + c] =
+                nsamp_floats_fma(all, v[c], t[r * VECTORS + c]);
+        }
+    }
+}
+
+/* What begins the sums of a block: zero, one number a row, or what is there. */
+enum { FROM_ZERO, FROM_BIAS, FROM_ROWS };
+
+/* to [R][stride] = what they begin with + w z, V vectors of chains; a relu of it where asked. */
+NSAMP_HD void piece(const uint32_t R, const uint32_t V, const int from, const bool relu, const float *bias,
+                    const float *w, const float *z, size_t zs, uint32_t n, float *to, size_t stride) {
+    nsamp_floats t[ROWS * VECTORS];
+    NSAMP_UNROLL for (uint32_t r = 0; r < ROWS; r++)
+        NSAMP_UNROLL for (uint32_t c = 0; c < VECTORS; c++) if (r < R && c < V) t[r * VECTORS + c] =
+            from == FROM_ZERO   ? nsamp_floats_all(0.0f)
+            : from == FROM_BIAS ? nsamp_floats_all(bias[r])
+                                : nsamp_floats_load(to + r * stride + c * W);
+    product(R, V, w, z, zs, n, t);
+    NSAMP_UNROLL for (uint32_t r = 0; r < ROWS; r++)
+        NSAMP_UNROLL for (uint32_t c = 0; c < VECTORS; c++) if (r < R && c < V) nsamp_floats_store(
+            to + r * stride + c * W, relu ? nsamp_floats_relu(t[r * VECTORS + c]) : t[r * VECTORS + c]);
+}
+
+/* The same of G chains, a multiple of 16. */
+NSAMP_HD void block(const uint32_t R, const int from, const bool relu, const float *bias, const float *w,
+                    const float *z, size_t zs, uint32_t n, float *to, size_t stride, uint32_t G) {
+    uint32_t l = 0;
+    if (VECTORS == 4) {
+        for (; l + 4 * W <= G; l += 4 * W)
+            piece(R, 4, from, relu, bias, w, z + l, zs, n, to + l, stride);
+        for (; l < G; l += W)
+            piece(R, 1, from, relu, bias, w, z + l, zs, n, to + l, stride);
+    }
+    for (; l < G; l += 2 * W)
+        piece(R, 2, from, relu, bias, w, z + l, zs, n, to + l, stride);
+}
+
+/* to [rows][stride] = (add) what is there, or 0, + w z, w in blocks of six rows [n][6], and what is left in blocks of four, two and one. */
+NSAMP_HD void sum_rows(const int from, uint32_t rows, const float *w, const float *z, size_t zs, uint32_t n,
+                       float *to, size_t stride, uint32_t G) {
+    uint32_t k = 0;
+    for (; k + ROWS <= rows; k += ROWS)
+        block(ROWS, from, false, NULL, w + (size_t)k * n, z, zs, n, to + k * stride, stride, G);
+    if (rows - k >= 4) {
+        block(4, from, false, NULL, w + (size_t)k * n, z, zs, n, to + k * stride, stride, G);
+        k += 4;
+    }
+    if (rows - k >= 2) {
+        block(2, from, false, NULL, w + (size_t)k * n, z, zs, n, to + k * stride, stride, G);
+        k += 2;
+    }
+    if (rows > k) block(1, from, false, NULL, w + (size_t)k * n, z, zs, n, to + k * stride, stride, G);
+}
+
+NSAMP_HD_CALL void readout(bool add, uint32_t m, const float *w1, const float *a, uint32_t units, float *y,
+                           size_t stride, uint32_t G) {
+    if (add)
+        sum_rows(FROM_ROWS, m, w1, a, LANES, units, y, stride, G);
+    else
+        sum_rows(FROM_ZERO, m, w1, a, LANES, units, y, stride, G);
+}
+
+/* What hidden units are made from: x and xi [m][stride] of G chains; h, m, and L, which the rows of a reservoir lie apart. */
+typedef struct inputs {
+    const float *x, *xi;
+    size_t stride;
+    float h;
+    uint32_t m, L, G;
+} inputs;
+
+/* a [R][64] = phi(b + W2 x) of a block of R units; then, in a reservoir, r <- r + h (a - r) + S a xi and a <- r. */
+NSAMP_HD void units_block(const uint32_t R, const uint32_t phi, const inputs *in, const float *b,
+                          const float *w2, const float *s, float *a, float *r) {
+    const uint32_t G = in->G;
+    for (uint32_t j = 0; r && j < R; j++)
+        for (uint32_t l = 0; l < G; l += 16)
+            __builtin_prefetch(r + (size_t)j * in->L + l, 1, 3);
+    block(R, FROM_BIAS, phi == NSAMP_RSN_RELU, b, w2, in->x, in->stride, in->m, a, LANES, G);
+    if (phi != NSAMP_RSN_RELU)
+        for (uint32_t j = 0; j < R; j++)
+            NSAMP_FOR_LANES(l, G) a[j * LANES + l] = nsamp_rsn_phi(phi, a[j * LANES + l]);
+    if (!r) return;
+    for (uint32_t j = 0; j < R; j++)
+        NSAMP_FOR_LANES(l, G) {
+            const float old = r[(size_t)j * in->L + l];
+            a[j * LANES + l] = nsamp_fma(in->h, a[j * LANES + l] - old, old);
+        }
+    block(R, FROM_ROWS, false, NULL, s, in->xi, in->stride, in->m, a, LANES, G);
+    for (uint32_t j = 0; j < R; j++)
+        memcpy(r + (size_t)j * in->L, a + j * LANES, G * sizeof *a);
+}
+
+/* All units of a panel, an even number; s as w2, r NULL at the output level. */
+NSAMP_HD void units_of(const uint32_t phi, const inputs *in, uint32_t units, const float *b, const float *w2,
+                       const float *s, float *a, float *r) {
+    uint32_t k = 0;
+    for (; k < units; k += ROWS) {
+        const size_t at = (size_t)k * in->m, to = (size_t)k * LANES;
+        float *const rk = r ? r + (size_t)k * in->L : NULL;
+        if (units - k >= ROWS)
+            units_block(ROWS, phi, in, b + k, w2 + at, s + at, a + to, rk);
+        else if (units - k == 4)
+            units_block(4, phi, in, b + k, w2 + at, s + at, a + to, rk);
+        else
+            units_block(2, phi, in, b + k, w2 + at, s + at, a + to, rk);
+    }
+}
+
+NSAMP_HD_CALL void hidden(uint32_t phi, const inputs *in, uint32_t units, const float *b, const float *w2,
+                          const float *s, float *a, float *r) {
+    if (phi == NSAMP_RSN_RELU)
+        units_of(NSAMP_RSN_RELU, in, units, b, w2, s, a, r);
+    else if (phi == NSAMP_RSN_TANH)
+        units_of(NSAMP_RSN_TANH, in, units, b, w2, s, a, r);
+    else
+        units_of(NSAMP_RSN_SOFTPLUS, in, units, b, w2, s, a, r);
+}
+
+/* Chains 64 g to 64 g + G - 1 of from [m][L] -> to [m][64], or back. */
+NSAMP_HD void take_group(uint32_t m, uint32_t L, uint32_t g, uint32_t G, const float *from, float *to) {
+    for (uint32_t k = 0; k < m; k++)
+        memcpy(to + ((size_t)g * m + k) * LANES, from + (size_t)k * L + g * LANES, G * sizeof *to);
+}
+
+NSAMP_HD void put_group(uint32_t m, uint32_t L, uint32_t g, uint32_t G, const float *from, float *to) {
+    for (uint32_t k = 0; k < m; k++)
+        memcpy(to + (size_t)k * L + g * LANES, from + ((size_t)g * m + k) * LANES, G * sizeof *to);
+}
+
+/* y [m][L] = W1 phi(W2 x + b); with r [units][L] its step, and y = W1 r. */
+static void apply(const nsamp_rsn_params *p, const float *x, const float *xi, float *r, uint32_t L,
+                  const parts *s, float *y) {
+    const nsamp_rsn_panels *const q = (const nsamp_rsn_panels *)p->product;
+    const uint32_t m = p->dim, groups = (L + LANES - 1) / LANES,
+                   each = nsamp_rsn_panels_each(m, p->reservoir);
+    const size_t stride = groups > 1 ? (size_t)LANES : L;
+    for (uint32_t g = 0; groups > 1 && g < groups; g++) {
+        take_group(m, L, g, least(L - g * LANES, LANES), x, s->gx);
+        if (r) take_group(m, L, g, least(L - g * LANES, LANES), xi, s->gz);
+    }
+    for (uint32_t first = 0, units; first < q->units; first += units) {
+        units = least(q->units - first, q->panel);
+        const float *const b = q->weights + (size_t)first * each, *const w2 = b + units,
+                           *const w1 = b + (size_t)units * (each - m);
+        for (uint32_t g = 0; g < groups; g++) {
+            const uint32_t G = least(L - g * LANES, LANES);
+            const size_t at = (size_t)g * m * LANES;
+            const bool apart = groups > 1;
+            const inputs in = {apart ? s->gx + at : x, apart ? s->gz + at : xi, stride, p->h, m, L, G};
+            hidden(p->activation, &in, units, b, w2, w2 + (size_t)units * m, s->hidden,
+                   r ? r + (size_t)first * L + g * LANES : NULL);
+            readout(first > 0, m, w1, s->hidden, units, apart ? s->gy + at : y, stride, G);
+        }
+    }
+    for (uint32_t g = 0; groups > 1 && g < groups; g++)
+        put_group(m, L, g, least(L - g * LANES, LANES), s->gy, y);
+}
+
+NSAMP_HD void steps(const void *params, const nsamp_tile *tile, uint64_t step0, uint32_t nsteps) {
+    const nsamp_rsn_params *const p = (const nsamp_rsn_params *)params;
+    const uint32_t m = p->dim, L = tile->lanes;
+    float *const r = p->reservoir ? tile->state + (size_t)m * L : NULL;
+    parts s;
+    nsamp_rsn_panels_carve(m, p->reservoir, L, (float *)tile->scratch, &s);
+    for (uint32_t n = 0; n < nsteps; n++) {
+        if (L % 64)
+            nsamp_rsn_normals(tile, m, step0 + n, s.xi, 16, L);
+        else
+            nsamp_rsn_normals(tile, m, step0 + n, s.xi, 64, L);
+        apply(p, tile->state, s.xi, r, L, &s, s.y);
+        nsamp_rsn_move(p, tile, s.y, s.xi, n, L);
+    }
+}
+
+/* As in cpu.c: the rounds of the noise are a constant in each copy. */
+static void advance(const void *params, const nsamp_tile *tile, uint64_t step0, uint32_t nsteps) {
+    nsamp_tile copy = *tile;
+    if (tile->noise.rounds == 7) {
+        copy.noise.rounds = 7;
+        steps(params, &copy, step0, nsteps);
+    } else {
+        copy.noise.rounds = 10;
+        steps(params, &copy, step0, nsteps);
+    }
+}
+
+static void observe(const void *params, const nsamp_tile *tile, float *x) {
+    const nsamp_rsn_params *const p = (const nsamp_rsn_params *)params;
+    parts s;
+    if (!p->jump) {
+        memcpy(x, tile->state, sizeof *x * p->dim * tile->lanes);
+        return;
+    }
+    nsamp_rsn_panels_carve(p->dim, p->reservoir, tile->lanes, (float *)tile->scratch, &s);
+    apply(p, tile->state, NULL, NULL, tile->lanes, &s, x);
+}
+
+#define NSAMP_PASTE2(a, b) a##b
+#define NSAMP_PASTE(a, b)  NSAMP_PASTE2(a, b)
+#define NSAMP_TEXT2(a)     #a
+#define NSAMP_TEXT(a)      NSAMP_TEXT2(a)
+
+const nsamp_cpu_kernel NSAMP_PASTE(nsamp_rsn_panels_, NSAMP_ISA) = {"rsn_panels_" NSAMP_TEXT(NSAMP_ISA), 0,
+                                                                    advance, observe};

@@ -1,0 +1,255 @@
+/* test_rsn_panels.c: float32 networks of many outputs in panels (kernels/rsn_panels.h), on a CPU: bit for bit what the fused kernel of the table
+ * gives, at both levels, for remainders of rows, units, panels and chains; from gcc and clang, -O0 and -O3, every instruction set
+ * (mk/variants.mk makes the objects); y against double precision; divergence; chains a tile. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "rsn_models.h"
+
+#define BUILDS_LIST       "rsn_panels.def"
+#define BUILDS_TYPE       nsamp_cpu_kernel
+#define BUILDS_NAME(name) nsamp_rsn_panels_##name
+#define BUILDS_UNIT       0
+#include "builds.h"
+
+/* Panels also where auto would not take them, so that small networks reach every remainder. */
+static nsamp_model in_panels(nsamp_network *net, nsamp_rsn_options o, uint32_t tile) {
+    static float none;
+    nsamp_rsn_panels_parts parts;
+    nsamp_error err = {0};
+    nsamp_model model = make_unprepared(net, &o);
+    nsamp_rsn_extra *extra = model.extra;
+    nsamp_rsn_params *params = model.params;
+    assert_int_equal(nsamp_rsn_panels_create(params, &extra->panels, &err), NSAMP_OK);
+    params->product = extra->panels;
+    model.host_kernel = nsamp_rsn_panels_kernel(o.isa);
+    model.lanes = tile;
+    model.scratch_bytes = nsamp_rsn_panels_carve(params->dim, params->reservoir, tile, &none, &parts);
+    return model;
+}
+
+enum { CHAINS = 150 };
+
+typedef struct run {
+    float *states, *x; /* after the last step [CHAINS][S], [CHAINS][m] */
+    uint32_t bad[CHAINS];
+} run;
+
+static run run_of(const nsamp_model *model, const nsamp_cpu_kernel *kernel, uint32_t rounds, uint32_t first,
+                  uint32_t second) {
+    run out = {.states = malloc(CHAINS * model->state_len * sizeof(float)),
+               .x = malloc(CHAINS * model->dim * sizeof(float))};
+    tiles t = tiles_create(model, kernel, 9, 1000, CHAINS);
+    t.key.rounds = rounds;
+    tiles_advance(&t, 0, first);
+    if (second) tiles_advance(&t, first, second);
+    tiles_states(&t, out.states);
+    tiles_observe(&t, out.x);
+    memcpy(out.bad, t.bad, sizeof out.bad);
+    tiles_destroy(&t);
+    return out;
+}
+
+static void free_run(run *r) {
+    free(r->states);
+    free(r->x);
+}
+
+static void assert_same(const nsamp_model *model, const run *a, const run *b, const char *what) {
+    const nsamp_rsn_params *p = model->params;
+    const bool same = !memcmp(a->states, b->states, CHAINS * model->state_len * sizeof(float)) &&
+                      !memcmp(a->x, b->x, CHAINS * model->dim * sizeof(float)) &&
+                      !memcmp(a->bad, b->bad, sizeof a->bad);
+    if (!same)
+        fail_msg("%s: m %u, n %u, phi %u, level %u, tile %u", what, p->dim, p->units, p->activation,
+                 p->reservoir, model->lanes);
+}
+
+/* The fused kernel of the table, which tests/test_rsn.c and tests/test_kernel_bits.c prove. */
+static run by_table(const nsamp_model *model, uint32_t rounds, uint32_t steps) {
+    return run_of(model, &tiles_table(NULL)[model->kernel], rounds, steps, 0);
+}
+
+/* m, n; every tile. Chains 1000 to 1149 of both, steps 0 to 4 in one part and in two. */
+static void same_as_table(size_t m, size_t n, nsamp_activation phi, bool reservoir, uint32_t rounds) {
+    static const uint32_t lanes[] = {16, 32, 48, 64, 80, 128, 144, 256};
+    nsamp_rsn_options o = options(reservoir, NSAMP_RSN_FUSED);
+    o.jump = true;
+    nsamp_model table = make_unprepared(network(m, n, phi, true), &o);
+    run expected = by_table(&table, rounds, 5);
+    for (size_t k = 0; k < sizeof lanes / sizeof *lanes; k++) {
+        nsamp_model model = in_panels(network(m, n, phi, true), o, lanes[k]);
+        run got = run_of(&model, NULL, rounds, 2, 3);
+        assert_same(&model, &expected, &got, "the table's kernel");
+        free_run(&got);
+        free_model(&model);
+    }
+    free_run(&expected);
+    free_model(&table);
+}
+
+/* Remainders of six outputs 0 to 5; of six units 0, 2 and 4, in one panel, at the end of the second, of the fourth. */
+static void test_remainders(void **state) {
+    (void)state;
+    static const size_t hidden[] = {8, 24, 200, 216, 400, 640};
+    for (size_t m = 5; m <= 17; m++)
+        for (int reservoir = 0; reservoir < 2; reservoir++) {
+            const size_t n = hidden[(m + (size_t)reservoir * 3) % 6];
+            same_as_table(m, n < m ? 24 : n, NSAMP_RELU, reservoir, m % 2 ? 10 : 7);
+        }
+    for (size_t k = 0; k < 6; k++) {
+        same_as_table(6, hidden[k], NSAMP_RELU, k % 2, 10);
+        same_as_table(7, hidden[k], NSAMP_TANH, (k + 1) % 2, 10);
+    }
+    same_as_table(14, 210, NSAMP_SOFTPLUS, false, 7);
+    same_as_table(13, 95, NSAMP_SOFTPLUS, true, 10);
+    same_as_table(16, 95, NSAMP_TANH, true, 7);
+}
+
+/* Panels that their bytes make short: fewer than 192 units, and six. */
+static void test_long_rows(void **state) {
+    (void)state;
+    same_as_table(784, 200, NSAMP_RELU, false, 10);
+    same_as_table(431, 440, NSAMP_RELU, true, 10);
+    same_as_table(11000, 16, NSAMP_RELU, false, 10);
+}
+
+/* Every build, at both levels, with every phi. */
+static void test_builds(void **state) {
+    (void)state;
+    static const nsamp_activation phis[] = {NSAMP_RELU, NSAMP_TANH, NSAMP_SOFTPLUS};
+    int compared = 0;
+    for (int k = 0; k < 6; k++) {
+        nsamp_rsn_options o = options(k / 3, NSAMP_RSN_FUSED);
+        o.jump = true;
+        nsamp_model table = make_unprepared(network(17, 205, phis[k % 3], true), &o);
+        run expected = by_table(&table, k % 2 ? 7 : 10, 2);
+        nsamp_model model = in_panels(network(17, 205, phis[k % 3], true), o, k % 2 ? 48 : 144);
+        for (size_t v = 0; v < VARIANTS; v++) {
+            if (!runs(&variants[v])) continue;
+            run got = run_of(&model, variants[v].kernel, k % 2 ? 7 : 10, 2, 0);
+            assert_same(&model, &expected, &got, variants[v].name);
+            free_run(&got);
+            compared++;
+        }
+        free_model(&model);
+        free_run(&expected);
+        free_model(&table);
+    }
+    assert_true(compared >= 6 * 2);
+}
+
+/* An operation's rounding error is at most 2^-24 of its result; taken as uniform up to there, its variance. */
+static double rounding(double result) {
+    return result * result * 0x1p-48 / 3.0;
+}
+
+/* y = W1 phi(W2 x + b) of a network that auto has in panels: within six standard deviations of the roundings of all its sums. */
+static void test_double(void **state) {
+    (void)state;
+    enum { M = 70, N = 1000 };
+    for (int softplus = 0; softplus < 2; softplus++) {
+        nsamp_rsn_options o = options(false, NSAMP_RSN_AUTO);
+        o.jump = true;
+        if (!strcmp(o.isa, "base")) o.path = NSAMP_RSN_FUSED;
+        nsamp_model model = make(network(M, N, softplus ? NSAMP_SOFTPLUS : NSAMP_RELU, true), &o);
+        assert_true(model.host_kernel == nsamp_rsn_panels_kernel(o.isa));
+        const nsamp_network *net = ((const nsamp_rsn_extra *)model.extra)->net;
+        float *y = malloc(CHAINS * M * sizeof(float)), *x = malloc(CHAINS * model.state_len * sizeof(float));
+        tiles t = tiles_create(&model, NULL, 3, 0, CHAINS);
+        tiles_observe(&t, y);
+        tiles_states(&t, x);
+        for (size_t c = 0; c < CHAINS; c += 7) {
+            double hidden[N], var[N];
+            for (size_t j = 0; j < N; j++) {
+                double u = (double)net->b[j];
+                var[j] = 0.0;
+                for (size_t i = 0; i < M; i++) {
+                    u += (double)net->w2[j * M + i] * (double)x[c * M + i];
+                    var[j] += rounding(u);
+                }
+                hidden[j] = softplus ? log1p(exp(-fabs(u))) + fmax(u, 0.0) : fmax(u, 0.0);
+                if (softplus) var[j] += 16.0 * rounding(hidden[j]); /* of 4 such errors (elementary.h) */
+            }
+            for (size_t i = 0; i < M; i++) {
+                double want = 0.0, of_sum = 0.0;
+                for (size_t j = 0; j < N; j++) {
+                    const double w1 = (double)net->w1[i * N + j];
+                    want += w1 * hidden[j];
+                    of_sum += rounding(want) + w1 * w1 * var[j];
+                }
+                const double got = (double)y[c * M + i];
+                if (!(fabs(got - want) < 6.0 * sqrt(of_sum)))
+                    fail_msg("chain %zu output %zu: %.9g, not %.9g (sd %g)", c, i, got, want, sqrt(of_sum));
+            }
+        }
+        tiles_destroy(&t);
+        free_model(&model);
+        free(y), free(x);
+    }
+}
+
+/* Chains that leave are flagged at the step that the table's kernel says. */
+static void test_divergence(void **state) {
+    (void)state;
+    enum { M = 9, N = 40 };
+    for (int reservoir = 0; reservoir < 2; reservoir++) {
+        nsamp_network *net[2];
+        for (int k = 0; k < 2; k++) {
+            net[k] = network(M, N, NSAMP_RELU, true);
+            for (size_t i = 0; i < M * N; i++)
+                net[k]->w1[i] = fabsf(net[k]->w1[i]) * 1e8f;
+        }
+        const nsamp_rsn_options o = options(reservoir, NSAMP_RSN_FUSED);
+        nsamp_model table = make_unprepared(net[0], &o), model = in_panels(net[1], o, 80);
+        run expected = run_of(&table, &tiles_table(NULL)[table.kernel], 10, 8, 0),
+            got = run_of(&model, NULL, 10, 8, 0);
+        for (size_t c = 0; c < CHAINS; c++)
+            assert_in_range(expected.bad[c], 2, 8);
+        assert_memory_equal(expected.bad, got.bad, sizeof got.bad);
+        free_run(&expected), free_run(&got);
+        free_model(&table), free_model(&model);
+    }
+}
+
+/* Equal tiles of a thread's chains; the packed parameters hold no second copy of the weights. */
+static void test_tiles(void **state) {
+    (void)state;
+    static const struct {
+        size_t m, n;
+        bool reservoir;
+        uint64_t chains;
+        int threads;
+        uint32_t lanes;
+    } cases[] = {
+        {300, 1000, false, 4096, 2, 256}, {300, 1000, false, 700, 2, 192}, {300, 1000, false, 100, 2, 64},
+        {300, 1000, false, 64, 1, 64},    {300, 1000, false, 40, 1, 48},   {300, 1000, false, 1, 4, 16},
+        {100, 1000, false, 4096, 2, 64},  {300, 1000, true, 4096, 2, 64},  {40, 5000, true, 4096, 2, 256},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        nsamp_rsn_options o = options(cases[k].reservoir, NSAMP_RSN_FUSED);
+        o.chains = cases[k].chains;
+        o.threads = cases[k].threads;
+        nsamp_model model = make(network(cases[k].m, cases[k].n, NSAMP_RELU, true), &o);
+        assert_true(model.host_kernel == nsamp_rsn_panels_kernel(o.isa));
+        if (model.lanes != cases[k].lanes)
+            fail_msg("case %zu: tiles of %u chains, not %u", k, model.lanes, cases[k].lanes);
+        assert_true(model.params_bytes < 4096 && model.packed_bytes > 4 * 2 * cases[k].m * cases[k].n);
+        free_model(&model);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_remainders),       cmocka_unit_test(test_long_rows),
+        cmocka_unit_test(test_builds),           cmocka_unit_test(test_double),
+        cmocka_unit_test(test_divergence),       cmocka_unit_test(test_tiles),
+        cmocka_unit_test(test_instruction_sets),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
