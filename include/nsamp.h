@@ -41,7 +41,7 @@ extern "C" {
 
 #define NSAMP_VERSION "0.1.0"
 /* Version of the noise layout (docs/noise.md): the same job, seed and noise version give the same paths. */
-#define NSAMP_NOISE_VERSION 1
+#define NSAMP_NOISE_VERSION 2
 
 /* name, value (also the exit code of the program), meaning */
 #define NSAMP_STATUS_TABLE(ROW)                                                                              \

@@ -72,7 +72,10 @@ MUTANT_parity  := cuda_langevin_equi s,parity \* THREADS,parity * 0,
 MUTANT_turn    := cuda_langevin_equi s/v.1. = odd ? v.1. : a/v[1] = odd ? a : v[1]/
 MUTANT_shuffle := cuda_langevin_equi s/(NSAMP_FULL_WARP, s, h, width)/(NSAMP_FULL_WARP, s, h | 1, width)/
 MUTANT_tree    := cuda_langevin_equi s/2 \* stride/stride/;s/first + stride/first + N \/ 2 * stride/
-MUTANT_step    := cuda_langevin_equi s/step0 + n, b)/step0 + n + 1, b)/
+MUTANT_step    := cuda_langevin_equi s/shared ? step - at : step, b)/shared ? step - at : step + 1, b)/
+MUTANT_tail    := cuda_langevin_equi s/kept.0. = each == 2 ? words.w.2./kept[0] = each == 2 ? words.w[0]/
+MUTANT_kept    := cuda_langevin_equi s/(at % 2 == 0 || n == 0)/(at % 2 == 0)/
+MUTANT_swapped := cuda_langevin_equi s/each == 1 \&\& at % 2;/false;/
 MUTANT_total   := cuda_moments s/total \* total/total/
 MUTANT_square  := cuda_moments s/square_j \* N, ti/square_i * N, ti/
 MUTANT_group   := cuda_moments s/first = blockIdx.y \* m.group_chains/first = blockIdx.y * L/
@@ -128,7 +131,7 @@ MUTANT_rsn_block   := cuda_rsn_product s/step0, first \* L, tiles/step0, 0, tile
 MUTANT_rsn_deal    := cuda_rsn_product s/first += q->cut.rows/first += 0 * q->cut.rows/
 MUTANT_rsn_follow  := cuda_rsn_product s/CHECK(cudaStreamWaitEvent(q->worker.*/;/
 MUTANT_rsn_join    := cuda_rsn_product s/CHECK(cudaStreamWaitEvent(v->stream.*/;/
-MUTANTS        := square group barrier parity turn shuffle tree step total lane draw named widen slope bias clean largest finish chunk \
+MUTANTS        := square group barrier parity turn shuffle tree step tail kept swapped total lane draw named widen slope bias clean largest finish chunk \
                   mh_pair mh_stride mh_last mh_tree mh_burn mh_wrap mh_bad clear send_wait take_wait \
                   few_pivot few_linear few_far tensor_swap tensor_bias tensor_chain tensor_flag tensor_left \
                   wgmma_order wgmma_fence wgmma_wait wgmma_add wgmma_next wgmma_chain wgmma_alone wgmma_deal \

@@ -32,4 +32,23 @@ static inline double ref_normal(uint64_t seed, uint32_t purpose, uint32_t chain,
     return radius * (i % 2 ? sin(angle) : b >> 31 ? -cos(angle) : cos(angle));
 }
 
+/* Which draw normal i of the n of a step of a Langevin system is: up to 16, the last block is shared by four steps of which each takes one
+ * of it, by two of which each takes two. */
+typedef struct ref_draw {
+    uint64_t step;
+    uint32_t number;
+} ref_draw;
+
+static inline ref_draw ref_shared(uint64_t step, uint32_t i, uint32_t n) {
+    static const uint32_t steps[] = {1, 4, 2, 1}; /* for n % 4 */
+    const uint32_t sharing = n < 17 && i / 4 == n / 4 ? steps[n % 4] : 1, at = (uint32_t)(step % sharing);
+    const ref_draw draw = {step - at, i + at * (n % 4)};
+    return draw;
+}
+
+static inline double ref_shared_normal(uint64_t seed, uint32_t chain, uint64_t step, uint32_t i, uint32_t n) {
+    const ref_draw d = ref_shared(step, i, n);
+    return ref_normal(seed, REF_PURPOSE_STEP, chain, d.step, d.number);
+}
+
 #endif

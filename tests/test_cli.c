@@ -33,7 +33,7 @@ static void test_overview(void **state) {
     assert_has(r->out, "nsamp list");
     r = PROGRAM("--version");
     assert_int_equal(r->code, 0);
-    assert_has(r->out, "nsamp " NSAMP_VERSION ", noise version 1");
+    assert_has(r->out, "nsamp " NSAMP_VERSION ", noise version 2");
     assert_has(r->out, "CUDA");
     assert_string_equal(PROGRAM("list", "--version")->out, PROGRAM("--version")->out);
 }

@@ -109,7 +109,7 @@ static recursion recursion_of(const nsamp_model *m, bool natural, double h) {
 static void reference_step(const recursion *r, const double *mean, uint32_t chain, uint64_t step, double *x) {
     double z[MOST], next[MOST] = {0};
     for (size_t i = 0; i < r->n; i++)
-        z[i] = ref_normal(SEED, REF_PURPOSE_STEP, chain, step, (uint32_t)i);
+        z[i] = ref_shared_normal(SEED, chain, step, (uint32_t)i, (uint32_t)r->n);
     for (size_t i = 0; i < r->n; i++) {
         next[i] = mean[i];
         for (size_t j = 0; j < r->n; j++)

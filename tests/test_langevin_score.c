@@ -38,10 +38,11 @@ static void drift_of(const nsamp_target *t, bool natural, const double *x, doubl
 
 /* Radius r of the pair of normals that normal i belongs to: both are right to a few units of 2^-24 of r, and r^2 to 2^-24
  * of 1, so that a small r is off by 2^-25 / r. */
-static double radius_of(size_t chain, uint64_t step, size_t i) {
-    const uint32_t first = (uint32_t)(i / 2 * 2), number = 1000 + (uint32_t)chain;
-    return hypot(ref_normal(SEED, REF_PURPOSE_STEP, number, step, first),
-                 ref_normal(SEED, REF_PURPOSE_STEP, number, step, first + 1));
+static double radius_of(size_t chain, uint64_t step, size_t i, size_t D) {
+    const ref_draw d = ref_shared(step, (uint32_t)i, (uint32_t)D);
+    const uint32_t first = d.number / 2 * 2, number = 1000 + (uint32_t)chain;
+    return hypot(ref_normal(SEED, REF_PURPOSE_STEP, number, d.step, first),
+                 ref_normal(SEED, REF_PURPOSE_STEP, number, d.step, first + 1));
 }
 
 /* 300 steps of 64 chains, each from the state that the kernel has: what a step rounds is at most about 6 units of 2^-24
@@ -60,11 +61,11 @@ static void check_steps(nsamp_model *m, bool natural, double h) {
             double x[MOST], drift[MOST], z[MOST], size = 0;
             for (size_t i = 0; i < D; i++) {
                 x[i] = (double)before[c * D + i];
-                z[i] = ref_normal(SEED, REF_PURPOSE_STEP, 1000 + (uint32_t)c, step, (uint32_t)i);
+                z[i] = ref_shared_normal(SEED, 1000 + (uint32_t)c, step, (uint32_t)i, (uint32_t)D);
             }
             drift_of(t, natural, x, drift);
             for (size_t i = 0; i < D; i++) {
-                const double r = radius_of(c, step, i);
+                const double r = radius_of(c, step, i, D);
                 size += fabs(x[i]) + h * fabs(drift[i]) + sqrt(2 * h) * (r + 0.25 / r);
             }
             for (size_t i = 0; i < D; i++) {

@@ -14,6 +14,7 @@
 
 #include "draws.h"
 #include "kernels/noise_row.h"
+#include "reference_noise.h"
 
 static uint32_t word(rng *r) {
     return (uint32_t)(uniform(r) * 0x1p32);
@@ -106,6 +107,35 @@ static void test_rows(void **state) {
 /* ---- cuRAND ----------------------------------------------------------------------------------------------
  */
 
+/* Steps that share a last block: from any first step on, every draw is the one that noise.h names, and none serves twice. */
+static void test_shared_blocks(void **state) {
+    (void)state;
+    enum { L = 32, STEPS = 9, CHAIN0 = 70 };
+    const nsamp_noise_key key = nsamp_noise_key_of(77, 10);
+    for (uint32_t n = 1; n <= 22; n++)
+        for (uint64_t first = (1ULL << 32) - 5; first < (1ULL << 32) + 2; first++) {
+            float z[4 * L], one[4], seen[STEPS * 3];
+            const uint32_t each = n % 4;
+            size_t count = 0;
+            nsamp_row row;
+            nsamp_row_begin(&row, key, NSAMP_PURPOSE_STEP, CHAIN0, first, L);
+            for (uint64_t step = first; each && step < first + STEPS; step++) {
+                if (step > first) nsamp_row_next(&row, key, NSAMP_PURPOSE_STEP, CHAIN0, step, L);
+                nsamp_row_tail(&row, key, n, step == first, L, z);
+                for (uint32_t k = 0; k < each; k++) {
+                    const ref_draw d = ref_shared(step, n - each + k, n);
+                    for (uint32_t l = 0; l < L; l++) {
+                        nsamp_normals4(key, NSAMP_PURPOSE_STEP, CHAIN0 + l, d.step, d.number / 4, one);
+                        assert_true(z[k * L + l] == one[d.number % 4]);
+                    }
+                    for (size_t i = 0; i < count; i++)
+                        assert_true(seen[i] != z[k * L]);
+                    seen[count++] = z[k * L];
+                }
+            }
+        }
+}
+
 /* cuRAND's host generator, loaded at run time; it needs no GPU. Returns 0 if it is not on this machine. */
 static int curand_words(uint64_t seed, uint32_t *w, size_t n) {
     enum { PHILOX4_32_10 = 161, LEGACY_ORDER = 103 };
@@ -151,8 +181,9 @@ static void test_curand(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_answers), cmocka_unit_test(test_random123), cmocka_unit_test(test_layout),
-        cmocka_unit_test(test_rows),          cmocka_unit_test(test_curand),
+        cmocka_unit_test(test_known_answers), cmocka_unit_test(test_random123),
+        cmocka_unit_test(test_layout),        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_shared_blocks), cmocka_unit_test(test_curand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,8 @@
  * is -0, so a larger tree gives the same bits.
  *
  * FAST takes normals from hardware approximations (cuda_noise.h); all else is the same. TAIL: the last block of four may have
- * coordinates beyond the dimension.
+ * coordinates beyond the dimension. Where steps share it, a thread with a small chain to itself keeps what the next step takes; others, which have no
+ * registers for that and more blocks beside it, make its words at each step.
  *
  * A launch reads and writes the state once: 16 bytes a thread up to G = 8, where four neighbours in a warp hold the same
  * coordinates of four chains and transpose them; 4 bytes beyond. */
@@ -21,6 +22,11 @@ enum { L = NSAMP_CUDA_LANES, THREADS = 256 };
 /* Blocks of threads that a multiprocessor is to hold at once, which bounds the registers. */
 static constexpr uint32_t resident(uint32_t NB) {
     return NB <= 1 ? 6 : NB <= 2 ? 5 : NB <= 4 ? 4 : NB <= 8 ? 3 : 2;
+}
+
+/* Shapes for dimensions whose steps share the last block: a thread alone with its chain, or eight where chains are few. */
+static constexpr __host__ __device__ bool shares(uint32_t G, uint32_t NB) {
+    return (G == 1 && NB <= 4) || (G == 8 && NB == 1);
 }
 
 /* Partials first, first + stride ... N of them, added in halves: the sum of 0 and N / 2, of 1 and N / 2 + 1 and so on, then
@@ -101,21 +107,21 @@ static __device__ __forceinline__ void store(float *rows, uint32_t D, uint32_t l
     }
 }
 
-/* Four coordinates by a step from four words. */
-template <bool FAST>
+/* N coordinates by a step from N words; swapped: the first takes the second normal of its pair. */
+template <bool FAST, uint32_t N>
 static __device__ __forceinline__ void update(const nsamp_langevin_equi_params &p, const nsamp_words &words,
-                                              float g, float u[4]) {
+                                              bool swapped, float g, float u[4]) {
 #pragma unroll
-    for (uint32_t k = 0; k < 4; k += 2) {
+    for (uint32_t k = 0; k < N; k += 2) {
         if constexpr (FAST) {
             float r, c, s;
             nsamp_fast_pair(words.w[k], words.w[k + 1], p.a * p.a, &r, &c, &s);
-            u[k] = __fmaf_rn(p.c1, u[k], __fmaf_rn(r, c, g));
+            u[k] = __fmaf_rn(p.c1, u[k], __fmaf_rn(r, swapped && k == 0 ? s : c, g));
             u[k + 1] = __fmaf_rn(p.c1, u[k + 1], __fmaf_rn(r, s, g));
         } else {
             float z0, z1;
             nsamp_exact_pair(words.w[k], words.w[k + 1], &z0, &z1);
-            u[k] = nsamp_equi_update(&p, u[k], g, z0);
+            u[k] = nsamp_equi_update(&p, u[k], g, swapped && k == 0 ? z1 : z0);
             u[k + 1] = nsamp_equi_update(&p, u[k + 1], g, z1);
         }
     }
@@ -131,6 +137,11 @@ static __global__ void __launch_bounds__(THREADS, resident(NB))
     const uint32_t t = threadIdx.x % G, lane = (uint32_t)chain % L, D = params.dim, blocks = (D + 3) / 4;
     float *const rows = v.state + chain / L * v.state_len * L;
     const nsamp_stream noise = nsamp_stream_of(keys, NSAMP_PURPOSE_STEP, (uint32_t)chain, step0);
+    /* SMALL: a thread has a chain of at most 16 coordinates to itself, and all its blocks are in use. SHARES: the dimension may be one
+     * whose steps share the last block. */
+    constexpr bool SMALL = G == 1 && NB <= 4, SHARES = TAIL && shares(G, NB);
+    const uint32_t each = D % 4, sharing = SHARES ? nsamp_tail_steps(D) : 1;
+    uint32_t kept[2] = {0, 0};
     float u[NB][4], sum = rows[(size_t)D * L + lane];
 #pragma unroll
     for (uint32_t k = 0; k < NB; k++)
@@ -138,17 +149,39 @@ static __global__ void __launch_bounds__(THREADS, resident(NB))
     uint32_t bad = ~0u;
     for (uint32_t n = 0; n < nsteps; n++) {
         const float g = params.c2 * sum;
+        const uint32_t step = (uint32_t)step0 + n,
+                       at = step & (sharing - 1); /* which of those that share: 1, 2 or 4 */
+        const bool second = at * each / 2, swapped = each == 1 && at % 2;
         auto partial = [&](uint32_t k) {
+            if (k >= NB) return 0.0f; /* of a tree of four where three blocks are */
+            if (SMALL && SHARES && k == NB - 1 && sharing > 1) {
+                nsamp_words pair = {{kept[0], kept[1], 0, 0}};
+                if (at % 2 == 0 || n == 0) {
+                    const nsamp_words words = nsamp_stream_words<ROUNDS>(noise, keys, step - at, k);
+                    pair.w[0] = second ? words.w[2] : words.w[0];
+                    pair.w[1] = second ? words.w[3] : words.w[1];
+                    kept[0] = each == 2 ? words.w[2] : pair.w[0];
+                    kept[1] = each == 2 ? words.w[3] : pair.w[1];
+                }
+                update<FAST, 2>(params, pair, swapped, g, u[k]);
+                if (each == 1) u[k][1] = 0.0f;
+                return u[k][0] + u[k][1];
+            }
             /* The first half of the blocks are full: choose() sees to it. Where there are many, every other is tested all the
              * same: the branch keeps the compiler from working on so many at a time that the registers run out. */
-            const bool full = k + 1 <= NB / 2 && (NB < 8 || k % 4 == 0);
+            const bool full = SMALL ? k + 1 < NB : k + 1 <= NB / 2 && (NB < 8 || k % 4 == 0);
             uint32_t b = t + k * G;
-            if (!full && b >= blocks) return 0.0f;
+            if (!SMALL && !full && b >= blocks) return 0.0f;
             if constexpr (NB >= 8) /* else the compiler keeps what a block decides of the noise */
                 asm volatile("" : "+r"(b));
-            update<FAST>(params, nsamp_stream_words<ROUNDS>(noise, keys, (uint32_t)step0 + n, b), g, u[k]);
-            if (TAIL && !full &&
-                4 * b + 4 > D) { /* coordinates beyond the last: zero adds nothing to the sum */
+            const bool last = TAIL && !full && 4 * b + 4 > D, shared = !SMALL && SHARES && last;
+            nsamp_words words = nsamp_stream_words<ROUNDS>(noise, keys, shared ? step - at : step, b);
+            if (shared && second) {
+                words.w[0] = words.w[2];
+                words.w[1] = words.w[3];
+            }
+            update<FAST, 4>(params, words, shared && swapped, g, u[k]);
+            if (last) { /* coordinates beyond the last: zero adds nothing to the sum */
                 u[k][1] = 4 * b + 1 < D ? u[k][1] : 0.0f;
                 u[k][2] = 4 * b + 2 < D ? u[k][2] : 0.0f;
                 u[k][3] = 0.0f;
@@ -161,7 +194,7 @@ static __global__ void __launch_bounds__(THREADS, resident(NB))
             for (uint32_t k = 0; k < NB; k++)
                 part += partial(k);
         } else {
-            part += halves<NB>(partial, 0, 1);
+            part += halves < NB == 3 ? 4 : NB > (partial, 0, 1);
         }
         sum = group_sum<G>(part, (float *)nsamp_shared, n % 2);
         if (sum * 0.0f != 0.0f) bad = bad < n ? bad : n;
@@ -208,11 +241,11 @@ typedef struct shape {
             KERNELS(G, NB, (NB) == 16), KERNELS(G, NB, true)                                                 \
         }                                                                                                    \
     }
-static const shape shapes[] = {SHAPE(1, 1),   SHAPE(1, 2),   SHAPE(1, 4),   SHAPE(1, 8),   SHAPE(1, 16),
-                               SHAPE(2, 4),   SHAPE(2, 16),  SHAPE(4, 4),   SHAPE(4, 16),  SHAPE(8, 1),
-                               SHAPE(8, 2),   SHAPE(8, 4),   SHAPE(8, 16),  SHAPE(16, 4),  SHAPE(16, 16),
-                               SHAPE(32, 1),  SHAPE(32, 2),  SHAPE(32, 4),  SHAPE(32, 8),  SHAPE(256, 1),
-                               SHAPE(256, 2), SHAPE(256, 4), SHAPE(256, 8), SHAPE(256, 16)};
+static const shape shapes[] = {SHAPE(1, 1),   SHAPE(1, 2),   SHAPE(1, 3),   SHAPE(1, 4),   SHAPE(1, 8),
+                               SHAPE(1, 16),  SHAPE(2, 4),   SHAPE(2, 16),  SHAPE(4, 4),   SHAPE(4, 16),
+                               SHAPE(8, 1),   SHAPE(8, 2),   SHAPE(8, 4),   SHAPE(8, 16),  SHAPE(16, 4),
+                               SHAPE(16, 16), SHAPE(32, 1),  SHAPE(32, 2),  SHAPE(32, 4),  SHAPE(32, 8),
+                               SHAPE(256, 1), SHAPE(256, 2), SHAPE(256, 4), SHAPE(256, 8), SHAPE(256, 16)};
 enum { SHAPES = sizeof shapes / sizeof shapes[0], ENOUGH_THREADS = 1024 /* a multiprocessor */ };
 
 /* Time of a step, in that of a block of four normals: more blocks a thread leave fewer threads a multiprocessor; sums over threads cost some of a
@@ -233,6 +266,8 @@ static const shape *choose(const nsamp_cuda_view *v, uint32_t dim) {
         const shape *const s = &shapes[i];
         const uint64_t room = (uint64_t)s->threads * s->blocks, threads = v->tiles * L * s->threads;
         if (room < blocks || (s->blocks > 1 && blocks <= room / 2)) continue;
+        if (s->blocks == 3 && blocks < 3) continue; /* three blocks are all in use */
+        if (nsamp_tail_steps(dim) > 1 && !shares(s->threads, s->blocks)) continue;
         const double filled = threads < enough ? (double)threads / (double)enough : 1.0,
                      rate = filled / ((double)s->threads * time_of(s, blocks));
         if (rate <= most) continue;

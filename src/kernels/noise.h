@@ -149,4 +149,13 @@ NSAMP_HD void nsamp_normals4(nsamp_noise_key key, uint32_t purpose, uint32_t cha
     nsamp_normal_pair(r.w[2], r.w[3], &z[2], &z[3]);
 }
 
+/* Steps that share the last block of the n draws of each, in systems whose heads say so, up to 16 draws, where it is much of a step: a
+ * block of which a step takes one draw serves four steps, of which it takes two serves two. Of step t it is block n / 4 of step t - t % nsamp_tail_steps(n), and draw i,
+ * i >= n - n % 4, is number n % 4 (t % nsamp_tail_steps(n)) + i % 4 of it. */
+enum { NSAMP_TAIL_DRAWS = 16 };
+
+NSAMP_HD uint32_t nsamp_tail_steps(uint32_t n) {
+    return n > NSAMP_TAIL_DRAWS ? 1 : n % 4 == 1 ? 4 : n % 4 == 2 ? 2 : 1;
+}
+
 #endif

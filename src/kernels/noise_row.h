@@ -241,4 +241,24 @@ NSAMP_HD void nsamp_row_normals(const nsamp_row *row, nsamp_noise_key key, uint3
     nsamp_row_some_normals(row, key, block, L, z, 4);
 }
 
+/* The last n % 4 of the n normals of a step, from a block that steps share (nsamp_tail_steps of noise.h): draw k of them of lane l ->
+ * z[k * L + l]. z [4 L] keeps the block from step to step; first: it holds none yet. row: of this step, and the same after. */
+NSAMP_HD void nsamp_row_tail(nsamp_row *row, nsamp_noise_key key, uint32_t n, uint32_t first,
+                             const uint32_t L, float *z) {
+    const uint32_t each = n % 4, at = row->step & (nsamp_tail_steps(n) - 1); /* of 1, 2 or 4 */
+    if (first || at == 0) {
+        row->step -= at; /* its upper bits are the same */
+        nsamp_row_normals(row, key, n / 4, L, z);
+        row->step += at;
+    }
+    /* What steps before took makes room. Indices are constants, so that a GPU thread has z in registers. */
+    if (each == 2 && at == 1) NSAMP_FOR_LANES(l, L) {
+            z[l] = z[2 * L + l];
+            z[L + l] = z[3 * L + l];
+        }
+    if (each == 1 && at == 1) NSAMP_FOR_LANES(l, L) z[l] = z[L + l];
+    if (each == 1 && at == 2) NSAMP_FOR_LANES(l, L) z[l] = z[2 * L + l];
+    if (each == 1 && at == 3) NSAMP_FOR_LANES(l, L) z[l] = z[3 * L + l];
+}
+
 #endif

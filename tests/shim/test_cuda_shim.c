@@ -110,7 +110,7 @@ static void langevin(int dim, const char *geometry, const char *extra) {
 
 static void test_langevin_thread_a_chain(void **state) {
     (void)state;
-    static const int dims[] = {1, 2, 4, 5, 8, 10, 16, 19, 20, 31, 32};
+    static const int dims[] = {1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13, 16, 19, 20, 31, 32};
     for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
         langevin(dims[i], "naive", "run.noise_rounds=10");
         langevin(dims[i], "natural", i % 2 ? "run.noise_rounds=7" : "run.noise_rounds=10");

@@ -2,6 +2,7 @@
 #include "bench/reference.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,16 +55,17 @@ static double noise_size(const nsamp_plan *p, double h) {
     return sqrt(2 * h) * (net->denoiser ? net->sigma : 1);
 }
 
-/* Normals of block b of a step: those of noise.h, or what run.math = fast approximates from the same words (kernels/cuda_noise.h). */
-static void normals(const nsamp_plan *p, uint32_t chain, uint32_t b, double z[4]) {
+/* Normals of block b of a step that is `back` before this one: those of noise.h, or what run.math = fast approximates from the same words (kernels/cuda_noise.h). */
+static void normals(const nsamp_plan *p, uint32_t chain, uint32_t back, uint32_t b, double z[4]) {
+    const uint64_t step = p->step - back;
     float exact[4];
     if (!nsamp_job_is(p->job, NSAMP_KEY_run_math, "fast")) {
-        nsamp_normals4(p->batch.noise, NSAMP_PURPOSE_STEP, chain, p->step, b, exact);
+        nsamp_normals4(p->batch.noise, NSAMP_PURPOSE_STEP, chain, step, b, exact);
         for (int k = 0; k < 4; k++)
             z[k] = (double)exact[k];
         return;
     }
-    const nsamp_words w = nsamp_draw_words(p->batch.noise, NSAMP_PURPOSE_STEP, chain, p->step, b);
+    const nsamp_words w = nsamp_draw_words(p->batch.noise, NSAMP_PURPOSE_STEP, chain, step, b);
     for (int k = 0; k < 4; k += 2) {
         const double r = sqrt(-2 * log(((double)w.w[k] + 0.5) * 0x1p-32)),
                      angle = PI * 0x1p-31 * (double)(int32_t)w.w[k + 1];
@@ -77,14 +79,20 @@ static void add_step(const nsamp_plan *p, uint32_t chain, const float *from, con
                      double *wrong, double *size) {
     const size_t D = p->model->dim;
     const double h = nsamp_job_real(p->job, NSAMP_KEY_system_dt), a = noise_size(p, h);
+    /* Steps of Langevin systems share the last block (nsamp_tail_steps). */
+    const uint32_t sharing = p->model->kernel == NSAMP_KERNEL_rsn ? 1 : nsamp_tail_steps((uint32_t)D),
+                   at = (uint32_t)(p->step % sharing);
     double *const x = work, *const drift = work + D;
     double z[4] = {0};
     for (size_t i = 0; i < D; i++)
         x[i] = (double)from[i];
     drift_of(p, x, drift);
     for (size_t i = 0; i < D; i++) {
-        if (i % 4 == 0) normals(p, chain, (uint32_t)(i / 4), z);
-        const double moved = (double)to[i] - x[i] - a * z[i % 4], want = h * drift[i];
+        const uint32_t block = (uint32_t)(i / 4), number = (uint32_t)(i % 4);
+        const bool last = block == D / 4;
+        if (number == 0) normals(p, chain, last ? at : 0, block, z);
+        const double moved = (double)to[i] - x[i] - a * z[last ? (uint32_t)(D % 4) * at + number : number],
+                     want = h * drift[i];
         *wrong += (moved - want) * (moved - want);
         *size += want * want;
     }

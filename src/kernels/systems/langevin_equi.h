@@ -12,7 +12,7 @@
  *   Natural Langevin is the isotropic process seen through Sigma^(1/2) / alpha = I + kappa 1 1^T: exactly,
  *   after discretisation too. A start x is u = (x - mu) - kappa / (1 + D kappa) sum(x - mu), s = sum(u).
  * Law      exactly Gaussian; covariance P = (I - hK) P (I - hK)^T + 2hD (host: systems/langevin.c).
- * Draws    D normals a step: coordinate i is draw i % 4 of block i / 4.
+ * Draws    D normals a step: coordinate i is draw i % 4 of block i / 4, of which steps share the last (nsamp_tail_steps).
  * Sums     partial (i / 4) % 256, then a halving tree: the order a warp or a block of a GPU can follow.
  * Fails    naive: h >= 2 lambda_min(Sigma); natural: h >= 2. The chain then overflows and is flagged.
  *
@@ -53,9 +53,9 @@ NSAMP_HD float nsamp_equi_x(const nsamp_langevin_equi_params *p, float u, float 
     return u + nsamp_fma(p->kappa, s, mean);
 }
 
-/* Coordinates of block b, n of them (1 to 4), for all lanes; their sum is added to part [L]. */
+/* Coordinates of block b, n of them (1 to 4), for all lanes; their sum is added to part [L], or to 0 where it is the first there. */
 NSAMP_HD void nsamp_equi_block(const nsamp_langevin_equi_params *p, float *u, const float *g, const float *z,
-                               float *part, const uint32_t L, const uint32_t n) {
+                               float *part, const uint32_t first, const uint32_t L, const uint32_t n) {
     NSAMP_FOR_LANES(l, L) {
         float sum = 0.0f;
         for (uint32_t k = 0; k < 4; k++) {
@@ -64,7 +64,7 @@ NSAMP_HD void nsamp_equi_block(const nsamp_langevin_equi_params *p, float *u, co
             u[k * L + l] = x;
             sum = k ? sum + x : x;
         }
-        part[l] += sum;
+        part[l] = (first ? 0.0f : part[l]) + sum;
     }
 }
 
@@ -74,33 +74,41 @@ NSAMP_HD void nsamp_langevin_equi_advance(const void *params, const nsamp_tile *
     const uint32_t D = p->dim, blocks = D / 4, partials = nsamp_equi_partials(D);
     float *const u = t->state, *const s = u + (size_t)D * L, *const part = (float *)t->scratch;
     float z[4 * NSAMP_ROW_LANES] __attribute__((aligned(64))),
+        tail[4 * NSAMP_ROW_LANES] __attribute__((aligned(64))),
         g[NSAMP_ROW_LANES] __attribute__((aligned(64)));
     nsamp_row row;
     nsamp_row_begin(&row, t->noise, NSAMP_PURPOSE_STEP, t->chain0, step0, L);
+    NSAMP_FOR_LANES(l, L) g[l] = p->c2 * s[l];
+    for (uint32_t b = (D + 3) / 4; b < partials; b++)
+        NSAMP_FOR_LANES(l, L) part[b * L + l] = 0.0f;
     for (uint32_t n = 0; n < nsteps; n++) {
         if (n > 0) nsamp_row_next(&row, t->noise, NSAMP_PURPOSE_STEP, t->chain0, step0 + n, L);
-        NSAMP_FOR_LANES(l, L) g[l] = p->c2 * s[l];
-        for (uint32_t b = 0; b < partials; b++)
-            NSAMP_FOR_LANES(l, L) part[b * L + l] = 0.0f;
-        for (uint32_t b = 0; b <= blocks; b++) {
+        for (uint32_t b = 0; b < blocks; b++) {
             float *const ub = u + (size_t)b * 4 * L, *const pb = part + (size_t)(b % NSAMP_EQUI_PARTIALS) * L;
-            const uint32_t left = b < blocks ? 4 : D % 4;
-            if (left == 0) break;
-            if (left > 2)
-                nsamp_row_normals(&row, t->noise, b, L, z);
+            nsamp_row_normals(&row, t->noise, b, L, z);
+            if (b < NSAMP_EQUI_PARTIALS)
+                nsamp_equi_block(p, ub, g, z, pb, 1, L, 4);
             else
-                nsamp_row_some_normals(&row, t->noise, b, L, z, 2);
-            if (left == 4) nsamp_equi_block(p, ub, g, z, pb, L, 4);
-            if (left == 3) nsamp_equi_block(p, ub, g, z, pb, L, 3);
-            if (left == 2) nsamp_equi_block(p, ub, g, z, pb, L, 2);
-            if (left == 1) nsamp_equi_block(p, ub, g, z, pb, L, 1);
+                nsamp_equi_block(p, ub, g, z, pb, 0, L, 4);
         }
-        for (uint32_t h = partials / 2; h; h /= 2)
+        if (D % 4) {
+            const uint32_t first = blocks < NSAMP_EQUI_PARTIALS;
+            float *const ub = u + (size_t)blocks * 4 * L, *const pb =
+                                                              part +
+                                                              (size_t)(blocks % NSAMP_EQUI_PARTIALS) * L;
+            nsamp_row_tail(&row, t->noise, D, n == 0, L, tail);
+            if (D % 4 == 3) nsamp_equi_block(p, ub, g, tail, pb, first, L, 3);
+            if (D % 4 == 2) nsamp_equi_block(p, ub, g, tail, pb, first, L, 2);
+            if (D % 4 == 1) nsamp_equi_block(p, ub, g, tail, pb, first, L, 1);
+        }
+        for (uint32_t h = partials / 2; h > 1; h /= 2)
             for (uint32_t b = 0; b < h; b++)
                 NSAMP_FOR_LANES(l, L) part[b * L + l] += part[(b + h) * L + l];
         NSAMP_FOR_LANES(l, L) {
-            s[l] = part[l];
-            uint32_t failed = (uint32_t)(s[l] * 0.0f != 0.0f) & (uint32_t)(t->bad[l] == 0);
+            const float sum = partials > 1 ? part[l] + part[L + l] : part[l];
+            const uint32_t failed = (uint32_t)(sum * 0.0f != 0.0f) & (uint32_t)(t->bad[l] == 0);
+            s[l] = sum;
+            g[l] = p->c2 * sum;
             t->bad[l] += failed * (n + 1);
         }
     }

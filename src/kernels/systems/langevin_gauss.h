@@ -11,7 +11,7 @@
  *   is done only where x is looked at.
  * Law      exactly Gaussian; covariance M diag(a_i^2 / (1 - c_i^2)) M^T: Sigma/(1 - h/2) (natural), eigenvalues
  *          lambda/(1 - h/(2 lambda)) (naive). Autocorrelation of a coordinate: a mixture of exponentials c_i^k.
- * Draws    D normals a step: y_i is moved by draw i % 4 of block i / 4.
+ * Draws    D normals a step: y_i is moved by draw i % 4 of block i / 4, of which steps share the last (nsamp_tail_steps).
  * Fails    naive: h >= 2 lambda_min; natural: h >= 2; refused before the run.
  *
  * State [S][L], S = D: y. */
@@ -51,22 +51,25 @@ NSAMP_HD void nsamp_gauss_block(const float *c, const float *a, float *y, const 
 NSAMP_HD void nsamp_langevin_gauss_advance(const void *params, const nsamp_tile *t, const uint32_t L,
                                            uint64_t step0, uint32_t nsteps) {
     const nsamp_langevin_gauss_params *p = (const nsamp_langevin_gauss_params *)params;
-    const uint32_t D = p->dim;
+    const uint32_t D = p->dim, whole = D - D % 4;
     const float *const c = nsamp_gauss_table(p, p->keep_offset), *const a =
                                                                      nsamp_gauss_table(p, p->noise_offset);
-    float z[4 * NSAMP_ROW_LANES], all[NSAMP_ROW_LANES];
+    float z[4 * NSAMP_ROW_LANES], tail[4 * NSAMP_ROW_LANES], all[NSAMP_ROW_LANES];
     nsamp_row row;
+    nsamp_row_begin(&row, t->noise, NSAMP_PURPOSE_STEP, t->chain0, step0, L);
     for (uint32_t n = 0; n < nsteps; n++) {
-        nsamp_row_begin(&row, t->noise, NSAMP_PURPOSE_STEP, t->chain0, step0 + n, L);
+        if (n > 0) nsamp_row_next(&row, t->noise, NSAMP_PURPOSE_STEP, t->chain0, step0 + n, L);
         NSAMP_FOR_LANES(l, L) all[l] = 0.0f;
-        for (uint32_t i = 0; i < D; i += 4) {
-            float *const y = t->state + (size_t)i * L;
-            const uint32_t left = D - i;
+        for (uint32_t i = 0; i < whole; i += 4) {
             nsamp_row_normals(&row, t->noise, i / 4, L, z);
-            if (left >= 4) nsamp_gauss_block(c + i, a + i, y, z, all, L, 4);
-            if (left == 3) nsamp_gauss_block(c + i, a + i, y, z, all, L, 3);
-            if (left == 2) nsamp_gauss_block(c + i, a + i, y, z, all, L, 2);
-            if (left == 1) nsamp_gauss_block(c + i, a + i, y, z, all, L, 1);
+            nsamp_gauss_block(c + i, a + i, t->state + (size_t)i * L, z, all, L, 4);
+        }
+        if (D % 4) {
+            float *const y = t->state + (size_t)whole * L;
+            nsamp_row_tail(&row, t->noise, D, n == 0, L, tail);
+            if (D % 4 == 3) nsamp_gauss_block(c + whole, a + whole, y, tail, all, L, 3);
+            if (D % 4 == 2) nsamp_gauss_block(c + whole, a + whole, y, tail, all, L, 2);
+            if (D % 4 == 1) nsamp_gauss_block(c + whole, a + whole, y, tail, all, L, 1);
         }
         NSAMP_FOR_LANES(l, L) {
             const uint32_t failed = (uint32_t)(all[l] != 0.0f) & (uint32_t)(t->bad[l] == 0);

@@ -7,7 +7,7 @@
  *   natural  x <- x + L v,  v = h L^T s(x) + sqrt(2h) z,  Cov_p = L L^T (Cholesky): P s = L L^T s and L z has covariance P
  * Law      p only for h -> 0: at a finite h no exact law is known, but what a symmetry of p and of the scheme forces (host,
  *          systems/langevin_score.c). The bias is O(h); tests/test_langevin_score.c measures its order.
- * Draws    D normals a step: z_i is draw i % 4 of block i / 4.
+ * Draws    D normals a step: z_i is draw i % 4 of block i / 4, of which steps share the last (nsamp_tail_steps).
  * Cost     the score, O(K D) isotropic or O(K D^2); natural: D^2 more.
  * Fails    where h times the curvature of log p exceeds 2: the chain oscillates; on a density that falls faster than a
  *          Gaussian (heart) it overflows and is flagged. The mixture's score overflows for |x| beyond 1e19.
@@ -79,13 +79,22 @@ NSAMP_HD void nsamp_target_score(const nsamp_langevin_score_params *p, const flo
     }
 }
 
-/* v [D] = h s + sqrt(2h) z, with L^T s for s in the natural geometry. */
-NSAMP_HD void nsamp_score_move(const nsamp_langevin_score_params *p, const nsamp_tile *t, uint64_t step,
-                               float *s, float *v, const uint32_t L) {
+/* Coordinates 4 b to 4 b + n - 1 of v: h s + sqrt(2h) z. */
+NSAMP_HD void nsamp_score_block(const nsamp_langevin_score_params *p, uint32_t b, const float *s,
+                                const float *z, float *v, const uint32_t L, const uint32_t n) {
+    for (uint32_t k = 0; k < 4; k++) {
+        if (k >= n) break; /* not the loop's bound: z of a GPU thread stays in registers */
+        const size_t at = (size_t)(4 * b + k) * L;
+        NSAMP_FOR_LANES(l, L) v[at + l] = nsamp_fma(p->a, z[k * L + l], p->h * s[at + l]);
+    }
+}
+
+/* v [D] = h s + sqrt(2h) z, with L^T s for s in the natural geometry. row: of this step; tail, first: as in nsamp_row_tail. */
+NSAMP_HD void nsamp_score_move(const nsamp_langevin_score_params *p, const nsamp_tile *t, nsamp_row *row,
+                               float *tail, uint32_t first, float *s, float *v, const uint32_t L) {
     const uint32_t D = p->dim;
     const float *const factor = p->factor_offset ? nsamp_score_table(p, p->factor_offset) : NULL;
     float z[4 * NSAMP_ROW_LANES];
-    nsamp_row row;
     /* in place: component d of L^T s needs s from d on */
     for (uint32_t d = 0; factor && d < D; d++) {
         float *const sd = s + (size_t)d * L;
@@ -93,14 +102,13 @@ NSAMP_HD void nsamp_score_move(const nsamp_langevin_score_params *p, const nsamp
         for (uint32_t e = d + 1; e < D; e++)
             NSAMP_FOR_LANES(l, L) sd[l] = nsamp_fma(factor[(size_t)e * D + d], s[(size_t)e * L + l], sd[l]);
     }
-    nsamp_row_begin(&row, t->noise, NSAMP_PURPOSE_STEP, t->chain0, step, L);
-    for (uint32_t b = 0; 4 * b < D; b++) {
-        nsamp_row_normals(&row, t->noise, b, L, z);
-        for (uint32_t k = 0; k < 4 && 4 * b + k < D; k++) {
-            const size_t at = (size_t)(4 * b + k) * L;
-            NSAMP_FOR_LANES(l, L) v[at + l] = nsamp_fma(p->a, z[k * L + l], p->h * s[at + l]);
-        }
+    for (uint32_t b = 0; b < D / 4; b++) {
+        nsamp_row_normals(row, t->noise, b, L, z);
+        nsamp_score_block(p, b, s, z, v, L, 4);
     }
+    if (D % 4 == 0) return;
+    nsamp_row_tail(row, t->noise, D, first, L, tail);
+    nsamp_score_block(p, D / 4, s, tail, v, L, D % 4);
 }
 
 NSAMP_HD void nsamp_langevin_score_advance(const void *params, const nsamp_tile *t, const uint32_t L,
@@ -110,10 +118,13 @@ NSAMP_HD void nsamp_langevin_score_advance(const void *params, const nsamp_tile 
     const float *const factor = p->factor_offset ? nsamp_score_table(p, p->factor_offset) : NULL;
     float *const x = t->state, *const s = (float *)t->scratch, *const v = s + (size_t)D * L;
     float *const scratch = v + (size_t)D * L;
-    float all[NSAMP_ROW_LANES];
+    float all[NSAMP_ROW_LANES], tail[4 * NSAMP_ROW_LANES];
+    nsamp_row row;
+    nsamp_row_begin(&row, t->noise, NSAMP_PURPOSE_STEP, t->chain0, step0, L);
     for (uint32_t n = 0; n < nsteps; n++) {
+        if (n > 0) nsamp_row_next(&row, t->noise, NSAMP_PURPOSE_STEP, t->chain0, step0 + n, L);
         nsamp_target_score(p, x, s, scratch, L);
-        nsamp_score_move(p, t, step0 + n, s, v, L);
+        nsamp_score_move(p, t, &row, tail, n == 0, s, v, L);
         NSAMP_FOR_LANES(l, L) all[l] = 0.0f;
         for (uint32_t d = 0; d < D; d++) {
             float *const xd = x + (size_t)d * L;
