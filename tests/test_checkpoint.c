@@ -126,6 +126,15 @@ static void two_damaged_are_refused(void **state) {
     scratch_write(scratch("run.ckpt"), "not a checkpoint, but long enough to hold the head of one", 57);
     assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), DIGEST, &c, &err), NSAMP_EIO);
     assert_non_null(strstr(err.text, "is not a checkpoint"));
+    must_save(1);
+    size_t bytes;
+    unsigned char *data = scratch_read(scratch("run.ckpt"), &bytes);
+    data[12] = 1; /* as before the present version of the noise */
+    scratch_write(scratch("run.ckpt"), data, bytes);
+    free(data);
+    unlink(scratch("run.ckpt.prev"));
+    assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), DIGEST, &c, &err), NSAMP_EIO);
+    assert_non_null(strstr(err.text, "checkpoint version 1, this program reads 2"));
     assert_int_equal(nsamp_checkpoint_open(scratch_folder, DIGEST, &c, &err), NSAMP_EIO);
     assert_non_null(strstr(err.text, "is a folder"));
     scratch_clear();

@@ -2,8 +2,8 @@
  * is up to the caller (the engine: state, accumulators; the trainer: weights, Adam moments, batch counter).
  *
  * The file, in the machine's byte order (another order is refused):
- *   header   char magic[8] "NSAMPCKP"; uint32 order 0x01020304; uint32 version 1; uint64 digest, step, bytes of the
- *            file; uint32 count; uint32 crc32 of header and table, this field taken as 0
+ *   header   char magic[8] "NSAMPCKP"; uint32 order 0x01020304; uint32 version 2, another for each layout of this
+ *            file and each version of the noise (docs/noise.md); uint64 digest, step, bytes of the file; uint32 count; uint32 crc32 of header and table, this field taken as 0
  *   table    count times: char name[40] (zero-padded); uint64 offset, bytes; uint32 crc32 of the data; uint32 0
  *   data     each section at a multiple of 64 bytes, zeros between
  *
