@@ -29,7 +29,7 @@ WORK = {  # title: words, chains, steps that take about a second on two cores wi
     "langevin, gaussian, d 64": (["run", "system.name=langevin", "target.name=gaussian", "target.file=builtin:decay", "target.dim=64", "target.rho=0.7"], 4096, 10000),
     "rsn, m 2, n 1000, relu": (["run", "system.name=rsn", "system.model=builtin:linear", "target.dim=2", "train.hidden=1000"], 4096, 7500),
     "rsn, m 64, n 512": (["run", "system.name=rsn", "system.model=builtin:linear", "target.dim=64", "train.hidden=512"], 4096, 500),
-    "rsn, m 300, n 20,000 (products)": (["run", "system.name=rsn", "system.model=builtin:linear", "target.dim=300", "train.hidden=20000", "record.cov_dim=0"], 512, 24),
+    "rsn, m 300, n 20,000": (["run", "system.name=rsn", "system.model=builtin:linear", "target.dim=300", "train.hidden=20000", "record.cov_dim=0"], 512, 24),
     "mh-spiking, p 10, n 100": (["run", "system.name=mh-spiking", "target.dim=10", "system.neurons=100", "target.rho=0.5"], 4096, 140000),
     "training, m 300, n 4096, batch 512": (["train", *TRAIN, "train.hidden=4096", "train.batch=512"], 512, 40),
 }

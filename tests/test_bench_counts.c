@@ -212,6 +212,14 @@ static void test_networks(void **state) {
     same("product flop", c.flop, flop);
     same("products", c.product, 2 * 2 * 3 * 10);
     same("product bytes", c.bytes, 2 * 3 * 4 + 2 * 10 * 4 + 4 * 70 / 128.0);
+    c = counts_of(
+        "system.name=rsn system.model=builtin:linear target.dim=10 train.hidden=7000 run.path=fused "
+        "run.backend=cpu run.isa=base",
+        64);
+    rsn_step(10, 7000, 0, false);
+    same("panels flop", c.flop, flop);
+    same("products of a library in panels", c.product, 0);
+    same("panels bytes", c.bytes, 2 * 10 * 4 + 4 * (2 * 10 * 7000 + 7000) / 64.0);
     c = counts_of("system.name=rsn system.model=builtin:linear target.dim=3 train.hidden=10 run.path=fused "
                   "run.precision=bf16 run.backend=cpu run.isa=base",
                   64);

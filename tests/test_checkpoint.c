@@ -133,8 +133,8 @@ static void two_damaged_are_refused(void **state) {
     scratch_write(scratch("run.ckpt"), data, bytes);
     free(data);
     unlink(scratch("run.ckpt.prev"));
-    assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), DIGEST, &c, &err), NSAMP_EIO);
-    assert_non_null(strstr(err.text, "checkpoint version 1, this program reads 2"));
+    assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), DIGEST, &c, &err), NSAMP_EUSAGE);
+    assert_non_null(strstr(err.text, "whose noise was version 1"));
     assert_int_equal(nsamp_checkpoint_open(scratch_folder, DIGEST, &c, &err), NSAMP_EIO);
     assert_non_null(strstr(err.text, "is a folder"));
     scratch_clear();

@@ -118,7 +118,7 @@ static void reference_step(const recursion *r, const double *mean, uint32_t chai
     memcpy(x, next, r->n * sizeof *x);
 }
 
-/* 400 steps of 40 chains. A step rounds by at most about 4 units of 2^-24 of the size of what it holds, and the slowest
+/* 392 steps of 40 chains, in calls that begin at odd steps too. A step rounds by at most about 4 units of 2^-24 of the size of what it holds, and the slowest
  * mode adds up 1/(1 - c) = lambda/h such errors: `sum` of them. */
 static void check_path(nsamp_model *m, bool natural, double h, double sum) {
     const uint32_t chain0 = 4294967200u;
@@ -131,11 +131,11 @@ static void check_path(nsamp_model *m, bool natural, double h, double sum) {
     tiles_observe(&t, x);
     for (size_t i = 0; i < chains * n; i++)
         ref[i] = (double)x[i];
-    for (uint64_t done = 0; done < 400; done += 50) {
-        tiles_advance(&t, step0 + done, 50);
+    for (uint64_t done = 0; done < 8 * 49; done += 49) {
+        tiles_advance(&t, step0 + done, 49);
         tiles_observe(&t, x);
         for (size_t c = 0; c < chains; c++)
-            for (uint64_t s = 0; s < 50; s++)
+            for (uint64_t s = 0; s < 49; s++)
                 reference_step(&r, m->target->mean, chain0 + (uint32_t)c, step0 + done + s, ref + c * n);
         for (size_t i = 0; i < chains * n; i++) {
             worst = fmax(worst, fabs((double)x[i] - ref[i]));
@@ -157,6 +157,10 @@ static void check_path(nsamp_model *m, bool natural, double h, double sum) {
 #define GAUSS(geometry, dt)                                                                                  \
     MODEL("target.name", "gaussian", "target.file", gauss_file(), "system.geometry", geometry, "system.dt",  \
           dt)
+/* Covariance 0.5^|i - j|: eigenvalues between 1/3 and 3. */
+#define DECAY(dim, geometry)                                                                                 \
+    MODEL("target.name", "gaussian", "target.file", "builtin:decay", "target.rho", "0.5", "target.dim", dim, \
+          "system.geometry", geometry, "system.dt", "0.1")
 
 static void test_paths(void **state) {
     (void)state;
@@ -167,6 +171,11 @@ static void test_paths(void **state) {
     check_path(EQUI("naive", "1", "0", "0.4", "target.variance", "0.5"), false, 0.4, 0.5 / 0.4);
     check_path(GAUSS("naive", "0.1"), false, 0.1, 2.5 / 0.1);
     check_path(GAUSS("natural", "0.05"), true, 0.05, 1 / 0.05);
+    check_path(DECAY("5", "natural"), true, 0.1, 1 / 0.1);
+    check_path(DECAY("6", "naive"), false, 0.1, 3.0 / 0.1);
+    check_path(DECAY("9", "naive"), false, 0.1, 3.0 / 0.1);
+    check_path(EQUI("naive", "6", "0.5", "0.2", "target.mean", "2"), false, 0.2, 3.5 / 0.2);
+    check_path(EQUI("natural", "9", "0.5", "0.2", "target.mean", "2"), true, 0.2, 1 / 0.2);
 }
 
 /* P = A P A^T + 2hD by doubling: sum_k A^k Q A^kT, 2^60 terms. */

@@ -80,6 +80,15 @@ static void check_steps(nsamp_model *m, bool natural, double h) {
     }
     print_message("  %s: largest error %.2f of the bound\n", m->why, worst);
     assert_true(worst < 1);
+    /* What steps share of the noise does not depend on how many of them a call makes. */
+    tiles calls = tiles_create(m, NULL, SEED, 1000, chains);
+    for (uint64_t step = 0; step < 300; step += 15) {
+        tiles_advance(&calls, step, 7);
+        tiles_advance(&calls, step + 7, 8);
+    }
+    tiles_observe(&calls, after);
+    assert_memory_equal(before, after, chains * D * sizeof *before);
+    tiles_destroy(&calls);
     tiles_destroy(&all);
     nsamp_model_destroy(m);
 }

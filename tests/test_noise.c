@@ -104,9 +104,6 @@ static void test_rows(void **state) {
     }
 }
 
-/* ---- cuRAND ----------------------------------------------------------------------------------------------
- */
-
 /* Steps that share a last block: from any first step on, every draw is the one that noise.h names, and none serves twice. */
 static void test_shared_blocks(void **state) {
     (void)state;
@@ -135,6 +132,9 @@ static void test_shared_blocks(void **state) {
             }
         }
 }
+
+/* ---- cuRAND ----------------------------------------------------------------------------------------------
+ */
 
 /* cuRAND's host generator, loaded at run time; it needs no GPU. Returns 0 if it is not on this machine. */
 static int curand_words(uint64_t seed, uint32_t *w, size_t n) {

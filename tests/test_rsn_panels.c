@@ -217,6 +217,22 @@ static void test_divergence(void **state) {
     }
 }
 
+/* As a run has it: without the blocks, which were packed, and in the tile that was chosen. */
+static void test_prepared(void **state) {
+    (void)state;
+    for (int reservoir = 0; reservoir < 2; reservoir++) {
+        nsamp_rsn_options o = options(reservoir, NSAMP_RSN_FUSED);
+        o.chains = CHAINS;
+        nsamp_model table = make_unprepared(network(64, 1100, NSAMP_RELU, true), &o),
+                    model = make(network(64, 1100, NSAMP_RELU, true), &o);
+        assert_true(model.params_bytes < table.params_bytes / 100);
+        run expected = by_table(&table, 10, 4), got = run_of(&model, NULL, 10, 1, 3);
+        assert_same(&model, &expected, &got, "prepared");
+        free_run(&expected), free_run(&got);
+        free_model(&table), free_model(&model);
+    }
+}
+
 /* Equal tiles of a thread's chains; the packed parameters hold no second copy of the weights. */
 static void test_tiles(void **state) {
     (void)state;
@@ -246,10 +262,10 @@ static void test_tiles(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_remainders),       cmocka_unit_test(test_long_rows),
-        cmocka_unit_test(test_builds),           cmocka_unit_test(test_double),
-        cmocka_unit_test(test_divergence),       cmocka_unit_test(test_tiles),
-        cmocka_unit_test(test_instruction_sets),
+        cmocka_unit_test(test_remainders), cmocka_unit_test(test_long_rows),
+        cmocka_unit_test(test_builds),     cmocka_unit_test(test_double),
+        cmocka_unit_test(test_divergence), cmocka_unit_test(test_prepared),
+        cmocka_unit_test(test_tiles),      cmocka_unit_test(test_instruction_sets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

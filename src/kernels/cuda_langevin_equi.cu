@@ -8,8 +8,8 @@
  * is -0, so a larger tree gives the same bits.
  *
  * FAST takes normals from hardware approximations (cuda_noise.h); all else is the same. TAIL: the last block of four may have
- * coordinates beyond the dimension. Where steps share it, a thread with a small chain to itself keeps what the next step takes; others, which have no
- * registers for that and more blocks beside it, make its words at each step.
+ * coordinates beyond the dimension. Where steps share it, a thread with a small chain to itself keeps what the next step takes; of eight threads a
+ * chain the last makes its words at each step.
  *
  * A launch reads and writes the state once: 16 bytes a thread up to G = 8, where four neighbours in a warp hold the same
  * coordinates of four chains and transpose them; 4 bytes beyond. */
@@ -257,7 +257,7 @@ static double time_of(const shape *s, uint64_t blocks) {
 }
 
 /* The shape whose threads do the most of a dimension in a time, as far as there are chains to fill the device. Shapes that would be half empty
- * are left out: the kernel takes the first half of a thread's blocks for full. */
+ * are left out: the kernel takes the first half of a thread's blocks for full, and all but the last where a thread alone has up to four. */
 static const shape *choose(const nsamp_cuda_view *v, uint32_t dim) {
     const uint64_t blocks = ((uint64_t)dim + 3) / 4, enough = (uint64_t)ENOUGH_THREADS * v->multiprocessors;
     const shape *best = NULL;
@@ -266,7 +266,7 @@ static const shape *choose(const nsamp_cuda_view *v, uint32_t dim) {
         const shape *const s = &shapes[i];
         const uint64_t room = (uint64_t)s->threads * s->blocks, threads = v->tiles * L * s->threads;
         if (room < blocks || (s->blocks > 1 && blocks <= room / 2)) continue;
-        if (s->blocks == 3 && blocks < 3) continue; /* three blocks are all in use */
+        if (s->threads == 1 && s->blocks <= 4 && blocks != s->blocks) continue;
         if (nsamp_tail_steps(dim) > 1 && !shares(s->threads, s->blocks)) continue;
         const double filled = threads < enough ? (double)threads / (double)enough : 1.0,
                      rate = filled / ((double)s->threads * time_of(s, blocks));

@@ -7,6 +7,7 @@
  *     float z[4 * L];
  *     nsamp_row_begin(&row, key, NSAMP_PURPOSE_STEP, chain0, step, L);     first step; then nsamp_row_next
  *     nsamp_row_normals(&row, key, block, L, z);                           draw k of lane l is z[k * L + l]
+ *     nsamp_row_tail(&row, key, n, first, L, tail);                        the last n % 4 of n draws
  *
  * What it is for: neither gcc nor clang finds the 32 x 32 -> 64 bit multiply and the cheap packing of its
  * halves in plain C well enough (bench/LOG.md has the numbers), so the integer part is written here with
@@ -246,6 +247,10 @@ NSAMP_HD void nsamp_row_normals(const nsamp_row *row, nsamp_noise_key key, uint3
 NSAMP_HD void nsamp_row_tail(nsamp_row *row, nsamp_noise_key key, uint32_t n, uint32_t first,
                              const uint32_t L, float *z) {
     const uint32_t each = n % 4, at = row->step & (nsamp_tail_steps(n) - 1); /* of 1, 2 or 4 */
+    if (nsamp_tail_steps(n) == 1 && each < 3) {
+        nsamp_row_some_normals(row, key, n / 4, L, z, 2);
+        return;
+    }
     if (first || at == 0) {
         row->step -= at; /* its upper bits are the same */
         nsamp_row_normals(row, key, n / 4, L, z);

@@ -67,7 +67,7 @@ NSAMP_HD void block(const uint32_t R, const int from, const bool relu, const flo
         piece(R, 2, from, relu, bias, w, z + l, zs, n, to + l, stride);
 }
 
-/* to [rows][stride] = (add) what is there, or 0, + w z, w in blocks of six rows [n][6], and what is left in blocks of four, two and one. */
+/* to [rows][stride] = what is there, or 0, + w z, w in blocks of six rows [n][6], and what is left in blocks of four, two and one. */
 NSAMP_HD void sum_rows(const int from, uint32_t rows, const float *w, const float *z, size_t zs, uint32_t n,
                        float *to, size_t stride, uint32_t G) {
     uint32_t k = 0;

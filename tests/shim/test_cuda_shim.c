@@ -110,7 +110,7 @@ static void langevin(int dim, const char *geometry, const char *extra) {
 
 static void test_langevin_thread_a_chain(void **state) {
     (void)state;
-    static const int dims[] = {1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13, 16, 19, 20, 31, 32};
+    static const int dims[] = {1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 16, 19, 20, 31, 32};
     for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
         langevin(dims[i], "naive", "run.noise_rounds=10");
         langevin(dims[i], "natural", i % 2 ? "run.noise_rounds=7" : "run.noise_rounds=10");
@@ -297,6 +297,24 @@ static void cancel(nsamp_model *model) {
     }
 }
 
+/* The common text of the lanes, one thread each, for systems without a kernel of their own. */
+static void test_langevin_lanes(void **state) {
+    (void)state;
+    static const char *const heart[] = {"target.name=heart", "system.dt=0.002", "run.steps=50", NULL},
+                             *const line[] = {"target.name=mixture", "target.dim=1",   "target.means=-1,1",
+                                              "target.sds=0.8",      "system.dt=0.05", NULL},
+                             *const full[] = {"target.name=gaussian", "target.file=builtin:decay",
+                                              "target.rho=0.5",       "target.dim=5",
+                                              "system.dt=0.1",        NULL},
+                             *const plane[] = {"target.name=gaussian", "target.file=builtin:decay",
+                                               "target.rho=0.5",       "target.dim=6",
+                                               "system.dt=0.1",        NULL};
+    compare(heart, NULL);
+    compare(line, NULL);
+    compare(full, NULL);
+    compare(plane, NULL);
+}
+
 static void test_mh_order_of_sums(void **state) {
     (void)state;
     static const char *const dims[] = {"target.dim=7", "target.dim=10", "target.dim=15", "target.dim=40"};
@@ -427,6 +445,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_langevin_thread_a_chain),
         cmocka_unit_test(test_langevin_part_of_a_warp),
         cmocka_unit_test(test_langevin_few_chains),
+        cmocka_unit_test(test_langevin_lanes),
         cmocka_unit_test(test_langevin_warp_a_chain),
         cmocka_unit_test(test_langevin_block_a_chain),
         cmocka_unit_test(test_products),

@@ -27,7 +27,7 @@ static const struct {
                {"total", "*thread*", 0},
                {"square", "*products*", 0},
                {"group", "*products*", 0},
-               {"lane", "*lane*", 0},
+               {"lane", "*mh_lane*", 0},
                {"turn", "*part*", 0},
                {"draw", "blocks*", 0},
                {"named", "blocks*", 0},

@@ -176,6 +176,10 @@ static nsamp_status read_head(nsamp_checkpoint *c, nsamp_error *err) {
     if (h->order != ORDER)
         return nsamp_fail(err, NSAMP_EIO, "%s: the checkpoint comes from a machine of the other byte order",
                           c->path);
+    if (h->version == 1) /* whole, so not to be put aside as damaged */
+        return nsamp_fail(
+            err, NSAMP_EUSAGE,
+            "%s: was written by an earlier nsamp, whose noise was version 1; finish it with that", c->path);
     if (h->version != VERSION)
         return nsamp_fail(err, NSAMP_EIO, "%s: checkpoint version %u, this program reads %d", c->path,
                           (unsigned)h->version, VERSION);

@@ -44,7 +44,7 @@ struct nsamp_model {
     size_t params_bytes;
     size_t packed_bytes;  /* what prepare packed beside params, for the plan's memory */
     size_t scratch_bytes; /* a thread, for lanes lanes */
-    uint32_t lanes;       /* for product kernels: the plan's tile; otherwise the kernel's */
+    uint32_t lanes;       /* for product kernels and panels: the plan's tile; otherwise the kernel's */
     bool sum_moments;     /* accumulate the variance of the sum over coordinates: off-diagonal in O(D) */
     char why[512];        /* which kernel or path, and why: printed by the plan */
     nsamp_law law;

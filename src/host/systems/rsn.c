@@ -161,6 +161,14 @@ static uint32_t choose_tile(const nsamp_rsn_options *o, size_t least, size_t mos
 /* More gains nothing: the weights are then read from memory rarely enough. */
 enum { MOST_LANES = 256 };
 
+/* What rsn.h's noise and update, which count the numbers of a tile in 32 bits, can take. */
+static nsamp_status check_tile(const nsamp_rsn_options *o, const nsamp_network *net, nsamp_error *err) {
+    const uint64_t lanes = o->tile ? o->tile : MOST_LANES;
+    if (lanes * net->m <= UINT32_MAX) return NSAMP_OK;
+    return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: too large for %zu outputs; at most %llu", o->tile,
+                      net->m, (unsigned long long)(UINT32_MAX / net->m / 64 * 64));
+}
+
 /* What the plan prints of the path. */
 static void say_why(nsamp_model *model, bool products, const char *why) {
     const nsamp_rsn_extra *extra = model->extra;
@@ -178,8 +186,10 @@ static nsamp_status prepare_product(nsamp_model *model, nsamp_error *err) {
     nsamp_rsn_extra *extra = model->extra;
     nsamp_rsn_options o = extra->options;
     nsamp_rsn_params *params = model->params;
+    nsamp_status status = check_tile(&o, extra->net, err);
+    if (status) return status;
     o.tile = choose_tile(&o, 16, MOST_LANES);
-    nsamp_status status = nsamp_rsn_product_create(extra->net, &o, extra->pinv, params, &extra->product, err);
+    status = nsamp_rsn_product_create(extra->net, &o, extra->pinv, params, &extra->product, err);
     if (status) return status;
     params->product = extra->product;
     model->lanes = o.tile;
@@ -205,15 +215,14 @@ static nsamp_status prepare_bf16(nsamp_model *model, nsamp_error *err) {
     nsamp_rsn_params *params = model->params;
     nsamp_rsn_bf16_parts parts;
     static float none;
-    if (o->tile && (uint64_t)o->tile * extra->net->m > UINT32_MAX)
-        return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: too large for %zu outputs", o->tile,
-                          extra->net->m);
+    nsamp_status status = check_tile(o, extra->net, err);
+    if (status) return status;
     if (o->tile % 64)
         return nsamp_fail(
             err, NSAMP_EUSAGE,
             "run.tile = %u: must be a multiple of 64 for bf16 in one kernel (of 16 with run.path = product)",
             o->tile);
-    const nsamp_status status = nsamp_rsn_bf16_create(extra->net, three ? 3 : 1, &extra->bf16, err);
+    status = nsamp_rsn_bf16_create(extra->net, three ? 3 : 1, &extra->bf16, err);
     if (status) return status;
     params->product = extra->bf16;
     model->packed_bytes = nsamp_rsn_bf16_bytes(extra->bf16);
@@ -257,13 +266,15 @@ static nsamp_status prepare_panels(nsamp_model *model, nsamp_error *err) {
     static float none;
     if (o->tile % 16)
         return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: must be a multiple of 16 here", o->tile);
-    const nsamp_status status = nsamp_rsn_panels_create(params, &extra->panels, err);
+    nsamp_status status = check_tile(o, extra->net, err);
+    if (status) return status;
+    status = nsamp_rsn_panels_create(params, &extra->panels, err);
     if (status) return status;
     params->product = extra->panels;
     model->host_kernel = nsamp_rsn_panels_kernel(o->isa);
     model->packed_bytes = nsamp_rsn_panels_bytes(extra->panels, params->dim, params->reservoir);
     const bool resident = model->packed_bytes <= RESIDENT_BYTES ||
-                          (o->reservoir && params->units * 64 * sizeof(float) <= RESIDENT_BYTES);
+                          (o->reservoir && (size_t)params->units * 64 * sizeof(float) <= RESIDENT_BYTES);
     /* A group of fewer than 64 chains fills fewer registers. */
     const bool few = o->chains < 64 * (uint64_t)(o->threads > 0 ? o->threads : 1);
     model->lanes = choose_tile(o, few ? 16 : 64, resident ? 64 : MOST_LANES);

@@ -25,7 +25,7 @@ typedef struct nsamp_rsn_options {
     uint64_t chains; /* for the choice of the tile */
     int threads;
     uint32_t
-        tile; /* chains a tile of the product path, a multiple of 16, or of bf16 in one kernel, of 64; 0: chosen here */
+        tile; /* chains a tile of the product path and of panels, a multiple of 16, or of bf16 in one kernel, of 64; 0: chosen here */
     size_t cov_dim;  /* the law's covariance is filled up to this dimension */
     bool auto_start; /* start from the data's variances where the network has them */
     const nsamp_cpu_kernel *noise,

@@ -52,7 +52,7 @@ static uint32_t units_of_a_panel(const nsamp_rsn_params *p) {
 }
 
 size_t nsamp_rsn_panels_bytes(const nsamp_rsn_panels *q, uint32_t m, uint32_t reservoir) {
-    return q->units * nsamp_rsn_panels_each(m, reservoir) * sizeof(float);
+    return (size_t)q->units * nsamp_rsn_panels_each(m, reservoir) * sizeof(float);
 }
 
 nsamp_status nsamp_rsn_panels_create(const nsamp_rsn_params *p, nsamp_rsn_panels **packed, nsamp_error *err) {

@@ -58,7 +58,7 @@ typedef struct nsamp_rsn_params {
     float h, noise;                    /* h, a */
     uint32_t hinges[NSAMP_RSN_HINGES]; /* blocks of hinges for each pivot */
     uint64_t blocks_offset;            /* bytes from this struct to the blocks */
-    const void *product; /* host only: what the product path or the bf16 kernel of a CPU packed */
+    const void *product; /* host only: what the product path, the panels or the bf16 kernel of a CPU packed */
 } nsamp_rsn_params;
 
 /* Scratch of a tile of L lanes: y [m], xi [m]. */
