@@ -95,12 +95,15 @@ NSAMP_HD void nsamp_score_move(const nsamp_langevin_score_params *p, const nsamp
     const uint32_t D = p->dim;
     const float *const factor = p->factor_offset ? nsamp_score_table(p, p->factor_offset) : NULL;
     float z[4 * NSAMP_ROW_LANES];
-    /* in place: component d of L^T s needs s from d on */
+    /* in place: component d of L^T s needs s from d on. The factor as a number of its own: else compilers read it again for each lane */
     for (uint32_t d = 0; factor && d < D; d++) {
         float *const sd = s + (size_t)d * L;
-        NSAMP_FOR_LANES(l, L) sd[l] *= factor[(size_t)d * D + d];
-        for (uint32_t e = d + 1; e < D; e++)
-            NSAMP_FOR_LANES(l, L) sd[l] = nsamp_fma(factor[(size_t)e * D + d], s[(size_t)e * L + l], sd[l]);
+        const float own = factor[(size_t)d * D + d];
+        NSAMP_FOR_LANES(l, L) sd[l] *= own;
+        for (uint32_t e = d + 1; e < D; e++) {
+            const float f = factor[(size_t)e * D + d], *const se = s + (size_t)e * L;
+            NSAMP_FOR_LANES(l, L) sd[l] = nsamp_fma(f, se[l], sd[l]);
+        }
     }
     for (uint32_t b = 0; b < D / 4; b++) {
         nsamp_row_normals(row, t->noise, b, L, z);
