@@ -1,5 +1,6 @@
 /* ceilings.c: what the arithmetic units do when nothing else is asked of them. Compiled like cpu.c, once for each instruction
  * set, since the ceiling of a kernel is that of the instructions it is compiled to. Measurement is in src/host/bench. */
+#include "kernels/isa_name.h"
 #include "kernels/ceilings.h"
 
 #include "kernels/amx.h"
@@ -7,9 +8,6 @@
 #include "kernels/vector.h"
 
 enum { L = 64, CHAINS_OF_FMA = 12 };
-
-#define NSAMP_PASTE2(a, b) a##b
-#define NSAMP_PASTE(a, b)  NSAMP_PASTE2(a, b)
 
 #ifdef NSAMP_AMX
 

@@ -1,5 +1,6 @@
 /* cpu.c: the CPU kernels. Compiled once for each instruction set (NSAMP_ISA = base, v3, v4), by clang where
  * there is one; the tables are chosen between at run time by src/host/engine. All give the same bits. */
+#include "kernels/isa_name.h"
 #include "kernels/kernel.h"
 #include "kernels/systems/all.h"
 
@@ -43,9 +44,6 @@ static const nsamp_cpu_kernel table[NSAMP_KERNEL_count] = {
 #include "kernels/kernels.def"
 #undef NSAMP_KERNEL
 };
-
-#define NSAMP_PASTE2(a, b) a##b
-#define NSAMP_PASTE(a, b)  NSAMP_PASTE2(a, b)
 
 const nsamp_cpu_kernel *NSAMP_PASTE(nsamp_cpu_kernels_, NSAMP_ISA)(void) {
     return table;

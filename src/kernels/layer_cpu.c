@@ -1,12 +1,10 @@
 /* layer_cpu.c: what stands before and after a library's product of float32 (host, matmul/plain.c): numbers rounded to bf16,
  * activations. Compiled for each instruction set as cpu.c is; the texts are those of the GPU, bf16.h and elementary.h. */
+#include "kernels/isa_name.h"
 #include "kernels/layer.h"
 
 #include "kernels/bf16.h"
 #include "kernels/elementary.h"
-
-#define NSAMP_PASTE2(a, b) a##b
-#define NSAMP_PASTE(a, b)  NSAMP_PASTE2(a, b)
 
 void NSAMP_PASTE(nsamp_round_to_bf16_, NSAMP_ISA)(size_t count, const float *x, float *y) {
     NSAMP_PRAGMA(omp simd)

@@ -1,6 +1,7 @@
 /* moments_cpu.c: the loops of moments.h on the CPU, compiled for each instruction set as cpu.c is. Samples are float32 and sums
  * double, so a product is exact and a fused multiply-add is the same as a product and a sum: bits do not depend on which it is.
  */
+#include "kernels/isa_name.h"
 #include "kernels/moments.h"
 
 #ifdef NSAMP_VECTOR
@@ -96,9 +97,6 @@ static void products(size_t dim, size_t stride, size_t chains, const float *x, d
         }
     }
 }
-
-#define NSAMP_PASTE2(a, b) a##b
-#define NSAMP_PASTE(a, b)  NSAMP_PASTE2(a, b)
 
 const nsamp_moments_loops *NSAMP_PASTE(nsamp_moments_loops_, NSAMP_ISA)(void) {
     static const nsamp_moments_loops loops = {rows, products};

@@ -1,8 +1,9 @@
 /* rsn_bf16.c: see rsn_bf16.h. Compiled for each instruction set as cpu.c is, and once more for the matrix unit; all give the same bits. */
+#include "kernels/isa_name.h"
 #include "kernels/rsn_bf16.h"
 
 #include "kernels/rsn_bf16_panel.h"
-#include "kernels/systems/rsn.h"
+#include "kernels/rsn_steps.h"
 
 enum {
     LANES = NSAMP_RSN_BF16_LANES,
@@ -83,9 +84,14 @@ NSAMP_HD_CALL void products(const nsamp_rsn_bf16 *q, uint32_t phi, uint32_t L, c
         panels_of(q, phi, 3, L, s);
 }
 
-/* y [m][L] = W1 phi(W2 x + b). */
-NSAMP_HD void apply(const nsamp_rsn_params *p, const float *x, uint32_t L, const parts *s, float *y) {
+/* nsamp_rsn_y_fn, without reservoirs. */
+static void make_y(const nsamp_rsn_params *p, const nsamp_tile *tile, const float *xi, float *y) {
+    (void)xi;
     const nsamp_rsn_bf16 *const q = (const nsamp_rsn_bf16 *)p->product;
+    const float *const x = tile->state;
+    const uint32_t L = tile->lanes;
+    parts scratch, *const s = &scratch;
+    nsamp_rsn_bf16_carve(q, p->dim, L, (float *)tile->scratch, s);
     if (q->parts == 1)
         narrow_x(1, p->dim, L, q->depth, x, s->x);
     else
@@ -102,45 +108,13 @@ NSAMP_HD void apply(const nsamp_rsn_params *p, const float *x, uint32_t L, const
             }
 }
 
-NSAMP_HD void steps(const void *params, const nsamp_tile *tile, uint64_t step0, uint32_t nsteps) {
-    const nsamp_rsn_params *const p = (const nsamp_rsn_params *)params;
-    const uint32_t L = tile->lanes;
-    parts s;
-    nsamp_rsn_bf16_carve((const nsamp_rsn_bf16 *)p->product, p->dim, L, (float *)tile->scratch, &s);
-    for (uint32_t n = 0; n < nsteps; n++) {
-        nsamp_rsn_normals(tile, p->dim, step0 + n, s.xi, 64, L);
-        apply(p, tile->state, L, &s, s.y);
-        nsamp_rsn_move(p, tile, s.y, s.xi, n, L);
-    }
-}
-
-/* As in cpu.c: the rounds of the noise are a constant in each copy. */
 static void advance(const void *params, const nsamp_tile *tile, uint64_t step0, uint32_t nsteps) {
-    nsamp_tile copy = *tile;
-    if (tile->noise.rounds == 7) {
-        copy.noise.rounds = 7;
-        steps(params, &copy, step0, nsteps);
-    } else {
-        copy.noise.rounds = 10;
-        steps(params, &copy, step0, nsteps);
-    }
+    nsamp_rsn_advance_by(make_y, params, tile, step0, nsteps);
 }
 
 static void observe(const void *params, const nsamp_tile *tile, float *x) {
-    const nsamp_rsn_params *const p = (const nsamp_rsn_params *)params;
-    parts s;
-    if (!p->jump) {
-        memcpy(x, tile->state, sizeof *x * p->dim * tile->lanes);
-        return;
-    }
-    nsamp_rsn_bf16_carve((const nsamp_rsn_bf16 *)p->product, p->dim, tile->lanes, (float *)tile->scratch, &s);
-    apply(p, tile->state, tile->lanes, &s, x);
+    nsamp_rsn_observe_by(make_y, params, tile, x);
 }
-
-#define NSAMP_PASTE2(a, b) a##b
-#define NSAMP_PASTE(a, b)  NSAMP_PASTE2(a, b)
-#define NSAMP_TEXT2(a)     #a
-#define NSAMP_TEXT(a)      NSAMP_TEXT2(a)
 
 const nsamp_cpu_kernel NSAMP_PASTE(nsamp_rsn_bf16_, NSAMP_ISA) = {"rsn_bf16_" NSAMP_TEXT(NSAMP_ISA), 0,
                                                                   advance, observe};

@@ -4,7 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "kernels/systems/rsn.h"
+#include "kernels/isa_name.h"
+#include "kernels/rsn_steps.h"
 
 enum {
     ROWS = NSAMP_RSN_PANELS_ROWS,
@@ -159,10 +160,14 @@ NSAMP_HD void put_group(uint32_t m, uint32_t L, uint32_t g, uint32_t G, const fl
         memcpy(to + (size_t)k * L + g * LANES, from + ((size_t)g * m + k) * LANES, G * sizeof *to);
 }
 
-/* y [m][L] = W1 phi(W2 x + b); with r [units][L] its step, and y = W1 r. */
-static void apply(const nsamp_rsn_params *p, const float *x, const float *xi, float *r, uint32_t L,
-                  const parts *s, float *y) {
+/* nsamp_rsn_y_fn. */
+static void make_y(const nsamp_rsn_params *p, const nsamp_tile *tile, const float *xi, float *y) {
     const nsamp_rsn_panels *const q = (const nsamp_rsn_panels *)p->product;
+    const float *const x = tile->state;
+    float *const r = p->reservoir && xi ? tile->state + (size_t)p->dim * tile->lanes : NULL;
+    const uint32_t L = tile->lanes;
+    parts scratch, *const s = &scratch;
+    nsamp_rsn_panels_carve(p->dim, p->reservoir, L, (float *)tile->scratch, s);
     const uint32_t m = p->dim, groups = (L + LANES - 1) / LANES,
                    each = nsamp_rsn_panels_each(m, p->reservoir);
     const size_t stride = groups > 1 ? (size_t)LANES : L;
@@ -188,49 +193,13 @@ static void apply(const nsamp_rsn_params *p, const float *x, const float *xi, fl
         put_group(m, L, g, least(L - g * LANES, LANES), s->gy, y);
 }
 
-NSAMP_HD void steps(const void *params, const nsamp_tile *tile, uint64_t step0, uint32_t nsteps) {
-    const nsamp_rsn_params *const p = (const nsamp_rsn_params *)params;
-    const uint32_t m = p->dim, L = tile->lanes;
-    float *const r = p->reservoir ? tile->state + (size_t)m * L : NULL;
-    parts s;
-    nsamp_rsn_panels_carve(m, p->reservoir, L, (float *)tile->scratch, &s);
-    for (uint32_t n = 0; n < nsteps; n++) {
-        if (L % 64)
-            nsamp_rsn_normals(tile, m, step0 + n, s.xi, 16, L);
-        else
-            nsamp_rsn_normals(tile, m, step0 + n, s.xi, 64, L);
-        apply(p, tile->state, s.xi, r, L, &s, s.y);
-        nsamp_rsn_move(p, tile, s.y, s.xi, n, L);
-    }
-}
-
-/* As in cpu.c: the rounds of the noise are a constant in each copy. */
 static void advance(const void *params, const nsamp_tile *tile, uint64_t step0, uint32_t nsteps) {
-    nsamp_tile copy = *tile;
-    if (tile->noise.rounds == 7) {
-        copy.noise.rounds = 7;
-        steps(params, &copy, step0, nsteps);
-    } else {
-        copy.noise.rounds = 10;
-        steps(params, &copy, step0, nsteps);
-    }
+    nsamp_rsn_advance_by(make_y, params, tile, step0, nsteps);
 }
 
 static void observe(const void *params, const nsamp_tile *tile, float *x) {
-    const nsamp_rsn_params *const p = (const nsamp_rsn_params *)params;
-    parts s;
-    if (!p->jump) {
-        memcpy(x, tile->state, sizeof *x * p->dim * tile->lanes);
-        return;
-    }
-    nsamp_rsn_panels_carve(p->dim, p->reservoir, tile->lanes, (float *)tile->scratch, &s);
-    apply(p, tile->state, NULL, NULL, tile->lanes, &s, x);
+    nsamp_rsn_observe_by(make_y, params, tile, x);
 }
-
-#define NSAMP_PASTE2(a, b) a##b
-#define NSAMP_PASTE(a, b)  NSAMP_PASTE2(a, b)
-#define NSAMP_TEXT2(a)     #a
-#define NSAMP_TEXT(a)      NSAMP_TEXT2(a)
 
 const nsamp_cpu_kernel NSAMP_PASTE(nsamp_rsn_panels_, NSAMP_ISA) = {"rsn_panels_" NSAMP_TEXT(NSAMP_ISA), 0,
                                                                     advance, observe};

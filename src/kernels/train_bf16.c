@@ -1,4 +1,5 @@
 /* train_bf16.c: see train_bf16.h. Compiled for each instruction set and for the matrix unit, as rsn_bf16.c is. */
+#include "kernels/isa_name.h"
 #include "kernels/train_bf16.h"
 
 #include "kernels/rsn_bf16_panel.h"
@@ -269,11 +270,6 @@ static void outputs(const shape *s, size_t parts, size_t stride, const float *f,
                     to[(size_t)r * s->m + i * SIDE + k] = sums[k * SIDE + r % SIDE];
         }
 }
-
-#define NSAMP_PASTE2(a, b) a##b
-#define NSAMP_PASTE(a, b)  NSAMP_PASTE2(a, b)
-#define NSAMP_TEXT2(a)     #a
-#define NSAMP_TEXT(a)      NSAMP_TEXT2(a)
 
 const nsamp_train_bf16_kernels NSAMP_PASTE(nsamp_train_bf16_, NSAMP_ISA) = {
     NSAMP_TEXT(NSAMP_ISA), MATRIX_UNIT, take, forward, back, gradient, outputs};

@@ -1,5 +1,6 @@
 /* train_cpu.c: the loops of train.h on the CPU, compiled for each instruction set as cpu.c is. Sums run over
  * 16 fixed lanes, so that every instruction set adds in the same order. */
+#include "kernels/isa_name.h"
 #include "kernels/train.h"
 
 enum { LANES = 16 };
@@ -104,9 +105,6 @@ static void adam(const nsamp_adam *a, size_t count, const float *g, float *w, fl
         }
     }
 }
-
-#define NSAMP_PASTE2(a, b) a##b
-#define NSAMP_PASTE(a, b)  NSAMP_PASTE2(a, b)
 
 const nsamp_train_kernels *NSAMP_PASTE(nsamp_train_kernels_, NSAMP_ISA)(void) {
     static const nsamp_train_kernels table = {normals, activate, slope, sum, residual, adam};
