@@ -25,4 +25,5 @@ endef
 $(eval $(call variant_rules,cpu,test_kernel_bits,$(VARIANTS)))
 $(eval $(call variant_rules,rsn_panels,test_rsn_panels,$(VARIANTS)))
 $(eval $(call variant_rules,rsn_bf16,test_rsn_bf16_bits,$(VARIANTS) $(AMX_VARIANTS)))
+$(eval $(call variant_rules,train_fp32,test_train_fp32,$(VARIANTS)))
 $(eval $(call variant_rules,train_bf16,test_train_bf16,$(VARIANTS) $(AMX_VARIANTS)))

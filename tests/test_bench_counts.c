@@ -263,9 +263,12 @@ static void test_training(void **state) {
         fma_of(-1e-3, quotient(first, fma_of(sqrt(second), 1, 1e-8)), 1);
     }
     adam = flop;
-    const nsamp_counts c = nsamp_counts_of_training(m, n, batch);
+    const nsamp_counts c = nsamp_counts_of_training(m, n, batch, true),
+                       own = nsamp_counts_of_training(m, n, batch, false);
     same("products of a row", c.product, products / (double)batch);
     same("flop of a row", c.flop, (products + adam) / (double)batch);
+    same("products without a ceiling of their own", own.product, 0);
+    same("flop of a row then", own.flop, c.flop);
 }
 
 static void test_bounds(void **state) {

@@ -21,7 +21,7 @@
 #include "builds.h"
 
 static const nsamp_train_bf16_kernels *best(void) {
-    return nsamp_train_bf16_kernels_of(nsamp_isa_best(), nsamp_isa_has_amx());
+    return nsamp_train_cpu_of(nsamp_isa_best(), nsamp_isa_has_amx()).bf16;
 }
 
 /* Weights of the size that keeps units and outputs of order 1. */
@@ -36,10 +36,10 @@ static nsamp_learner *learner_of(const problem *p, bool amsgrad, int threads,
                                        .amsgrad = amsgrad,
                                        .threads = threads,
                                        .precision = NSAMP_BF16};
+    const nsamp_train_cpu with = {nsamp_train_kernels_base(), NULL, kernels};
     nsamp_learner *l;
     nsamp_error err;
-    if (nsamp_cpu_learner_create(&shape, nsamp_train_kernels_base(), kernels, &l, &err))
-        fail_msg("%s", err.text);
+    if (nsamp_cpu_learner_create(&shape, &with, &l, &err)) fail_msg("%s", err.text);
     float *w = l->ops->get(l);
     random_state = 88172645463325252u + p->n;
     for (size_t i = 0; i < nsamp_learner_weights(&shape); i++)

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "isa.h"
 #include "train_reference.h"
 
 /* ---- the learner under test ---- */
@@ -15,8 +16,9 @@
 static nsamp_learner *learner_of(const problem *p, bool amsgrad, int threads) {
     const nsamp_learner_shape shape = {
         p->m, p->n, p->batch, p->activation, p->denoiser, p->control_variate, amsgrad, threads, NSAMP_FP32};
+    const nsamp_train_cpu kernels = nsamp_train_cpu_of(nsamp_isa_best(), false);
     nsamp_learner *l;
-    assert_int_equal(nsamp_cpu_learner_create(&shape, nsamp_train_kernels_base(), NULL, &l, NULL), NSAMP_OK);
+    assert_int_equal(nsamp_cpu_learner_create(&shape, &kernels, &l, NULL), NSAMP_OK);
     float *w = l->ops->get(l);
     for (size_t i = 0; i < nsamp_learner_weights(&shape); i++)
         w[i] = (float)(0.7 * uniform());
@@ -152,25 +154,23 @@ static void adam_matches_the_paper(void **state) {
     }
 }
 
-/* The loops of every instruction set that this machine can run, on numbers that reach all of their branches.
- */
-/* The loops of the instruction sets that this processor has; how many. */
-static size_t sets_here(const nsamp_train_kernels *sets[3]) {
+/* What trains on the instruction sets that this processor has; how many. */
+static size_t sets_here(nsamp_train_cpu sets[3]) {
     size_t count = 0;
-    sets[count++] = nsamp_train_kernels_base();
+    sets[count++] = nsamp_train_cpu_of("base", false);
 #ifdef NSAMP_X86_64
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        sets[count++] = nsamp_train_kernels_v3();
+        sets[count++] = nsamp_train_cpu_of("v3", false);
     if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-        sets[count++] = nsamp_train_kernels_v4();
+        sets[count++] = nsamp_train_cpu_of("v4", false);
 #endif
     return count;
 }
 
 static void instruction_sets_agree_to_the_bit(void **state) {
     (void)state;
-    const nsamp_train_kernels *sets[3];
+    nsamp_train_cpu sets[3];
     const size_t count = sets_here(sets);
     for (int activation = NSAMP_RELU; activation <= NSAMP_SOFTPLUS; activation++)
         for (int cv = 0; cv < 2; cv++) {
@@ -180,12 +180,13 @@ static void instruction_sets_agree_to_the_bit(void **state) {
                 const nsamp_learner_shape shape = {p.m, p.n,  p.batch,    p.activation, p.denoiser,
                                                    cv,  true, (int)i + 1, NSAMP_FP32};
                 nsamp_learner *l;
-                assert_int_equal(nsamp_cpu_learner_create(&shape, sets[i], NULL, &l, NULL), NSAMP_OK);
+                assert_int_equal(nsamp_cpu_learner_create(&shape, &sets[i], &l, NULL), NSAMP_OK);
                 random_state = 31;
                 float *w = l->ops->get(l), *x0 = rows_of(&p), *eps = rows_of(&p);
                 for (size_t k = 0; k < nsamp_learner_weights(&shape); k++)
                     w[k] = (float)uniform();
-                sets[i]->normals(nsamp_noise_key_of(9, 10), NSAMP_PURPOSE_CHECK, 5, p.batch, 3, p.m, eps);
+                sets[i].loops->normals(nsamp_noise_key_of(9, 10), NSAMP_PURPOSE_CHECK, 5, p.batch, 3, p.m,
+                                       eps);
                 const nsamp_level level = {p.sigma, p.weight};
                 const nsamp_adam adam = {0.01f, 1.1f, 0.9f, 0.99f, 1e-6f, 0.02f};
                 for (int t = 0; t < 3; t++)
@@ -204,7 +205,7 @@ static void instruction_sets_agree_to_the_bit(void **state) {
 static void moments_of_a_dead_weight_end_at_zero(void **state) {
     (void)state;
     enum { WEIGHTS = 37, STEPS = 20000 };
-    const nsamp_train_kernels *sets[3];
+    nsamp_train_cpu sets[3];
     const size_t count = sets_here(sets);
     const nsamp_adam adam = {0.01f, 1, 0.9f, 0.99f, 1e-8f, 0};
     for (size_t k = 0; k < count; k++) {
@@ -215,7 +216,7 @@ static void moments_of_a_dead_weight_end_at_zero(void **state) {
             v[i] = 0.5f;
         }
         for (int step = 0; step < STEPS; step++) {
-            sets[k]->adam(&adam, WEIGHTS, g, w, m, v, NULL);
+            sets[k].loops->adam(&adam, WEIGHTS, g, w, m, v, NULL);
             for (int i = 0; i < WEIGHTS; i++)
                 assert_true((m[i] == 0 || isnormal(m[i])) && (v[i] == 0 || isnormal(v[i])));
         }

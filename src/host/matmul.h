@@ -51,11 +51,6 @@ bool nsamp_matmul_bf16_is_native(void);
 void nsamp_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha, const float *a,
                 const float *b, float beta, float *c);
 
-/* The same as one block, on the calling thread, wherever it is called: for callers that share out their own
- * blocks. */
-void nsamp_gemm_here(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
-                     const float *a, const float *b, float beta, float *c);
-
 /* "oneDNN 2.6.3, avx512_core" and the like: for the plan, the bench and the build report. A constant string.
  */
 const char *nsamp_matmul_name(void);

@@ -237,6 +237,7 @@ extern "C" nsamp_status nsamp_cuda_learner_create(const nsamp_learner_shape *sha
     if (!l) return nsamp_fail(err, NSAMP_ENOMEM, "no memory to train");
     l->base.ops = &ops;
     l->base.shape = *shape;
+    l->base.library = true;
     nsamp_status status = nsamp_cuda_step_create(&l->step, shape, err);
     if (!status) status = allocate(l, err);
     if (status) {

@@ -69,6 +69,12 @@ NSAMP_HD uint32_t nsamp_bits_of(float value) {
     return c.u;
 }
 
+/* 0 in the place of a subnormal number. */
+NSAMP_HD float nsamp_normal_or_zero(float x) {
+    const uint32_t bits = nsamp_bits_of(x);
+    return nsamp_float_of(bits & (0u - (uint32_t)((bits & 0x7f800000u) != 0u)));
+}
+
 /* a where the mask is all ones, b where it is zero: a select that no compiler turns into a branch. */
 NSAMP_HD float nsamp_select(uint32_t mask, float a, float b) {
     return nsamp_float_of((nsamp_bits_of(a) & mask) | (nsamp_bits_of(b) & ~mask));

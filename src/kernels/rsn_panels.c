@@ -6,12 +6,13 @@
 
 #include "kernels/isa_name.h"
 #include "kernels/rsn_steps.h"
+#include "kernels/sums_block.h"
 
 enum {
     ROWS = NSAMP_RSN_PANELS_ROWS,
     LANES = NSAMP_RSN_PANELS_LANES,
     W = NSAMP_WIDTH,
-    VECTORS = W == 16 ? 4 : 2 /* of chains in registers, at most */
+    VECTORS = NSAMP_SUMS_VECTORS
 };
 
 typedef nsamp_rsn_panels_parts parts;
@@ -20,38 +21,14 @@ static inline uint32_t least(uint32_t a, uint32_t b) {
     return a < b ? a : b;
 }
 
-/* t [R][V] += the sum over i < n of w_i [R] z_i [V], z_i at z + i zs. R and V are constants in each call; a compiler sees that only after
- * it has unrolled, hence loops of constant length. */
-NSAMP_HD void product(const uint32_t R, const uint32_t V, const float *w, const float *z, size_t zs,
-                      uint32_t n, nsamp_floats *t) {
-    for (uint32_t i = 0; i < n; i++, w += R, z += zs) {
-        nsamp_floats v[VECTORS];
-        NSAMP_UNROLL for (uint32_t c = 0; c < VECTORS; c++) if (c < V) v[c] = nsamp_floats_load(z + c * W);
-        NSAMP_UNROLL for (uint32_t r = 0; r < ROWS; r++) {
-            if (r >= R) continue;
-            const nsamp_floats all = nsamp_floats_all(w[r]);
-            NSAMP_UNROLL for (uint32_t c = 0; c < VECTORS; c++) if (c < V) t[r * VECTORS + c] =
-                nsamp_floats_fma(all, v[c], t[r * VECTORS + c]);
-        }
-    }
-}
-
-/* What begins the sums of a block: zero, one number a row, or what is there. */
-enum { FROM_ZERO, FROM_BIAS, FROM_ROWS };
-
-/* to [R][stride] = what they begin with + w z, V vectors of chains; a relu of it where asked. */
+/* to [R][stride] = what they begin with (NSAMP_SUMS_FROM_THERE: what is there) + w z, w [n][R], z at a distance of zs, V vectors of chains; relu: of that. */
 NSAMP_HD void piece(const uint32_t R, const uint32_t V, const int from, const bool relu, const float *bias,
                     const float *w, const float *z, size_t zs, uint32_t n, float *to, size_t stride) {
-    nsamp_floats t[ROWS * VECTORS];
-    NSAMP_UNROLL for (uint32_t r = 0; r < ROWS; r++)
-        NSAMP_UNROLL for (uint32_t c = 0; c < VECTORS; c++) if (r < R && c < V) t[r * VECTORS + c] =
-            from == FROM_ZERO   ? nsamp_floats_all(0.0f)
-            : from == FROM_BIAS ? nsamp_floats_all(bias[r])
-                                : nsamp_floats_load(to + r * stride + c * W);
-    product(R, V, w, z, zs, n, t);
-    NSAMP_UNROLL for (uint32_t r = 0; r < ROWS; r++)
-        NSAMP_UNROLL for (uint32_t c = 0; c < VECTORS; c++) if (r < R && c < V) nsamp_floats_store(
-            to + r * stride + c * W, relu ? nsamp_floats_relu(t[r * VECTORS + c]) : t[r * VECTORS + c]);
+    const nsamp_sums_terms terms = {w, z, R, 1, zs, n};
+    nsamp_floats t[NSAMP_SUMS_ALL];
+    nsamp_sums_begin(R, V, from, from == NSAMP_SUMS_FROM_BIAS ? bias : to, stride, t);
+    nsamp_sums_add(R, V, &terms, t);
+    nsamp_sums_put(R, V, relu ? NSAMP_SUMS_RELU : NSAMP_SUMS_PLAIN, t, to, stride);
 }
 
 /* The same of G chains, a multiple of 16. */
@@ -88,9 +65,9 @@ NSAMP_HD void sum_rows(const int from, uint32_t rows, const float *w, const floa
 NSAMP_HD_CALL void readout(bool add, uint32_t m, const float *w1, const float *a, uint32_t units, float *y,
                            size_t stride, uint32_t G) {
     if (add)
-        sum_rows(FROM_ROWS, m, w1, a, LANES, units, y, stride, G);
+        sum_rows(NSAMP_SUMS_FROM_THERE, m, w1, a, LANES, units, y, stride, G);
     else
-        sum_rows(FROM_ZERO, m, w1, a, LANES, units, y, stride, G);
+        sum_rows(NSAMP_SUMS_FROM_ZERO, m, w1, a, LANES, units, y, stride, G);
 }
 
 /* What hidden units are made from: x and xi [m][stride] of G chains; h, m, and L, which the rows of a reservoir lie apart. */
@@ -108,7 +85,7 @@ NSAMP_HD void units_block(const uint32_t R, const uint32_t phi, const inputs *in
     for (uint32_t j = 0; r && j < R; j++)
         for (uint32_t l = 0; l < G; l += 16)
             __builtin_prefetch(r + (size_t)j * in->L + l, 1, 3);
-    block(R, FROM_BIAS, phi == NSAMP_RSN_RELU, b, w2, in->x, in->stride, in->m, a, LANES, G);
+    block(R, NSAMP_SUMS_FROM_BIAS, phi == NSAMP_RSN_RELU, b, w2, in->x, in->stride, in->m, a, LANES, G);
     if (phi != NSAMP_RSN_RELU)
         for (uint32_t j = 0; j < R; j++)
             NSAMP_FOR_LANES(l, G) a[j * LANES + l] = nsamp_rsn_phi(phi, a[j * LANES + l]);
@@ -118,7 +95,7 @@ NSAMP_HD void units_block(const uint32_t R, const uint32_t phi, const inputs *in
             const float old = r[(size_t)j * in->L + l];
             a[j * LANES + l] = nsamp_fma(in->h, a[j * LANES + l] - old, old);
         }
-    block(R, FROM_ROWS, false, NULL, s, in->xi, in->stride, in->m, a, LANES, G);
+    block(R, NSAMP_SUMS_FROM_THERE, false, NULL, s, in->xi, in->stride, in->m, a, LANES, G);
     for (uint32_t j = 0; j < R; j++)
         memcpy(r + (size_t)j * in->L, a + j * LANES, G * sizeof *a);
 }

@@ -2,17 +2,18 @@
  * systems/rsn.h computes, with the same bits, in an order of loops that reads weights from memory rarely. The equation is there.
  *
  * Units go through the second-level cache in panels, with all chains of a tile, 64 of these at a time: so weights come from memory once
- * a tile, and a row of y once a panel. In registers lie six units, or six outputs, by 64 chains (AVX2: 16): ten loads for 24 multiply-adds.
+ * a tile, and a row of y once a panel. In registers lie six units, or six outputs, by 64 chains (AVX2: 16; sums_block.h).
  * Each sum takes its terms in order, in one accumulator, so no bits depend on panel, tile or instruction set. */
 #ifndef NSAMP_KERNELS_RSN_PANELS_H
 #define NSAMP_KERNELS_RSN_PANELS_H
 
 #include "kernels/kernel.h"
+#include "kernels/sums_block.h"
 
 enum {
-    NSAMP_RSN_PANELS_ROWS = 6,   /* units or outputs together */
-    NSAMP_RSN_PANELS_LANES = 64, /* chains that go through a panel together, at most */
-    NSAMP_RSN_PANELS_MOST = 192  /* units of a panel: their values for 64 chains are 48 KiB */
+    NSAMP_RSN_PANELS_ROWS = NSAMP_SUMS_ROWS,   /* units or outputs together */
+    NSAMP_RSN_PANELS_LANES = NSAMP_SUMS_LANES, /* chains that go through a panel together, at most */
+    NSAMP_RSN_PANELS_MOST = 192                /* units of a panel: their values for 64 chains are 48 KiB */
 };
 
 /* Packed weights; params->product of nsamp_rsn_params. The array is 64-byte aligned, the host's (systems/rsn_panels.c). */

@@ -1,6 +1,6 @@
 /* train.h: the elementwise part of training a reservoir-sampler network: activation and its slope, the
  * residual of score matching, Adam: one text for the CPU and the GPU (cuda_train.cu); and the table of loops over them that
- * the CPU compiles for each instruction set. The products between these are a library's; what the numbers mean is in
+ * the CPU compiles for each instruction set. The products between these are train_fp32.h, train_bf16.h or a library's; what the numbers mean is in
  * src/host/train/learner.h. */
 #ifndef NSAMP_KERNELS_TRAIN_H
 #define NSAMP_KERNELS_TRAIN_H
@@ -34,13 +34,8 @@ typedef struct nsamp_adam {
     float beta1, beta2, epsilon, decay;
 } nsamp_adam;
 
-/* 0 in the place of a subnormal number. The moments of a weight without gradient, a dead relu unit's, decay into the subnormals and, rounded
- * to nearest, stay there for good, where each operation on them takes a processor a hundred cycles and more. */
-NSAMP_HD float nsamp_normal_or_zero(float x) {
-    const uint32_t bits = nsamp_bits_of(x);
-    return nsamp_float_of(bits & (0u - (uint32_t)((bits & 0x7f800000u) != 0u)));
-}
-
+/* The moments of a weight without gradient, a dead relu unit's, decay into the subnormals and, rounded to nearest, stay there for good, where
+ * each operation on them takes a processor a hundred cycles and more: hence zero in their place. */
 /* seen: the largest v so far (amsgrad), or v itself. */
 NSAMP_HD float nsamp_adam_moments(const nsamp_adam *a, float w, float g, float *m, float *v) {
     g = nsamp_fma(a->decay, w, g);
@@ -83,12 +78,6 @@ typedef struct nsamp_train_kernels {
      */
     void (*normals)(nsamp_noise_key key, uint32_t purpose, uint32_t row0, size_t rows, uint64_t step,
                     size_t m, float *z);
-    /* h [rows][n] = phi(h + bias). */
-    void (*activate)(int activation, size_t rows, size_t n, const float *bias, float *h);
-    /* d [rows][n] *= phi'(h); sums [n] = the column sums of d. */
-    void (*slope)(int activation, size_t rows, size_t n, const float *h, float *d, float *sums);
-    /* to [count] = the sum of f [parts][stride], the first count of each. */
-    void (*sum)(size_t parts, size_t stride, size_t count, const float *f, float *to);
     /* f, x [rows][m]; eps those of the noisy rows. e [rows][m]: d objective / d f. loss [rows]: of the noisy rows. clean: these are
      * rows x0 of the control variate, and what they add to the loss goes to loss. */
     void (*residual)(const nsamp_residual *r, int clean, size_t rows, size_t m, const float *f,

@@ -27,57 +27,6 @@ static void normals(nsamp_noise_key key, uint32_t purpose, uint32_t row0, size_t
         }
 }
 
-/* The switch over activations is outside the loops, so that each loop is straight. */
-#define FOR_EACH_ACTIVATION(DO)                                                                              \
-    switch (activation) {                                                                                    \
-    case NSAMP_TRAIN_RELU:                                                                                   \
-        DO(NSAMP_TRAIN_RELU);                                                                                \
-        break;                                                                                               \
-    case NSAMP_TRAIN_TANH:                                                                                   \
-        DO(NSAMP_TRAIN_TANH);                                                                                \
-        break;                                                                                               \
-    case NSAMP_TRAIN_SOFTPLUS:                                                                               \
-        DO(NSAMP_TRAIN_SOFTPLUS);                                                                            \
-        break;                                                                                               \
-    default:                                                                                                 \
-        DO(NSAMP_TRAIN_IDENTITY);                                                                            \
-        break;                                                                                               \
-    }
-
-static void activate(int activation, size_t rows, size_t n, const float *bias, float *h) {
-#define ACTIVATE_ROW(kind)                                                                                   \
-    NSAMP_PRAGMA(omp simd) for (size_t j = 0; j < n; j++) row[j] = nsamp_activate(kind, row[j] + bias[j])
-    for (size_t r = 0; r < rows; r++) {
-        float *row = h + r * n;
-        FOR_EACH_ACTIVATION(ACTIVATE_ROW)
-    }
-#undef ACTIVATE_ROW
-}
-
-static void slope(int activation, size_t rows, size_t n, const float *h, float *d, float *sums) {
-#define SLOPE_ROW(kind)                                                                                      \
-    NSAMP_PRAGMA(omp simd) for (size_t j = 0; j < n; j++) {                                                  \
-        float g = dr[j] * nsamp_slope(kind, hr[j]);                                                          \
-        dr[j] = g;                                                                                           \
-        sums[j] += g;                                                                                        \
-    }
-    for (size_t j = 0; j < n; j++)
-        sums[j] = 0.0f;
-    for (size_t r = 0; r < rows; r++) {
-        const float *hr = h + r * n;
-        float *dr = d + r * n;
-        FOR_EACH_ACTIVATION(SLOPE_ROW)
-    }
-#undef SLOPE_ROW
-}
-
-static void sum(size_t parts, size_t stride, size_t count, const float *f, float *to) {
-    for (size_t i = 0; i < count; i++)
-        to[i] = f[i];
-    for (size_t k = 1; k < parts; k++)
-        NSAMP_PRAGMA(omp simd) for (size_t i = 0; i < count; i++) to[i] += f[k * stride + i];
-}
-
 static void residual(const nsamp_residual *p, int clean, size_t rows, size_t m, const float *f,
                      const float *x, const float *eps, float *e, double *loss) {
     for (size_t r = 0; r < rows; r++) {
@@ -107,6 +56,6 @@ static void adam(const nsamp_adam *a, size_t count, const float *g, float *w, fl
 }
 
 const nsamp_train_kernels *NSAMP_PASTE(nsamp_train_kernels_, NSAMP_ISA)(void) {
-    static const nsamp_train_kernels table = {normals, activate, slope, sum, residual, adam};
+    static const nsamp_train_kernels table = {normals, residual, adam};
     return &table;
 }

@@ -17,6 +17,14 @@ typedef __m512 nsamp_floats;
 #define nsamp_floats_fma(a, b, c) _mm512_fmadd_ps((a), (b), (c))
 #define nsamp_floats_max(a, b)    _mm512_max_ps((a), (b))
 #define nsamp_floats_relu(a)      _mm512_max_ps((a), _mm512_setzero_ps())
+#define nsamp_floats_mul(a, b)    _mm512_mul_ps((a), (b))
+#define nsamp_floats_div(a, b)    _mm512_div_ps((a), (b))
+#define nsamp_floats_sqrt(a)      _mm512_sqrt_ps(a)
+#define nsamp_floats_normal_or_zero(a)                                                                       \
+    _mm512_maskz_mov_ps(_mm512_test_epi32_mask(_mm512_castps_si512(a), _mm512_set1_epi32(0x7f800000)), (a))
+/* The first k numbers, 1 to NSAMP_WIDTH; the others are zero, or stay. */
+#define nsamp_floats_load_some(p, k)     _mm512_maskz_loadu_ps((__mmask16)((1u << (k)) - 1), (p))
+#define nsamp_floats_store_some(p, v, k) _mm512_mask_storeu_ps((p), (__mmask16)((1u << (k)) - 1), (v))
 #elif defined(NSAMP_VECTOR)
 #include <immintrin.h>
 typedef __m256 nsamp_floats;
@@ -26,14 +34,32 @@ typedef __m256 nsamp_floats;
 #define nsamp_floats_fma(a, b, c) _mm256_fmadd_ps((a), (b), (c))
 #define nsamp_floats_max(a, b)    _mm256_max_ps((a), (b))
 #define nsamp_floats_relu(a)      _mm256_max_ps((a), _mm256_setzero_ps())
+#define nsamp_floats_mul(a, b)    _mm256_mul_ps((a), (b))
+#define nsamp_floats_div(a, b)    _mm256_div_ps((a), (b))
+#define nsamp_floats_sqrt(a)      _mm256_sqrt_ps(a)
+#define nsamp_floats_normal_or_zero(a)                                                                       \
+    _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(                                                 \
+                         _mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(0x7f800000)),            \
+                         _mm256_setzero_si256())),                                                           \
+                     (a))
+#define nsamp_floats_some_(k)                                                                                \
+    _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(k)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+#define nsamp_floats_load_some(p, k)     _mm256_maskload_ps((p), nsamp_floats_some_(k))
+#define nsamp_floats_store_some(p, v, k) _mm256_maskstore_ps((p), nsamp_floats_some_(k), (v))
 #else
 typedef float nsamp_floats;
-#define nsamp_floats_load(p)      (*(p))
-#define nsamp_floats_store(p, v)  ((void)(*(p) = (v)))
-#define nsamp_floats_all(a)       (a)
-#define nsamp_floats_fma(a, b, c) nsamp_fma((a), (b), (c))
-#define nsamp_floats_max(a, b)    nsamp_max((a), (b)) /* b where a is NaN */
-#define nsamp_floats_relu(a)      nsamp_max((a), 0.0f)
+#define nsamp_floats_load(p)             (*(p))
+#define nsamp_floats_store(p, v)         ((void)(*(p) = (v)))
+#define nsamp_floats_all(a)              (a)
+#define nsamp_floats_fma(a, b, c)        nsamp_fma((a), (b), (c))
+#define nsamp_floats_max(a, b)           nsamp_max((a), (b)) /* b where a is NaN */
+#define nsamp_floats_relu(a)             nsamp_max((a), 0.0f)
+#define nsamp_floats_mul(a, b)           ((a) * (b))
+#define nsamp_floats_div(a, b)           nsamp_div((a), (b))
+#define nsamp_floats_sqrt(a)             nsamp_sqrt(a)
+#define nsamp_floats_normal_or_zero(a)   nsamp_normal_or_zero(a)
+#define nsamp_floats_load_some(p, k)     ((void)(k), *(p))
+#define nsamp_floats_store_some(p, v, k) ((void)(*(p) = (v)))
 #endif
 
 enum { NSAMP_WIDTH = sizeof(nsamp_floats) / sizeof(float) };

@@ -239,8 +239,9 @@ static void the_cpu_goes_the_same_way(void **state) {
     double losses[STEPS], cpu_losses[STEPS];
     float *numbers = train_in_blocks(&k, true, NSAMP_FP32, STEPS, true, losses);
     const nsamp_learner_shape shape = {M, N, BATCH, NSAMP_TANH, true, false, true, 1, NSAMP_FP32};
+    const nsamp_train_cpu kernels = nsamp_train_cpu_of("base", false);
     nsamp_learner *l, *gpu;
-    assert_int_equal(nsamp_cpu_learner_create(&shape, nsamp_train_kernels_base(), NULL, &l, NULL), NSAMP_OK);
+    assert_int_equal(nsamp_cpu_learner_create(&shape, &kernels, &l, NULL), NSAMP_OK);
     random_state = 5;
     gpu = learner_of(&block_problem, true, NSAMP_FP32);
     const size_t weights = nsamp_learner_weights(&shape);

@@ -82,11 +82,11 @@ nsamp_counts nsamp_counts_of(const nsamp_job *job, const nsamp_model *model, uin
 /* Forward 4 m n, back 2 m n, gradients 4 m n. Adam, for each of 2 m n + n weights a batch: decay 2, two moments 2 + 1 and 2 + 1 + 1, weight:
  * root, multiply-add, division, multiply-add 6. Bytes of a weight and batch: read twice forward and once back (W1 only), its moments
  * and itself read and written 24; hidden units written once and read twice. */
-nsamp_counts nsamp_counts_of_training(size_t outputs, size_t units, size_t rows) {
+nsamp_counts nsamp_counts_of_training(size_t outputs, size_t units, size_t rows, bool apart) {
     const double m = (double)outputs, n = (double)units, batch = (double)rows, weights = 2 * m * n + n;
     return (nsamp_counts){.normals = m,
                           .flop = 10 * m * n + 15 * weights / batch,
-                          .product = 10 * m * n,
+                          .product = apart ? 10 * m * n : 0,
                           .bytes = (4 * weights + 4 * m * n + 24 * weights) / batch + 12 * n,
                           .working_set = 12 * weights};
 }

@@ -3,6 +3,7 @@
 #ifndef NSAMP_HOST_BENCH_COUNTS_H
 #define NSAMP_HOST_BENCH_COUNTS_H
 
+#include <stdbool.h>
 #include "bench/ceilings.h"
 #include "systems/model.h"
 
@@ -27,8 +28,9 @@ typedef struct nsamp_counts {
 /* Of one step of one chain, for tiles of `lanes` chains. */
 nsamp_counts nsamp_counts_of(const nsamp_job *job, const nsamp_model *model, uint32_t lanes);
 
-/* Of one row of a batch of the training of an m, n network, Adam included. */
-nsamp_counts nsamp_counts_of_training(size_t m, size_t n, size_t batch);
+/* Of one row of a batch of the training of an m, n network, Adam included. apart: its products have a ceiling of their own, the rate of a library or of a
+ * matrix unit. */
+nsamp_counts nsamp_counts_of_training(size_t m, size_t n, size_t batch, bool apart);
 
 /* What can bound a rate. */
 typedef enum nsamp_bound {

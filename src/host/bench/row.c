@@ -182,13 +182,14 @@ static void time_training(const nsamp_bench_report *r, const nsamp_job *job, nsa
     row->chains = l->shape.batch;
     row->dim = l->shape.m;
     row->tau = NAN;
-    row->counts = nsamp_counts_of_training(l->shape.m, l->shape.n, l->shape.batch);
+    row->counts =
+        nsamp_counts_of_training(l->shape.m, l->shape.n, l->shape.batch, l->matrix_unit || l->library);
     nsamp_status status = look_again(r, row->backend, l->matrix_unit, false, &beside, &err);
     if (!status) status = nsamp_training_measure(l, r->machine.isa, &r->watch, &rate, &row->reference, &err);
     if (!status) status = look_again(r, row->backend, l->matrix_unit, true, &beside, &err);
     if (l->matrix_unit)
         row->product = beside.rate[NSAMP_CEILING_matrix_unit].median;
-    else if (!status)
+    else if (!status && l->library)
         status = product_on(r, row->backend, l->shape.m, l->shape.n, l->shape.batch, l->shape.precision,
                             &row->product, &err);
     nsamp_learner_destroy(l);

@@ -56,12 +56,6 @@ void nsamp_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, con
     nsamp_gemm_in_blocks(gemm_block, ta, tb, m, n, k, alpha, a, b, beta, c);
 }
 
-void nsamp_gemm_here(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a,
-                     const float *b, float beta, float *c) {
-    blas_on_one_thread();
-    gemm_block(ta, tb, m, n, k, alpha, a, ta ? m : k, b, tb ? k : n, beta, c, n);
-}
-
 const char *nsamp_matmul_name(void) {
 #ifdef OPENBLAS_VERSION
     static char name[128];

@@ -451,11 +451,6 @@ void nsamp_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, con
     nsamp_gemm_in_blocks(gemm_block, ta, tb, m, n, k, alpha, a, b, beta, c);
 }
 
-void nsamp_gemm_here(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a,
-                     const float *b, float beta, float *c) {
-    gemm_block(ta, tb, m, n, k, alpha, a, ta ? m : k, b, tb ? k : n, beta, c, n);
-}
-
 static const char *isa_name(void) {
     switch (dnnl_get_effective_cpu_isa()) {
     case dnnl_cpu_isa_sse41:

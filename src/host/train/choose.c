@@ -28,15 +28,14 @@ static nsamp_status on_gpu(const nsamp_learner_shape *shape, nsamp_learner **lea
 static nsamp_status on_cpu(const nsamp_learner_shape *shape, const char *isa, nsamp_learner **learner,
                            nsamp_error *err) {
     const bool bf16 = shape->precision == NSAMP_BF16, amx = bf16 && !strcmp(isa, "v4") && nsamp_isa_has_amx();
-    const nsamp_status status =
-        nsamp_cpu_learner_create(shape, nsamp_train_kernels_of(isa),
-                                 bf16 ? nsamp_train_bf16_kernels_of(isa, amx) : NULL, learner, err);
+    const nsamp_train_cpu kernels = nsamp_train_cpu_of(isa, amx);
+    const nsamp_status status = nsamp_cpu_learner_create(shape, &kernels, learner, err);
     if (status) return status;
     if (bf16)
         snprintf((*learner)->text, sizeof(*learner)->text, "cpu, bf16, %s",
                  amx ? "by the matrix unit (AMX)" : "by multiply-adds");
     else
-        snprintf((*learner)->text, sizeof(*learner)->text, "cpu, fp32, %.80s", nsamp_matmul_name());
+        snprintf((*learner)->text, sizeof(*learner)->text, "cpu, fp32");
     return NSAMP_OK;
 }
 

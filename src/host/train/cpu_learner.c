@@ -38,12 +38,22 @@ static void residual_of(cpu_learner *l, const nsamp_residual *r, bool clean, siz
 /* One pass over the chunks: back and Adam with the inputs of slot `last` (-1: not), then forward with those of `next` (-1: not). */
 static void pass(cpu_learner *l, const nsamp_adam *adam, int last, int next) {
     nsamp_cpu_products *const p = l->products;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(l->threads)
-    for (size_t g = 0; g < p->groups; g++)
-        for (size_t c = g * p->per_group; c < nsamp_least((g + 1) * p->per_group, p->chunks); c++) {
-            if (last >= 0) p->ops->back(p, c, adam, last);
-            if (next >= 0) p->ops->forward(p, c, next);
+    size_t taken = 0; /* groups */
+#pragma omp parallel num_threads(l->threads)
+    for (;;) {
+        size_t g, open;
+#pragma omp atomic capture
+        g = taken++;
+        if (g >= p->groups) break;
+        const size_t end = nsamp_least((g + 1) * p->per_group, p->chunks);
+        for (size_t c = g * p->per_group; c < end; c++) {
+#pragma omp atomic read
+            open = taken; /* another thread may be faster: a guess */
+            const size_t then = c + 1 < end ? c + 1 : open < p->groups ? open * p->per_group : NSAMP_CPU_NONE;
+            if (last >= 0) p->ops->back(p, c, adam, last, then);
+            if (next >= 0) p->ops->forward(p, c, next, then);
         }
+    }
 }
 
 static void forward(cpu_learner *l, size_t rows, const float *x) {
@@ -192,9 +202,8 @@ static bool allocate(cpu_learner *l) {
     return ok;
 }
 
-nsamp_status nsamp_cpu_learner_create(const nsamp_learner_shape *shape, const nsamp_train_kernels *kernels,
-                                      const nsamp_train_bf16_kernels *bf16, nsamp_learner **learner,
-                                      nsamp_error *err) {
+nsamp_status nsamp_cpu_learner_create(const nsamp_learner_shape *shape, const nsamp_train_cpu *kernels,
+                                      nsamp_learner **learner, nsamp_error *err) {
     static const nsamp_learner_ops ops = {"cpu",       cpu_block, cpu_keep, cpu_step,  cpu_loss,
                                           cpu_forward, cpu_get,   cpu_put,  cpu_check, cpu_destroy};
     *learner = NULL;
@@ -202,13 +211,12 @@ nsamp_status nsamp_cpu_learner_create(const nsamp_learner_shape *shape, const ns
     if (!l) return nsamp_fail(err, NSAMP_ENOMEM, "no memory to train");
     l->base.ops = &ops;
     l->base.shape = *shape;
-    l->k = kernels;
+    l->k = kernels->loops;
     l->threads = shape->threads > 0 ? shape->threads : omp_get_max_threads();
     l->rows = shape->control_variate ? 2 * shape->batch : shape->batch;
     if (allocate(l))
-        l->products = shape->precision == NSAMP_BF16
-                          ? nsamp_cpu_products_bf16(shape, kernels, bf16, l->numbers)
-                          : nsamp_cpu_products_fp32(shape, kernels, l->numbers);
+        l->products = shape->precision == NSAMP_BF16 ? nsamp_cpu_products_bf16(shape, kernels, l->numbers)
+                                                     : nsamp_cpu_products_fp32(shape, kernels, l->numbers);
     if (!l->products) {
         cpu_destroy(&l->base);
         return nsamp_fail(
@@ -216,7 +224,7 @@ nsamp_status nsamp_cpu_learner_create(const nsamp_learner_shape *shape, const ns
             shape->m, shape->n, shape->batch,
             1e-9 * (4.0 * (double)nsamp_learner_numbers(shape) + 2.0 * (double)l->rows * (double)shape->n));
     }
-    l->base.matrix_unit = shape->precision == NSAMP_BF16 && bf16->matrix_unit;
+    l->base.matrix_unit = shape->precision == NSAMP_BF16 && kernels->bf16->matrix_unit;
     *learner = &l->base;
     return NSAMP_OK;
 }

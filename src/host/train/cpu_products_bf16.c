@@ -51,8 +51,9 @@ static nsamp_bf16 *hidden_of(const products *p, const nsamp_cpu_chunk *k) {
     return p->h + k->first * p->padded;
 }
 
-static void forward(nsamp_cpu_products *base, size_t c, int slot) {
+static void forward(nsamp_cpu_products *base, size_t c, int slot, size_t then) {
     products *p = (products *)base;
+    (void)then;
     const nsamp_cpu_chunk k = nsamp_cpu_chunk_of(base, c);
     p->k->forward(&p->batch, (uint32_t)k.units, k.w2, k.w1, k.b, &p->x[slot], c % base->per_group != 0,
                   &p->scratch[omp_get_thread_num()], hidden_of(p, &k),
@@ -73,9 +74,10 @@ static void errors(nsamp_cpu_products *base, const float *e) {
     take(p, base->rows, e, &p->e);
 }
 
-/* As in cpu_products.c, one gradient at a time. */
-static void back(nsamp_cpu_products *base, size_t c, const nsamp_adam *adam, int slot) {
+/* The weights of W1 are used before Adam changes them, so that one gradient at a time is enough. */
+static void back(nsamp_cpu_products *base, size_t c, const nsamp_adam *adam, int slot, size_t then) {
     products *p = (products *)base;
+    (void)then;
     const nsamp_cpu_chunk k = nsamp_cpu_chunk_of(base, c);
     const nsamp_train_bf16_scratch *const s = &p->scratch[omp_get_thread_num()];
     const uint32_t units = (uint32_t)k.units;
@@ -108,16 +110,15 @@ static void make_batch(const nsamp_train_bf16 *shape, nsamp_train_bf16_batch *b,
     b->down = nsamp_cpu_memory(bytes, ok);
 }
 
-nsamp_cpu_products *nsamp_cpu_products_bf16(const nsamp_learner_shape *shape,
-                                            const nsamp_train_kernels *kernels,
-                                            const nsamp_train_bf16_kernels *bf16, float *numbers) {
+nsamp_cpu_products *nsamp_cpu_products_bf16(const nsamp_learner_shape *shape, const nsamp_train_cpu *kernels,
+                                            float *numbers) {
     static const nsamp_cpu_products_ops ops = {inputs, forward, outputs, errors, back, destroy};
     products *p = calloc(1, sizeof *p);
     if (!p) return NULL;
-    nsamp_cpu_products_begin(&p->base, &ops, shape, kernels, units_of(shape), numbers);
+    nsamp_cpu_products_begin(&p->base, &ops, shape, kernels->loops, units_of(shape), numbers);
     const size_t threads = (size_t)p->base.threads;
     bool ok = true;
-    p->k = bf16;
+    p->k = kernels->bf16;
     p->padded = up(p->base.most);
     p->batch = (nsamp_train_bf16){(uint32_t)shape->m, (uint32_t)p->padded, (int)shape->activation};
     p->stride = p->padded * nsamp_train_bf16_outputs(p->batch.m) * 16;

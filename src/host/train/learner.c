@@ -35,17 +35,17 @@ const nsamp_train_kernels *nsamp_train_kernels_of(const char *isa) {
     return nsamp_train_kernels_base();
 }
 
-const nsamp_train_bf16_kernels *nsamp_train_bf16_kernels_of(const char *isa, bool amx) {
-#ifdef NSAMP_HAVE_AMX
-    if (amx) return &nsamp_train_bf16_amx;
-#endif
+nsamp_train_cpu nsamp_train_cpu_of(const char *isa, bool amx) {
+    nsamp_train_cpu k = {nsamp_train_kernels_of(isa), &nsamp_train_fp32_base, &nsamp_train_bf16_base};
 #ifdef NSAMP_X86_64
-    if (!strcmp(isa, "v4")) return &nsamp_train_bf16_v4;
-    if (!strcmp(isa, "v3")) return &nsamp_train_bf16_v3;
+    if (!strcmp(isa, "v4")) k.fp32 = &nsamp_train_fp32_v4, k.bf16 = &nsamp_train_bf16_v4;
+    if (!strcmp(isa, "v3")) k.fp32 = &nsamp_train_fp32_v3, k.bf16 = &nsamp_train_bf16_v3;
 #endif
-    (void)isa;
+#ifdef NSAMP_HAVE_AMX
+    if (amx) k.bf16 = &nsamp_train_bf16_amx;
+#endif
     (void)amx;
-    return &nsamp_train_bf16_base;
+    return k;
 }
 
 void nsamp_batch_noise(const nsamp_train_kernels *kernels, int threads, nsamp_noise_key key, uint64_t batch,

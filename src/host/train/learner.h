@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include "job/job.h"
 #include "kernels/train_bf16.h"
+#include "kernels/train_fp32.h"
 #include "matmul.h"
 
 typedef struct nsamp_learner_shape {
@@ -81,7 +82,8 @@ struct nsamp_learner {
     const nsamp_learner_ops *ops;
     nsamp_learner_shape shape;
     char text[256];   /* one line: where it computes, and how */
-    bool matrix_unit; /* the products are those of a CPU's matrix unit */
+    bool matrix_unit; /* the products are those of a CPU's matrix unit; */
+    bool library;     /* or of a library; neither: multiply-adds of our own */
 };
 
 size_t nsamp_learner_weights(const nsamp_learner_shape *shape); /* n (2 m + 1) */
@@ -97,13 +99,19 @@ const nsamp_train_kernels *nsamp_train_kernels_of(const char *isa);
 void nsamp_batch_noise(const nsamp_train_kernels *kernels, int threads, nsamp_noise_key key, uint64_t batch,
                        size_t rows, size_t m, float *eps);
 
-/* The products in bf16 of an instruction set that isa.h names; amx: by the matrix unit. */
-const nsamp_train_bf16_kernels *nsamp_train_bf16_kernels_of(const char *isa, bool amx);
+/* What a CPU trains with; of fp32 and bf16 those of the shape's precision. */
+typedef struct nsamp_train_cpu {
+    const nsamp_train_kernels *loops;
+    const nsamp_train_fp32_kernels *fp32;
+    const nsamp_train_bf16_kernels *bf16;
+} nsamp_train_cpu;
 
-/* All numbers zero, in fp32 or bf16. kernels: of this processor's instruction set; bf16 (NULL with fp32) too. NSAMP_ENOMEM. */
-nsamp_status nsamp_cpu_learner_create(const nsamp_learner_shape *shape, const nsamp_train_kernels *kernels,
-                                      const nsamp_train_bf16_kernels *bf16, nsamp_learner **learner,
-                                      nsamp_error *err);
+/* Those of an instruction set that isa.h names; amx: bf16 by the matrix unit. */
+nsamp_train_cpu nsamp_train_cpu_of(const char *isa, bool amx);
+
+/* All numbers zero, in fp32 or bf16. NSAMP_ENOMEM. */
+nsamp_status nsamp_cpu_learner_create(const nsamp_learner_shape *shape, const nsamp_train_cpu *kernels,
+                                      nsamp_learner **learner, nsamp_error *err);
 /* The same on the GPU, in any precision, where this was built with nvcc (cuda_learner.cu). NSAMP_ENOMEM; NSAMP_EIO: the GPU
  * or its library cannot, with what is missing. */
 nsamp_status nsamp_cuda_learner_create(const nsamp_learner_shape *shape, nsamp_learner **learner,
