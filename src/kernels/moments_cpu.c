@@ -51,13 +51,12 @@ static void load_panel(size_t i0, size_t i1, size_t stride, size_t chains, const
             panel[l * PANEL + i - i0] = x[i * stride + l];
 }
 
-/* Entries (i + r, j + c) of acc; `some`: only those with r < nrows and below the diagonal, j + c <= i + r. */
-NSAMP_HD void add_entries(size_t chains, const double *xi, const double *xj, double *acc, size_t dim,
-                          const int some, size_t nrows, size_t below) {
+/* Entries (r, c) of acc, whose rows lie `stride` apart. */
+NSAMP_HD void add_entries(size_t chains, const double *xi, const double *xj, double *acc, size_t stride) {
     double s[ROWS][COLUMNS];
     for (size_t r = 0; r < ROWS; r++)
         for (size_t c = 0; c < COLUMNS; c++)
-            s[r][c] = !some || (r < nrows && c <= below + r) ? acc[r * dim + c] : 0.0;
+            s[r][c] = acc[r * stride + c];
     for (size_t l = 0; l < chains; l++)
         NSAMP_UNROLL for (size_t r = 0; r < ROWS; r++) {
             const double v = xi[l * PANEL + r];
@@ -67,7 +66,21 @@ NSAMP_HD void add_entries(size_t chains, const double *xi, const double *xj, dou
         }
     for (size_t r = 0; r < ROWS; r++)
         for (size_t c = 0; c < COLUMNS; c++)
-            if (!some || (r < nrows && c <= below + r)) acc[r * dim + c] = s[r][c];
+            acc[r * stride + c] = s[r][c];
+}
+
+/* Those of the first nrows rows that are on or below the diagonal, c <= below + r. The others are added up beside them: a block with conditions in
+ * it is one that clang adds up entry by entry with AVX2. */
+static void add_some(size_t chains, const double *xi, const double *xj, double *acc, size_t dim, size_t nrows,
+                     size_t below) {
+    double part[ROWS * COLUMNS] = {0};
+    for (size_t r = 0; r < ROWS && r < nrows; r++)
+        for (size_t c = 0; c < COLUMNS && c <= below + r; c++)
+            part[r * COLUMNS + c] = acc[r * dim + c];
+    add_entries(chains, xi, xj, part, COLUMNS);
+    for (size_t r = 0; r < ROWS && r < nrows; r++)
+        for (size_t c = 0; c < COLUMNS && c <= below + r; c++)
+            acc[r * dim + c] = part[r * COLUMNS + c];
 }
 
 /* Rows i0 to i1 and the columns of the panel from j0 to j1 of acc [D][D]. */
@@ -78,9 +91,9 @@ static void add_panels(size_t dim, size_t chains, size_t i0, size_t i1, const do
             double *const at = acc + i * dim + j;
             const double *const vi = xi + i - i0, *const vj = xj + j - j0;
             if (i + ROWS <= i1 && j + COLUMNS <= i + 1)
-                add_entries(chains, vi, vj, at, dim, 0, ROWS, 0);
+                add_entries(chains, vi, vj, at, dim);
             else
-                add_entries(chains, vi, vj, at, dim, 1, i1 - i, i - j);
+                add_some(chains, vi, vj, at, dim, i1 - i, i - j);
         }
 }
 

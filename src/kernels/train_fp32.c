@@ -162,21 +162,24 @@ static inline uint32_t block(uint32_t rows, const task *p, fetch *f) {
 
 /* ---- rows of a batch --------------------------------------------------------------------------------------- */
 
-static void take(const shape *s, uint32_t first, uint32_t count, const float *x, const batch *to) {
-    float *const across = to->across + (size_t)first * s->m;
-    for (uint32_t i = 0; i < s->m; i++) {
+static void take(const shape *s, uint32_t first, uint32_t count, uint32_t input, const float *x,
+                 const batch *to) {
+    const uint32_t there = least(s->m - input, LANES);
+    float *const across = to->across + (size_t)first * s->m + (size_t)input * LANES, *const down =
+                                                                                         to->down +
+                                                                                         (size_t)input *
+                                                                                             s->rows +
+                                                                                         (size_t)first *
+                                                                                             LANES;
+    for (uint32_t i = 0; i < there; i++) {
         for (uint32_t r = 0; r < count; r++)
-            across[(size_t)i * LANES + r] = x[(size_t)r * s->m + i];
+            across[i * LANES + r] = x[(size_t)r * s->m + input + i];
         for (uint32_t r = count; r < LANES; r++)
-            across[(size_t)i * LANES + r] = 0.0f;
+            across[i * LANES + r] = 0.0f;
     }
-    for (uint32_t i = 0; i < s->m; i += LANES) {
-        const uint32_t there = least(s->m - i, LANES);
-        for (uint32_t r = 0; r < count; r++) {
-            float *const row = to->down + ((size_t)i / LANES * s->rows + first + r) * LANES;
-            memcpy(row, x + (size_t)r * s->m + i, there * sizeof *row);
-            memset(row + there, 0, (LANES - there) * sizeof *row);
-        }
+    for (uint32_t r = 0; r < count; r++) {
+        memcpy(down + r * LANES, x + (size_t)r * s->m + input, there * sizeof *x);
+        memset(down + r * LANES + there, 0, (LANES - there) * sizeof *x);
     }
 }
 
@@ -236,7 +239,7 @@ static void back(const shape *s, uint32_t units, const float *w1, const batch *e
                  const ahead *ahead, float *d, float *gb) {
     const uint32_t m = s->m;
     float lanes[NSAMP_TRAIN_FP32_UNITS][STEP];
-    memset(lanes, 0, sizeof lanes);
+    memset(lanes, 0, units * sizeof lanes[0]);
     fetch fetched = fetch_of(ahead);
     for (uint32_t r = 0; r < s->rows; r += LANES, h += (size_t)units * LANES, d += (size_t)units * LANES) {
         const uint32_t G = lanes_of(r, s->rows);
@@ -353,13 +356,16 @@ static void step(const shape *s, uint32_t units, const float *left, const batch 
 /* ---- outputs ----------------------------------------------------------------------------------------------- */
 
 static void outputs(const shape *s, size_t parts, size_t stride, const float *f, uint32_t first,
-                    uint32_t count, float *to) {
-    f += (size_t)first * s->m;
-    for (uint32_t i = 0; i < s->m; i++, f += LANES) {
+                    uint32_t count, uint32_t output, float *to) {
+    const uint32_t last = least(s->m - output, LANES) + output;
+    for (uint32_t i = output; i < last; i++) {
+        const float *from = f + (size_t)first * s->m + (size_t)i * LANES;
         float sums[LANES];
-        memcpy(sums, f, sizeof sums);
-        for (size_t p = 1; p < parts; p++)
-            NSAMP_FOR_LANES(l, LANES) sums[l] += f[p * stride + l];
+        memcpy(sums, from, sizeof sums);
+        for (size_t p = 1; p < parts; p++) {
+            from += stride;
+            NSAMP_FOR_LANES(l, LANES) sums[l] += from[l];
+        }
         for (uint32_t r = 0; r < count; r++)
             to[(size_t)r * s->m + i] = sums[r];
     }

@@ -54,8 +54,9 @@ typedef struct nsamp_train_fp32_ahead {
 
 typedef struct nsamp_train_fp32_kernels {
     const char *name;
-    /* Rows `first` (a multiple of 64) to first + count - 1, at most 64, of a batch -> to. x [count][m]: those rows. */
-    void (*take)(const nsamp_train_fp32 *s, uint32_t first, uint32_t count, const float *x,
+    /* Of rows `first` (a multiple of 64) to first + count - 1, at most 64, of a batch the 64 inputs from `input` on, or what is left -> to.
+     * x [count][m]: those rows. */
+    void (*take)(const nsamp_train_fp32 *s, uint32_t first, uint32_t count, uint32_t input, const float *x,
                  const nsamp_train_fp32_batch *to);
     /* h [groups][units][64] of a chunk's units, w2 and w1 [units][m], b [units]; f [groups][m][64]: += W1 h, or begun with it. */
     void (*forward)(const nsamp_train_fp32 *s, uint32_t units, const float *w2, const float *w1,
@@ -69,9 +70,10 @@ typedef struct nsamp_train_fp32_kernels {
     void (*step)(const nsamp_train_fp32 *s, uint32_t units, const float *left,
                  const nsamp_train_fp32_batch *right, const nsamp_adam *adam,
                  const nsamp_train_fp32_ahead *ahead, float *scratch, const nsamp_train_fp32_weights *to);
-    /* to [count][m] = rows first (a multiple of 64) to first + count - 1, at most 64, of the sum of f [parts][stride]. */
+    /* to [count][m], 64 outputs from `output` on or what is left: rows first (a multiple of 64) to first + count - 1, at most 64, of the sum of
+     * f [parts][stride]. */
     void (*outputs)(const nsamp_train_fp32 *s, size_t parts, size_t stride, const float *f, uint32_t first,
-                    uint32_t count, float *to);
+                    uint32_t count, uint32_t output, float *to);
 } nsamp_train_fp32_kernels;
 
 /* As nsamp_cpu_kernels_* of kernel.h; all give the same bits. */

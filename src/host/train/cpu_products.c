@@ -70,9 +70,11 @@ static size_t units_of(const nsamp_learner_shape *s) {
 /* Rows [rows][m] -> to. */
 static void take(products *p, size_t rows, const float *x, const nsamp_train_fp32_batch *to) {
     const size_t m = p->base.shape.m;
-#pragma omp parallel for schedule(static) num_threads(p->base.threads)
+#pragma omp parallel for collapse(2) schedule(static) num_threads(p->base.threads)
     for (size_t row = 0; row < rows; row += LANES)
-        p->k->take(&p->batch, (uint32_t)row, (uint32_t)nsamp_least(rows - row, LANES), x + row * m, to);
+        for (size_t input = 0; input < m; input += LANES)
+            p->k->take(&p->batch, (uint32_t)row, (uint32_t)nsamp_least(rows - row, LANES), (uint32_t)input,
+                       x + row * m, to);
 }
 
 static void inputs(nsamp_cpu_products *base, int slot, size_t rows, const float *x) {
@@ -109,10 +111,11 @@ static void forward(nsamp_cpu_products *base, size_t c, int slot, size_t then) {
 static void outputs(nsamp_cpu_products *base, float *f) {
     const products *p = (const products *)base;
     const size_t rows = base->rows, m = base->shape.m;
-#pragma omp parallel for schedule(static) num_threads(base->threads)
+#pragma omp parallel for collapse(2) schedule(static) num_threads(base->threads)
     for (size_t row = 0; row < rows; row += LANES)
-        p->k->outputs(&p->batch, base->groups, p->padded * m, p->f, (uint32_t)row,
-                      (uint32_t)nsamp_least(rows - row, LANES), f + row * m);
+        for (size_t output = 0; output < m; output += LANES)
+            p->k->outputs(&p->batch, base->groups, p->padded * m, p->f, (uint32_t)row,
+                          (uint32_t)nsamp_least(rows - row, LANES), (uint32_t)output, f + row * m);
 }
 
 static void errors(nsamp_cpu_products *base, const float *e) {
