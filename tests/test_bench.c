@@ -316,6 +316,46 @@ static void assert_refused(const program_result *r, int code, const char *part) 
     assert_has(r->err, part);
 }
 
+/* Work that writes down its turns. */
+typedef struct turn_taker {
+    char *turns; /* of both */
+    char name;
+    int fails_at; /* the call that fails; 0: none */
+    int calls;
+} turn_taker;
+
+static nsamp_status take_turn(void *work, uint64_t times, nsamp_error *err) {
+    turn_taker *t = work;
+    t->turns[strlen(t->turns)] = t->name;
+    assert_int_equal(times, 1);
+    return ++t->calls == t->fails_at ? nsamp_fail(err, NSAMP_EIO, "broken") : NSAMP_OK;
+}
+
+/* Two runs of each to find their length, then the rounds, each beginning with the other one. */
+static void test_turns(void **state) {
+    (void)state;
+    const nsamp_stopwatch watch = {0, 5};
+    const double each[2] = {3, 5};
+    nsamp_work_fn *const f[2] = {take_turn, take_turn};
+    char turns[64] = "";
+    turn_taker a = {turns, 'a', 0, 0}, b = {turns, 'b', 0, 0};
+    void *const work[2] = {&a, &b};
+    nsamp_rate rate[2], ratio;
+    nsamp_error err = {0};
+    if (nsamp_measure_turns(&watch, f, work, each, rate, &ratio, &err)) fail_msg("%s", err.text);
+    assert_string_equal(turns, "aabb"
+                               "abbaabbaabbaabbaabbaab");
+    assert_true(ratio.low > 0 && ratio.low <= ratio.median && ratio.median <= ratio.high);
+    for (int k = 0; k < 2; k++)
+        assert_true(rate[k].low > 0 && rate[k].low <= rate[k].median && rate[k].median <= rate[k].high);
+    memset(turns, 0, sizeof turns);
+    b.fails_at = b.calls + 4;
+    assert_int_equal(nsamp_measure_turns(&watch, f, work, each, rate, &ratio, &err), NSAMP_EIO);
+    assert_string_equal(turns, "aabb"
+                               "abb");
+    assert_true(rate[0].median == 0 && rate[1].median == 0 && ratio.median == 0);
+}
+
 static void test_refused_words(void **state) {
     (void)state;
     assert_refused(PROGRAM("bench", "langevim"), 2,
@@ -328,6 +368,8 @@ static void test_refused_words(void **state) {
     assert_refused(PROGRAM("bench", "-o", "/nowhere/at/all.json"), 2, "/nowhere/at");
     assert_refused(PROGRAM("bench", "--read", "/nowhere.json"), 4, "/nowhere.json");
     assert_refused(PROGRAM("bench", "rsn", "--read", "x.json"), 2, "--read");
+    assert_refused(PROGRAM("bench", "--read", "x.json", "--against", "run.isa=v3"), 2, "--against");
+    assert_refused(PROGRAM("bench", "training", "--against", "run.treads=1"), 2, "nearest: run.threads");
 }
 
 /* Chains that start off their law and are stopped before they reach it fail the check: exit code 6, and no number. */
@@ -382,12 +424,49 @@ static void test_program(void **state) {
     assert_has(r->out, "t.png");
 }
 
+/* A case by turns with itself under other settings, those that do not work here too; a law that fails with them stops all. */
+static void test_against(void **state) {
+    (void)state;
+    const char *file = scratch("against.json");
+    json_error_t why;
+    const program_result *r = PROGRAM("bench", "training", "--quick", "--quiet", "-o", file, "run.threads=1",
+                                      "run.backend=cpu", "--against", "train.batch=64 run.isa=base");
+    assert_int_equal(r->code, 0);
+    assert_has(r->out, "by turns against train.batch=64 run.isa=base (11 rounds");
+    size_t size;
+    char *out = strdup(strstr(r->out, "by turns")), *kept = (char *)scratch_read(file, &size);
+    json_t *root = json_loadb(kept, size, JSON_REJECT_DUPLICATES, &why);
+    if (!root) fail_msg("%s", why.text);
+    assert_string_equal(json_string_value(json_object_get(root, "against")), "train.batch=64 run.isa=base");
+    const json_t *against = json_object_get(json_array_get(json_object_get(root, "rows"), 0), "against");
+    const double ratio = json_number_value(json_object_get(against, "ratio")),
+                 own = json_number_value(json_object_get(against, "own")),
+                 rate = json_number_value(json_object_get(against, "rate"));
+    assert_true(ratio > 0 && own > 0 && rate > 0); /* which is the faster no test asks */
+    assert_true(json_number_value(json_object_get(against, "ratio_low")) <= ratio);
+    assert_true(json_number_value(json_object_get(against, "ratio_high")) >= ratio);
+    json_decref(root);
+    r = PROGRAM("bench", "--read", file);
+    assert_has(r->out, out);
+    free(kept);
+    free(out);
+    r = PROGRAM("bench", "training", "--quick", "--quiet", "run.backend=cpu", "--against",
+                "train.precision=tf32");
+    assert_int_equal(r->code, 0);
+    assert_has(r->out, "not run: ");
+    assert_has(r->out, "train.precision = tf32");
+    assert_refused(PROGRAM("bench", "rsn", "--quick", "--quiet", "--against",
+                           "run.start=zero run.burn_in=0 run.steps=60"),
+                   6, "nothing was timed");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference),
         cmocka_unit_test(test_wrong_has_no_rate),
         cmocka_unit_test(test_training_reference),
         cmocka_unit_test(test_measure),
+        cmocka_unit_test(test_turns),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_picture),
@@ -395,6 +474,7 @@ int main(void) {
         cmocka_unit_test(test_failed_law),
         cmocka_unit_test(test_sizes_are_not_the_laws),
         cmocka_unit_test(test_program),
+        cmocka_unit_test(test_against),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

@@ -73,9 +73,10 @@ static nsamp_status tell(run *r, const char *what, nsamp_error *err) {
     return NSAMP_OK;
 }
 
-/* The job of a case with the settings on top; case NULL: of the settings alone. Steps: more than will ever be timed. */
-static nsamp_status job_of(const nsamp_bench_options *o, const bench_case *c, nsamp_job **job,
-                           nsamp_error *err) {
+/* The job of a case with the settings on top, and what it is set against on top of these; case NULL: of the settings alone. Steps: more than will
+ * ever be timed. */
+static nsamp_status job_of(const nsamp_bench_options *o, const bench_case *c, const char *against,
+                           nsamp_job **job, nsamp_error *err) {
     *job = nsamp_job_create();
     nsamp_status status = *job ? NSAMP_OK : nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
     if (!status && c && strcmp(c->system, "training"))
@@ -84,6 +85,7 @@ static nsamp_status job_of(const nsamp_bench_options *o, const bench_case *c, ns
     if (!status && c) status = nsamp_job_set_all(*job, c->settings, err);
     for (size_t i = 0; i < o->nsettings && !status; i++)
         status = nsamp_job_set_all(*job, o->settings[i], err);
+    if (!status && against) status = nsamp_job_set_all(*job, against, err);
     if (!status) return NSAMP_OK;
     nsamp_job_destroy(*job);
     *job = NULL;
@@ -115,7 +117,7 @@ static nsamp_status probe(run *r, nsamp_error *err) {
     for (size_t k = 0; k < CASES; k++) {
         nsamp_job *job = NULL;
         if (!wanted(r, &cases[k])) continue;
-        status = job_of(r->o, &cases[k], &job, err);
+        status = job_of(r->o, &cases[k], NULL, &job, err);
         if (!status) status = backend_of(r, &cases[k], job, err);
         nsamp_job_destroy(job);
         if (!status) break;
@@ -131,8 +133,8 @@ static bool is_size(const char *setting) {
     return false;
 }
 
-/* The laws of the samplers that are to be timed, with the settings on top but for sizes. */
-static nsamp_status check_laws(run *r, nsamp_error *err) {
+/* The laws of the samplers that are to be timed, with the settings on top but for sizes, and with what they are set against. */
+static nsamp_status check_laws(run *r, const char *against, nsamp_error *err) {
     const char *systems[CASES] = {NULL};
     size_t count = 0, nsettings = 0;
     for (size_t k = 0; k < CASES; k++) {
@@ -144,13 +146,23 @@ static nsamp_status check_laws(run *r, nsamp_error *err) {
     nsamp_status status = tell(r, "laws", err);
     if (status || !count) return status;
     nsamp_check_report laws;
-    const char **settings = malloc((r->o->nsettings + 1) * sizeof *settings);
-    if (!settings) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    const size_t length = against ? strlen(against) : 0;
+    const char **settings = malloc((r->o->nsettings + length + 1) * sizeof *settings);
+    char *const words = calloc(length + 1, 1), *rest = NULL;
+    if (!settings || !words) {
+        free(settings);
+        free(words);
+        return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    }
     for (size_t i = 0; i < r->o->nsettings; i++)
         if (!is_size(r->o->settings[i])) settings[nsettings++] = r->o->settings[i];
+    if (against) memcpy(words, against, length);
+    for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+        if (!is_size(word)) settings[nsettings++] = word;
     status = nsamp_check_run(systems, count, settings, nsettings, NULL, NULL, &laws, err);
     free(settings);
-    r->report->laws = laws.count - laws.failed;
+    free(words);
+    r->report->laws += laws.count - laws.failed;
     if (status == NSAMP_ECHECK)
         nsamp_fail(err, status, "%zu of %zu checks failed, so nothing was timed; nsamp check shows them",
                    laws.failed, laws.count);
@@ -174,11 +186,11 @@ static nsamp_status measure_ceilings(run *r, nsamp_error *err) {
 static nsamp_status time_case(run *r, const bench_case *c, nsamp_error *err) {
     nsamp_bench_report *report = r->report;
     nsamp_bench_row *row = &report->rows[report->count];
-    nsamp_job *job;
+    nsamp_job *job, *other;
     char what[96];
     snprintf(what, sizeof what, "%s, %s", c->system, c->title);
     nsamp_status status = tell(r, what, err);
-    if (!status) status = job_of(r->o, c, &job, err);
+    if (!status) status = job_of(r->o, c, NULL, &job, err);
     if (status) return status;
     report->count++;
     *row = (nsamp_bench_row){.size = c->size, .binds = NSAMP_BOUND_count, .reference = -1};
@@ -186,8 +198,13 @@ static nsamp_status time_case(run *r, const bench_case *c, nsamp_error *err) {
     snprintf(row->title, sizeof row->title, "%s", c->title);
     snprintf(row->job, sizeof row->job, "%s", c->settings);
     nsamp_bench_time(report, job, row);
+    if (r->o->against && !row->error[0]) {
+        status = job_of(r->o, c, r->o->against, &other, err);
+        if (!status) nsamp_bench_versus(report, job, other, row);
+        nsamp_job_destroy(other);
+    }
     nsamp_job_destroy(job);
-    return NSAMP_OK;
+    return status;
 }
 
 /* Machine, overrides, room for the rows. */
@@ -195,7 +212,12 @@ static nsamp_status begin(run *r, nsamp_error *err) {
     nsamp_bench_report *report = r->report;
     nsamp_job *job = NULL;
     nsamp_status status = known(r->o, err);
-    if (!status) status = job_of(r->o, NULL, &job, err);
+    if (!status && r->o->against) { /* a mistake in it is said before anything is timed */
+        status = job_of(r->o, NULL, r->o->against, &job, err);
+        nsamp_job_destroy(job);
+        snprintf(report->against, sizeof report->against, "%s", r->o->against);
+    }
+    if (!status) status = job_of(r->o, NULL, NULL, &job, err);
     if (!status) status = nsamp_machine_describe(job, &report->machine, err);
     nsamp_job_destroy(job);
     if (status) return status;
@@ -207,7 +229,7 @@ static nsamp_status begin(run *r, nsamp_error *err) {
     }
     status = probe(r, err);
     if (status) return status;
-    r->all = 2;
+    r->all = r->o->against ? 3 : 2;
     for (size_t k = 0; k < CASES; k++)
         r->all += wanted(r, &cases[k]);
     report->rows = calloc(r->all, sizeof *report->rows);
@@ -219,7 +241,8 @@ nsamp_status nsamp_bench_run(const nsamp_bench_options *options, nsamp_bench_pro
     run r = {options, progress, user, report, 0, 0, false};
     memset(report, 0, sizeof *report);
     nsamp_status status = begin(&r, err);
-    if (!status) status = check_laws(&r, err);
+    if (!status) status = check_laws(&r, NULL, err);
+    if (!status && options->against) status = check_laws(&r, options->against, err);
     if (!status) status = measure_ceilings(&r, err);
     for (size_t k = 0; k < CASES && !status; k++)
         if (wanted(&r, &cases[k])) status = time_case(&r, &cases[k], err);
@@ -229,7 +252,7 @@ nsamp_status nsamp_bench_run(const nsamp_bench_options *options, nsamp_bench_pro
     }
     size_t failed = 0;
     for (size_t i = 0; i < report->count; i++)
-        failed += report->rows[i].failed;
+        failed += report->rows[i].failed || report->rows[i].against.failed;
     if (!failed) return NSAMP_OK;
     return nsamp_fail(err, NSAMP_ECHECK, "%zu of %zu cases failed their check and were not timed", failed,
                       report->count);

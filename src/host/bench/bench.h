@@ -11,6 +11,16 @@
 
 enum { NSAMP_BENCH_SMALL = 1, NSAMP_BENCH_MEDIUM = 2, NSAMP_BENCH_LARGE = 4, NSAMP_BENCH_ALL = 7 };
 
+/* A case with other settings, by turns with its own. */
+typedef struct nsamp_bench_against {
+    char error[512]; /* not empty: not compared, and why */
+    bool failed;     /* it ran and was wrong */
+    char kernel[512], backend[8];
+    double own;       /* rate of the case's own settings in these rounds, the median */
+    nsamp_rate rate;  /* of the other settings, units a second */
+    nsamp_rate ratio; /* the case's own rate over that: of the median round, lowest, highest */
+} nsamp_bench_against;
+
 typedef struct nsamp_bench_row {
     char system[24], title[64], job[400]; /* the job: settings of the case; overrides are the report's */
     int size;                             /* NSAMP_BENCH_SMALL ... */
@@ -30,13 +40,15 @@ typedef struct nsamp_bench_row {
         tau; /* steps for each effective sample: C T over the smallest ESS of the coordinates; NaN: not known */
     char tau_source
         [8]; /* "run", where the timed run lasted 20 tau; "law", the exact one of the recursion; "" */
-    double reference; /* error of reference.h or training.h; negative: none, only the law */
+    double reference;            /* error of reference.h or training.h; negative: none, only the law */
+    nsamp_bench_against against; /* where the report has other settings */
 } nsamp_bench_row;
 
 typedef struct nsamp_bench_report {
     nsamp_machine machine;
     nsamp_stopwatch watch;
     char overrides[1024]; /* settings put on top of every case, separated by spaces */
+    char against[512];    /* the other settings that every case is set against by turns; or empty */
     size_t laws;          /* comparisons of nsamp check that passed before */
     nsamp_ceilings ceilings;
     bool beside; /* the CPU's loops of vectors are measured again before and after each row, and bound it */
@@ -49,6 +61,7 @@ typedef struct nsamp_bench_options {
     size_t nsystems;
     const char *const *settings; /* "section.key=value", put on top of every case */
     size_t nsettings;
+    const char *against; /* the same, in one text, of what every case is set against; NULL: nothing */
     int sizes;
     nsamp_stopwatch watch;
 } nsamp_bench_options;
@@ -71,5 +84,10 @@ const char *nsamp_bound_text(const nsamp_bench_row *row);
 void nsamp_bench_time(const nsamp_bench_report *report, const nsamp_job *job, nsamp_bench_row *row);
 /* The same for a plan that is there and has not been started. */
 void nsamp_bench_time_plan(const nsamp_bench_report *report, nsamp_plan *plan, nsamp_bench_row *row);
+/* The rate of a timed row's job over that of another by turns -> row->against (versus.c); `other` has that one's settings on top. */
+void nsamp_bench_versus(const nsamp_bench_report *report, const nsamp_job *job, const nsamp_job *other,
+                        nsamp_bench_row *row);
+/* Work for measure.h: steps of a started plan. */
+nsamp_status nsamp_bench_advance(void *plan, uint64_t steps, nsamp_error *err);
 
 #endif

@@ -32,6 +32,12 @@ static nsamp_status calibrate(const nsamp_stopwatch *watch, nsamp_work_fn *f, vo
     }
 }
 
+/* Median, lowest and highest of `count` numbers, an odd number of them; sorts them. */
+static nsamp_rate rate_of(double *found, int count) {
+    nsamp_sort(found, (size_t)count);
+    return (nsamp_rate){found[count / 2], found[0], found[count - 1]};
+}
+
 nsamp_status nsamp_measure(const nsamp_stopwatch *watch, nsamp_work_fn *f, void *work, double each,
                            nsamp_rate *rate, nsamp_error *err) {
     uint64_t times = 1;
@@ -43,9 +49,35 @@ nsamp_status nsamp_measure(const nsamp_stopwatch *watch, nsamp_work_fn *f, void 
         status = time_once(f, work, times, &seconds, err);
         found[i] = (double)times * each / seconds;
     }
+    if (!status) *rate = rate_of(found, watch->runs);
+    free(found);
+    return status;
+}
+
+nsamp_status nsamp_measure_turns(const nsamp_stopwatch *watch, nsamp_work_fn *const f[2], void *const work[2],
+                                 const double each[2], nsamp_rate rate[2], nsamp_rate *ratio,
+                                 nsamp_error *err) {
+    const int rounds = nsamp_measure_rounds(watch);
+    uint64_t times[2] = {1, 1};
+    double *const found = malloc(3 * (size_t)rounds * sizeof *found), *const ratios = found + 2 * rounds;
+    memset(rate, 0, 2 * sizeof *rate);
+    memset(ratio, 0, sizeof *ratio);
+    nsamp_status status = found ? NSAMP_OK : nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    for (int k = 0; k < 2 && !status; k++)
+        status = calibrate(watch, f[k], work[k], &times[k], err);
+    for (int i = 0; i < rounds && !status; i++) {
+        for (int turn = 0; turn < 2 && !status; turn++) {
+            const int k = (i + turn) % 2;
+            double seconds = 0;
+            status = time_once(f[k], work[k], times[k], &seconds, err);
+            found[k * rounds + i] = (double)times[k] * each[k] / seconds;
+        }
+        if (!status) ratios[i] = found[i] / found[rounds + i];
+    }
     if (!status) {
-        nsamp_sort(found, (size_t)watch->runs);
-        *rate = (nsamp_rate){found[watch->runs / 2], found[0], found[watch->runs - 1]};
+        *ratio = rate_of(ratios, rounds);
+        rate[0] = rate_of(found, rounds);
+        rate[1] = rate_of(found + rounds, rounds);
     }
     free(found);
     return status;

@@ -88,7 +88,24 @@ static void put_bounds(json_t *to, const nsamp_bench_row *row) {
     put_text(to, "binds", row->binds < NSAMP_BOUND_count ? nsamp_bound_names[row->binds] : "");
 }
 
-static json_t *row_of(const nsamp_bench_row *row) {
+static json_t *against_of(const nsamp_bench_against *a) {
+    json_t *to = json_object();
+    if (a->error[0]) {
+        put_text(to, "error", a->error);
+        json_object_set_new(to, "failed", json_boolean(a->failed));
+        return to;
+    }
+    put_text(to, "kernel", a->kernel);
+    put_text(to, "backend", a->backend);
+    put_number(to, "own", a->own);
+    put_rate(to, &a->rate);
+    put_number(to, "ratio", a->ratio.median);
+    put_number(to, "ratio_low", a->ratio.low);
+    put_number(to, "ratio_high", a->ratio.high);
+    return to;
+}
+
+static json_t *row_of(const nsamp_bench_row *row, bool against) {
     json_t *to = json_object();
     put_text(to, "size", nsamp_bench_size_name(row->size));
     put_text(to, "system", row->system);
@@ -115,6 +132,7 @@ static json_t *row_of(const nsamp_bench_row *row) {
     put_text(to, "copy", row->copy);
     put_bounds(to, row);
     put_number(to, "reference_error", row->reference < 0 ? NAN : row->reference);
+    if (against) json_object_set_new(to, "against", against_of(&row->against));
     return to;
 }
 
@@ -124,6 +142,7 @@ bool nsamp_bench_write(FILE *out, const nsamp_bench_report *r) {
     put_text(root, "date", r->machine.date);
     put_text(root, "program", r->machine.program);
     put_text(root, "overrides", r->overrides);
+    if (*r->against) put_text(root, "against", r->against);
     put_number(root, "laws_passed", (double)r->laws);
     json_object_set_new(root, "ceilings_beside", json_boolean(r->beside));
     put_number(root, "runs", r->watch.runs);
@@ -132,7 +151,7 @@ bool nsamp_bench_write(FILE *out, const nsamp_bench_report *r) {
     json_object_set_new(root, "ceilings", ceilings_of(&r->ceilings));
     put_text(root, "ceilings_left_out", r->ceilings.left_out);
     for (size_t i = 0; i < r->count; i++)
-        json_array_append_new(rows, row_of(&r->rows[i]));
+        json_array_append_new(rows, row_of(&r->rows[i], *r->against));
     json_object_set_new(root, "rows", rows);
     return nsamp_json_write(out, root);
 }
@@ -183,6 +202,17 @@ static void get_machine(const json_t *from, nsamp_machine *m) {
     m->l3_bytes = get_count(from, "l3_bytes", 1e18);
 }
 
+static void get_against(const json_t *from, nsamp_bench_against *a) {
+    GET_TEXT(from, "error", a->error);
+    GET_TEXT(from, "kernel", a->kernel);
+    GET_TEXT(from, "backend", a->backend);
+    a->failed = json_is_true(json_object_get(from, "failed"));
+    a->own = get_count(from, "own", 1e300);
+    a->rate = get_rate(from);
+    a->ratio = (nsamp_rate){get_count(from, "ratio", 1e300), get_count(from, "ratio_low", 1e300),
+                            get_count(from, "ratio_high", 1e300)};
+}
+
 static void get_numbers(const json_t *from, nsamp_bench_row *row) {
     const json_t *counts = json_object_get(from, "counts"), *bounds = json_object_get(from, "bounds");
     const char *binds = nsamp_json_text_of(from, "binds");
@@ -207,6 +237,7 @@ static void get_numbers(const json_t *from, nsamp_bench_row *row) {
     GET_TEXT(from, "backend", row->backend);
     GET_TEXT(from, "copy", row->copy);
     GET_TEXT(from, "tau_source", row->tau_source);
+    get_against(json_object_get(from, "against"), &row->against);
 }
 
 static void get_row(const json_t *from, nsamp_bench_row *row) {
@@ -233,6 +264,7 @@ static nsamp_status get_report(const char *path, const json_t *root, nsamp_bench
     GET_TEXT(root, "date", r->machine.date);
     GET_TEXT(root, "program", r->machine.program);
     GET_TEXT(root, "overrides", r->overrides);
+    GET_TEXT(root, "against", r->against);
     r->laws = (size_t)get_count(root, "laws_passed", 1e9);
     r->beside = json_is_true(json_object_get(root, "ceilings_beside"));
     r->watch = (nsamp_stopwatch){get_count(root, "run_seconds", 1e9), (int)get_count(root, "runs", 1e6)};

@@ -64,7 +64,7 @@ static nsamp_status look_again(const nsamp_bench_report *r, const char *backend,
     return nsamp_ceilings_again(r->machine.isa, r->machine.threads, &watch, matrix, after, c, err);
 }
 
-static nsamp_status advance(void *work, uint64_t steps, nsamp_error *err) {
+nsamp_status nsamp_bench_advance(void *work, uint64_t steps, nsamp_error *err) {
     nsamp_plan *p = work;
     const nsamp_status status = p->backend->ops->advance(p->backend, p->step, p->step + steps, NULL, err);
     p->step += steps;
@@ -155,7 +155,8 @@ void nsamp_bench_time_plan(const nsamp_bench_report *r, nsamp_plan *p, nsamp_ben
     nsamp_status status = nsamp_plan_start(p, &err);
     if (!status) status = nsamp_reference_check(p, &row->reference, &err);
     if (!status) status = look_again(r, row->backend, matrix, false, &beside, &err);
-    if (!status) status = nsamp_measure(&r->watch, advance, p, (double)p->batch.chains, &rate, &err);
+    if (!status)
+        status = nsamp_measure(&r->watch, nsamp_bench_advance, p, (double)p->batch.chains, &rate, &err);
     if (!status) status = look_again(r, row->backend, matrix, true, &beside, &err);
     if (!status) status = effective(p, row, &err);
     if (!status) status = product_of(r, p, &beside, row, &row->product, &err);

@@ -11,7 +11,7 @@ enum { CHECKED = 4, SETS = 4 };
 static const nsamp_level LEVEL = {0.4, 1.0};
 static const uint64_t OF_DATA = UINT64_C(1) << 40, OF_WEIGHTS = UINT64_C(1) << 41;
 
-typedef struct trainee {
+struct nsamp_trainee {
     nsamp_learner *learner;
     const nsamp_train_kernels *kernels;
     nsamp_noise_key key;
@@ -21,7 +21,8 @@ typedef struct trainee {
     uint32_t *named; /* [NSAMP_BLOCK_STEPS][batch] */
     double *loss;    /* [batch] */
     uint64_t step;
-} trainee;
+};
+typedef nsamp_trainee trainee;
 
 static nsamp_status run_block(trainee *t, size_t steps, double *losses, nsamp_error *err) {
     nsamp_adam adam[NSAMP_BLOCK_STEPS];
@@ -38,7 +39,7 @@ static nsamp_status run_block(trainee *t, size_t steps, double *losses, nsamp_er
     return t->learner->ops->block(t->learner, &block, losses, err);
 }
 
-static nsamp_status train(void *work, uint64_t times, nsamp_error *err) {
+nsamp_status nsamp_trainee_train(void *work, uint64_t times, nsamp_error *err) {
     trainee *t = work;
     double losses[NSAMP_BLOCK_STEPS] = {0};
     while (times) {
@@ -168,24 +169,38 @@ nsamp_status nsamp_training_learner(const nsamp_job *job, int threads, const cha
     return nsamp_learner_choose(job, &shape, isa, learner, err);
 }
 
+nsamp_status nsamp_trainee_create(nsamp_learner *learner, const char *isa, double *error,
+                                  nsamp_trainee **made, nsamp_error *err) {
+    trainee *const t = *made = calloc(1, sizeof *t);
+    if (!t) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    t->learner = learner;
+    t->kernels = nsamp_train_kernels_of(isa);
+    t->key = nsamp_noise_key_of(1, 10);
+    t->step = 1;
+    nsamp_status status = make_data(t, err);
+    if (status) return status;
+    start(t);
+    return check(t, error, err);
+}
+
+void nsamp_trainee_destroy(nsamp_trainee *t) {
+    if (!t) return;
+    free(t->data);
+    free(t->x0);
+    free(t->eps);
+    free(t->widen);
+    free(t->named);
+    free(t->loss);
+    free(t);
+}
+
 nsamp_status nsamp_training_measure(nsamp_learner *learner, const char *isa, const nsamp_stopwatch *watch,
                                     nsamp_rate *rate, double *error, nsamp_error *err) {
-    trainee t = {.learner = learner,
-                 .kernels = nsamp_train_kernels_of(isa),
-                 .key = nsamp_noise_key_of(1, 10),
-                 .step = 1};
+    nsamp_trainee *t;
     *rate = (nsamp_rate){0, 0, 0};
-    nsamp_status status = make_data(&t, err);
-    if (!status) {
-        start(&t);
-        status = check(&t, error, err);
-    }
-    if (!status) status = nsamp_measure(watch, train, &t, (double)learner->shape.batch, rate, err);
-    free(t.data);
-    free(t.x0);
-    free(t.eps);
-    free(t.widen);
-    free(t.named);
-    free(t.loss);
+    nsamp_status status = nsamp_trainee_create(learner, isa, error, &t, err);
+    if (!status)
+        status = nsamp_measure(watch, nsamp_trainee_train, t, (double)learner->shape.batch, rate, err);
+    nsamp_trainee_destroy(t);
     return status;
 }

@@ -11,9 +11,17 @@
 nsamp_status nsamp_training_learner(const nsamp_job *job, int threads, const char *isa,
                                     nsamp_learner **learner, nsamp_error *err);
 
-/* Trains it on normal data at one noise level. First the losses of four rows are held to double precision, and the loss that a block gives
+/* A training on normal data at one noise level: work for measure.h, of a batch a repetition. First the losses of four rows are held to double precision, and the loss that a block gives
  * to those of its rows: *error is the largest relative difference, NSAMP_ECHECK above what rounding in the precision explains, 1e-4 (fp32),
- * 4e-3 (tf32) or 3e-2 (bf16). *rate: rows a second. NSAMP_ENOMEM; NSAMP_EDIVERGED: a loss that is not finite; NSAMP_EIO of a device. */
+ * 4e-3 (tf32) or 3e-2 (bf16). The learner must outlive it. NSAMP_ENOMEM; NSAMP_EIO of a device. Destroy it in every case. */
+typedef struct nsamp_trainee nsamp_trainee;
+nsamp_status nsamp_trainee_create(nsamp_learner *learner, const char *isa, double *error,
+                                  nsamp_trainee **trainee, nsamp_error *err);
+/* NSAMP_EDIVERGED: a loss that is not finite; NSAMP_EIO of a device. */
+nsamp_status nsamp_trainee_train(void *trainee, uint64_t times, nsamp_error *err);
+void nsamp_trainee_destroy(nsamp_trainee *trainee);
+
+/* Trains it that way. *rate: rows a second. */
 nsamp_status nsamp_training_measure(nsamp_learner *learner, const char *isa, const nsamp_stopwatch *watch,
                                     nsamp_rate *rate, double *error, nsamp_error *err);
 

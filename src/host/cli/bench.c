@@ -70,7 +70,8 @@ static nsamp_status measure(const cli_args *args, nsamp_bench_report *report, ns
     const char *size = cli_flag_value(&cli_verb_bench, args, "--size"),
                *file = cli_flag_value(&cli_verb_bench, args, "--output");
     const bool quick = cli_flag_value(&cli_verb_bench, args, "--quick");
-    nsamp_bench_options o = {.sizes = NSAMP_BENCH_ALL,
+    nsamp_bench_options o = {.against = cli_flag_value(&cli_verb_bench, args, "--against"),
+                             .sizes = NSAMP_BENCH_ALL,
                              .watch = quick ? nsamp_bench_quick : nsamp_bench_watch};
     display d = {.quiet = args->quiet, .terminal = isatty(STDERR_FILENO) != 0};
     nsamp_status status = read_words(args, systems, settings, &o, err);
@@ -94,9 +95,11 @@ static nsamp_status bench(const cli_args *args, nsamp_error *err) {
     const char *from = cli_flag_value(&cli_verb_bench, args, "--read");
     nsamp_bench_report report = {0};
     nsamp_status status;
-    if (from && (args->count || cli_flag_value(&cli_verb_bench, args, "--output")))
-        status = nsamp_fail(err, NSAMP_EUSAGE,
-                            "--read shows what was measured before: it takes no systems, settings or -o");
+    if (from && (args->count || cli_flag_value(&cli_verb_bench, args, "--output") ||
+                 cli_flag_value(&cli_verb_bench, args, "--against")))
+        status = nsamp_fail(
+            err, NSAMP_EUSAGE,
+            "--read shows what was measured before: it takes no systems, settings, --against or -o");
     else
         status = from ? nsamp_bench_load(from, &report, err) : measure(args, &report, err);
     if (!status || report.count) {
@@ -116,6 +119,9 @@ static nsamp_status bench(const cli_args *args, nsamp_error *err) {
 static const cli_flag flags[] = {
     {"--size", NULL, "SIZE", "small, medium, large or all (default: all)"},
     {"--quick", NULL, NULL, "a short look: runs of 0.04 s, and the small sizes unless --size says otherwise"},
+    {"--against", NULL, "SETTINGS",
+     "each case by turns with itself under these settings too, \"section.key=value ...\", and the ratio of "
+     "their rates"},
     {"--json", NULL, NULL, "every number, for machines (docs/performance.md has the schema)"},
     {"--output", "-o", "FILE", "also write that to a file, whole or not at all; an existing one is replaced"},
     {"--markdown", NULL, NULL, "the table of the README"},
@@ -127,6 +133,8 @@ static const cli_example examples[] = {
      "everything, all threads, two or three minutes; and the roofline"},
     {"nsamp bench langevin run.threads=1 --quick", "the small cases of one system on one core"},
     {"nsamp bench rsn --size large run.isa=v3", "large networks with the AVX2 kernels"},
+    {"nsamp bench rsn --size large --against run.path=product",
+     "large networks, and how much faster they are than by products of the library"},
     {"nsamp bench --read bench.json --markdown", "what was measured before, as Markdown"},
     {NULL, NULL},
 };

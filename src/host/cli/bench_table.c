@@ -84,6 +84,25 @@ static void print_head(const char *system) {
            "FLOP", "bytes", "noise% ", "F% ", "prod% ", "copy% ");
 }
 
+/* A case over the same with the other settings. */
+static void print_against(const nsamp_bench_report *r) {
+    printf("\nby turns against %s (%d rounds, each case checked with either)\n%-36s %9s %9s %7s  %s\n",
+           r->against, nsamp_measure_rounds(&r->watch), "", "a second", "the other", "ratio",
+           "lowest to highest");
+    for (size_t i = 0; i < r->count; i++) {
+        const nsamp_bench_row *row = &r->rows[i];
+        const nsamp_bench_against *a = &row->against;
+        char own[16], other[16];
+        if (row->error[0]) continue;
+        printf("  %-34s ", row->title);
+        if (a->error[0])
+            printf("%s: %s\n", a->failed ? "FAILED its check" : "not run", a->error);
+        else
+            printf("%9s %9s %7.3f  %.3f to %.3f\n", rate_text(a->own, own), rate_text(a->rate.median, other),
+                   a->ratio.median, a->ratio.low, a->ratio.high);
+    }
+}
+
 void cli_bench_table(const nsamp_bench_report *r) {
     print_machine(&r->machine);
     if (*r->overrides) printf("settings of this bench: %s\n", r->overrides);
@@ -92,6 +111,7 @@ void cli_bench_table(const nsamp_bench_report *r) {
         if (!i || strcmp(r->rows[i].system, r->rows[i - 1].system)) print_head(r->rows[i].system);
         print_row(&r->rows[i], r->machine.threads);
     }
+    if (*r->against) print_against(r);
     printf("\nsteps/s: chain-steps a second, median of %d runs; range%%: from the slowest to the fastest. "
            "ESS/s: effective samples a second, from "
            "the\nsmallest ESS of the timed run; ' from the exact autocorrelation time of the recursion, "
