@@ -25,11 +25,11 @@ $(BUILD)/tests/test_kernel_report: tests/test_kernel_report.c $(if $(HAVE_SM_90)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -Wmissing-prototypes,$(ALL_CFLAGS)) -DREPORT='"$(if $(HAVE_SM_90),$(BUILD)/kernels-sm90.txt)"' -MMD -MP -o $@ $< -lcmocka
 
-# Instructions of the CPU kernels, counted on this processor; those of clang on Debian 12 are kept.
+# Instructions of the CPU kernels, counted on this processor, which must have AVX-512; those of clang on Debian 12 are kept.
 INSTRUCTIONS = bench/results/instructions-x86-64.txt
 $(BUILD)/tests/test_instructions: tests/test_instructions.c $(BUILD)/libnsamp.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(filter-out -Wmissing-prototypes,$(ALL_CFLAGS)) -DTABLE='"$(INSTRUCTIONS)"' -MMD -MP -o $@ $< $(BUILD)/libnsamp.a -lcmocka $(LIBS) $(CUDA_LIBS)
+	$(Q)$(CC) $(filter-out -Wmissing-prototypes,$(ALL_CFLAGS)) -DTABLE='"$(INSTRUCTIONS)"' -DSANITIZED=$(if $(SAN),1,0) -MMD -MP -o $@ $< $(BUILD)/libnsamp.a -lcmocka $(LIBS) $(CUDA_LIBS)
 
 ## make instructions    writes bench/results/instructions-x86-64.txt: what the CPU kernels execute for a unit of work
 .PHONY: instructions

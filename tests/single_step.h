@@ -72,7 +72,8 @@ static void on_step(int signal, siginfo_t *info, void *context) {
 }
 
 /* Of work(argument) and a few around it, the same each time. */
-static instructions count_instructions(void (*work)(void *), void *argument) {
+__attribute__((noinline)) static instructions count_instructions(void (*const work)(void *), void *argument) {
+    void (*volatile called)(void *) = work; /* so that no part of it is moved or left out */
     struct sigaction old, trap;
     memset(&trap, 0, sizeof trap);
     trap.sa_sigaction = on_step;
@@ -81,7 +82,7 @@ static instructions count_instructions(void (*work)(void *), void *argument) {
     step_all = step_vector = step_scalar = 0;
     __asm__ volatile("lea -128(%%rsp), %%rsp; pushfq; orl $0x100, (%%rsp); popfq; lea 128(%%rsp), %%rsp" ::
                          : "cc", "memory");
-    work(argument);
+    called(argument);
     __asm__ volatile(
         "lea -128(%%rsp), %%rsp; pushfq; andl $0xfffffeff, (%%rsp); popfq; lea 128(%%rsp), %%rsp" ::
             : "cc", "memory");

@@ -17,6 +17,7 @@
 #include "bench/roofline.h"
 #include "bench/training.h"
 #include "error.h"
+#include "clock.h"
 #include "job/settings.h"
 #include "program.h"
 #include "says.h"
@@ -326,6 +327,9 @@ typedef struct turn_taker {
 
 static nsamp_status take_turn(void *work, uint64_t times, nsamp_error *err) {
     turn_taker *t = work;
+    const double began = nsamp_clock();
+    while (nsamp_clock() == began) /* a run has a length */
+        ;
     t->turns[strlen(t->turns)] = t->name;
     assert_int_equal(times, 1);
     return ++t->calls == t->fails_at ? nsamp_fail(err, NSAMP_EIO, "broken") : NSAMP_OK;
@@ -370,6 +374,8 @@ static void test_refused_words(void **state) {
     assert_refused(PROGRAM("bench", "rsn", "--read", "x.json"), 2, "--read");
     assert_refused(PROGRAM("bench", "--read", "x.json", "--against", "run.isa=v3"), 2, "--against");
     assert_refused(PROGRAM("bench", "training", "--against", "run.treads=1"), 2, "nearest: run.threads");
+    assert_refused(PROGRAM("bench", "training", "--against", ""), 2, "--against");
+    assert_refused(PROGRAM("bench", "training", "--against", "run.isa=v3", "--markdown"), 2, "--markdown");
 }
 
 /* Chains that start off their law and are stopped before they reach it fail the check: exit code 6, and no number. */

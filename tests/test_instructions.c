@@ -299,16 +299,18 @@ static void test_as_kept(void **state) {
     if (failed) fail_msg("%d of %zu kernels; after a change that is meant: make instructions", failed, count);
 }
 
-/* What a lane does is done for all lanes at once. */
+/* What a lane does is done for all lanes at once; loops over components, rows and blocks are not of vectors. */
 static void test_in_vectors(void **state) {
     (void)state;
     int failed = 0;
     count_all();
     if (!count) skip();
     for (size_t i = 0; i < count; i++)
-        if (!(results[i].each.scalar <= 0.05 * results[i].each.vector)) {
-            print_error("%s, %s: %.4f of %.4f instructions a %s work on one number\n", results[i].name,
-                        results[i].isa, results[i].each.scalar, results[i].each.all, results[i].unit);
+        if (!(results[i].each.scalar <= 0.05 * results[i].each.vector &&
+              results[i].each.vector >= 0.35 * results[i].each.all)) {
+            print_error("%s, %s: of %.4f instructions a %s %.4f are of vectors, %.4f work on one number\n",
+                        results[i].name, results[i].isa, results[i].each.all, results[i].unit,
+                        results[i].each.vector, results[i].each.scalar);
             failed++;
         }
     if (failed) fail_msg("%d of %zu kernels", failed, count);
@@ -339,7 +341,7 @@ int main(int argc, char **argv) {
     if (argc == 2 && !strcmp(argv[1], "--table")) {
         count_all();
         print_table();
-        return 0;
+        return tiles_table("v3") && tiles_table("v4") ? 0 : 1; /* not the whole table */
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_counter), cmocka_unit_test(test_as_kept),
                                        cmocka_unit_test(test_in_vectors)};
@@ -354,8 +356,9 @@ static void test_not_here(void **state) {
     skip();
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_not_here)};
+    if (argc == 2 && !strcmp(argv[1], "--table")) return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 

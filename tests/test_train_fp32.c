@@ -19,6 +19,11 @@
 #define BUILDS_UNIT       0
 #include "builds.h"
 
+#ifdef NSAMP_X86_64
+enum { CALLED = true }; /* a multiply-add of plain x86-64 */
+#else
+enum { CALLED = false };
+#endif
 enum { STEPS = 3 };
 /* Without decay where a relu leaves weights without a gradient, so that their moments become subnormal. */
 static nsamp_adam adam_of(nsamp_activation phi) {
@@ -163,7 +168,12 @@ static void compare(const nsamp_learner_shape *s, const nsamp_level *level, size
                     const float *expected, const double *losses) {
     const nsamp_adam adam = adam_of(s->activation);
     nsamp_learner *l = learner_of(s, kernels);
+    float *const f = malloc(s->batch * s->m * sizeof *f);
+    double *const of_rows = malloc(s->batch * sizeof *of_rows);
     for (int t = 0; t < STEPS; t++) {
+        /* Fewer rows between steps: nothing of them may be seen by a step. */
+        l->ops->loss(l, level, (s->batch + 1) / 2, eps, x0, of_rows);
+        l->ops->forward(l, 1, eps, f);
         const double loss = l->ops->step(l, level, &adam, x0, eps);
         if (loss != losses[t])
             fail_msg("%s, %d threads: m %zu n %zu, batch %zu: loss %d is %.17g, reference %.17g", name,
@@ -180,16 +190,16 @@ static void compare(const nsamp_learner_shape *s, const nsamp_level *level, size
         else
             flushed += i >= nsamp_learner_weights(s) && got[i] == 0.0f;
     assert_true(s->n < 5 || s->activation != NSAMP_RELU || flushed > 0);
+    free(f), free(of_rows);
     nsamp_learner_destroy(l);
 }
 
-/* slow: not by the builds without optimisation, nor by multiply-adds of a library. */
+/* slow: not by the builds without optimisation, nor by multiply-adds that are calls. */
 static void same_as_reference(nsamp_learner_shape s, size_t unit, bool slow) {
     const nsamp_level level = {0.6, 0.7};
     const problem p = {.m = s.m, .n = s.n, .batch = s.batch};
     const size_t bytes = nsamp_learner_numbers(&s) * sizeof(float);
     double losses[STEPS];
-    int compared = 0;
     nsamp_learner *l = learner_of(&s, &nsamp_train_fp32_base);
     float *expected = memcpy(malloc(bytes), l->ops->get(l), bytes), *x0 = rows_of(&p), *eps = rows_of(&p);
     nsamp_learner_destroy(l);
@@ -198,15 +208,14 @@ static void same_as_reference(nsamp_learner_shape s, size_t unit, bool slow) {
     assert_true(isfinite(losses[0]) && losses[0] != losses[STEPS - 1]);
     for (size_t v = 0; v < VARIANTS; v++) {
         if (!runs(&variants[v])) continue;
-        if (slow && (strstr(variants[v].name, "_O0_") || !strcmp(variants[v].isa, "base"))) continue;
+        if (slow && (strstr(variants[v].name, "_O0_") || (CALLED && !strcmp(variants[v].isa, "base"))))
+            continue;
         s.threads = 1 + (int)(v % 3);
         compare(&s, &level, unit, variants[v].name, variants[v].kernel, x0, eps, expected, losses);
-        compared++;
     }
     s.threads = 2;
     compare(&s, &level, unit, "chosen here", nsamp_train_cpu_of(nsamp_isa_best(), false).fp32, x0, eps,
             expected, losses);
-    assert_true(compared >= (slow ? 1 : 2));
     free(expected), free(x0), free(eps);
 }
 

@@ -3,7 +3,7 @@
  * weights and of the products inside. Not a general BLAS.
  *
  * No result depends on threads: every product is cut into blocks whose number and place depend on its shape
- * alone, each computed by one thread with a sum over k in one fixed order. Both kinds of product run on the
+ * alone, each computed by one thread with a sum over k in one fixed order. They run on the
  * calling thread alone inside an OpenMP parallel region and share their blocks among all threads outside one;
  * the bits are the same. */
 #ifndef NSAMP_HOST_MATMUL_H
@@ -45,11 +45,6 @@ typedef enum nsamp_bf16_way {
 void nsamp_matmul_set_bf16(nsamp_bf16_way way);
 /* Whether a layer of bf16 created now is NSAMP_BF16_NATIVE. */
 bool nsamp_matmul_bf16_is_native(void);
-
-/* c [m, n] = alpha op(a) op(b) + beta c, row-major, without gaps between rows; op(a) is [m, k], op(b) [k, n].
- * beta = 0 does not read c. */
-void nsamp_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha, const float *a,
-                const float *b, float beta, float *c);
 
 /* "oneDNN 2.6.3, avx512_core" and the like: for the plan, the bench and the build report. A constant string.
  */

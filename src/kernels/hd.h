@@ -16,7 +16,7 @@
 #else
 #define NSAMP_HD      static inline __attribute__((always_inline))
 #define NSAMP_HD_CALL static __attribute__((noinline, unused))
-/* Vectors of the instruction set may be used beside the scalar text (noise_row.h alone does): their bytes. */
+/* Vectors of the instruction set may be used beside the scalar text (vector.h, noise_row.h): their bytes. */
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
 #define NSAMP_VECTOR 64
 #elif defined(__AVX2__)
@@ -42,13 +42,17 @@
 #define nsamp_div_mid(n, q) ((n) / (q))
 #endif
 
-/* The larger of two numbers, b where a is NaN. b must not be -0, nor NaN: machines differ on the larger of two zeros. On a GPU one instruction, where a
+/* The larger of two numbers, b where a is NaN. For a GPU b must not be -0, nor NaN; CPUs give b for two zeros, and where either is NaN. On a GPU one instruction, where a
  * comparison is two. */
 #ifdef __CUDA_ARCH__
 #define nsamp_max(a, b) fmaxf((a), (b))
 #else
 #define nsamp_max(a, b) ((a) > (b) ? (a) : (b))
 #endif
+
+NSAMP_HD uint32_t nsamp_lesser(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
 
 /* Bit casts through a union: defined in C, accepted by every C++ compiler used here, and no call. */
 NSAMP_HD float nsamp_float_of(uint32_t bits) {

@@ -17,10 +17,6 @@ enum {
 
 typedef nsamp_rsn_panels_parts parts;
 
-static inline uint32_t least(uint32_t a, uint32_t b) {
-    return a < b ? a : b;
-}
-
 /* to [R][stride] = what they begin with (NSAMP_SUMS_FROM_THERE: what is there) + w z, w [n][R], z at a distance of zs, V vectors of chains; relu: of that. */
 NSAMP_HD void piece(const uint32_t R, const uint32_t V, const int from, const bool relu, const float *bias,
                     const float *w, const float *z, size_t zs, uint32_t n, float *to, size_t stride) {
@@ -149,15 +145,15 @@ static void make_y(const nsamp_rsn_params *p, const nsamp_tile *tile, const floa
                    each = nsamp_rsn_panels_each(m, p->reservoir);
     const size_t stride = groups > 1 ? (size_t)LANES : L;
     for (uint32_t g = 0; groups > 1 && g < groups; g++) {
-        take_group(m, L, g, least(L - g * LANES, LANES), x, s->gx);
-        if (r) take_group(m, L, g, least(L - g * LANES, LANES), xi, s->gz);
+        take_group(m, L, g, nsamp_lesser(L - g * LANES, LANES), x, s->gx);
+        if (r) take_group(m, L, g, nsamp_lesser(L - g * LANES, LANES), xi, s->gz);
     }
     for (uint32_t first = 0, units; first < q->units; first += units) {
-        units = least(q->units - first, q->panel);
+        units = nsamp_lesser(q->units - first, q->panel);
         const float *const b = q->weights + (size_t)first * each, *const w2 = b + units,
                            *const w1 = b + (size_t)units * (each - m);
         for (uint32_t g = 0; g < groups; g++) {
-            const uint32_t G = least(L - g * LANES, LANES);
+            const uint32_t G = nsamp_lesser(L - g * LANES, LANES);
             const size_t at = (size_t)g * m * LANES;
             const bool apart = groups > 1;
             const inputs in = {apart ? s->gx + at : x, apart ? s->gz + at : xi, stride, p->h, m, L, G};
@@ -167,7 +163,7 @@ static void make_y(const nsamp_rsn_params *p, const nsamp_tile *tile, const floa
         }
     }
     for (uint32_t g = 0; groups > 1 && g < groups; g++)
-        put_group(m, L, g, least(L - g * LANES, LANES), s->gy, y);
+        put_group(m, L, g, nsamp_lesser(L - g * LANES, LANES), s->gy, y);
 }
 
 static void advance(const void *params, const nsamp_tile *tile, uint64_t step0, uint32_t nsteps) {

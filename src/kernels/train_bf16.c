@@ -23,15 +23,11 @@ typedef nsamp_train_bf16 shape;
 typedef nsamp_train_bf16_batch batch;
 typedef nsamp_train_bf16_scratch scratch;
 
-static inline uint32_t least(uint32_t a, uint32_t b) {
-    return a < b ? a : b;
-}
-
 /* ---- rows of a batch -------------------------------------------------------------------------------------- */
 
 /* Columns col to col + 15 of the rows -> to, zero where there are none. */
 NSAMP_HD void block_of(uint32_t m, uint32_t col, uint32_t count, const float *x, float to[BLOCK][SIDE]) {
-    const uint32_t there = col < m ? least(m - col, SIDE) : 0;
+    const uint32_t there = col < m ? nsamp_lesser(m - col, SIDE) : 0;
     if (count < BLOCK || there < SIDE) memset(to, 0, sizeof(float) * BLOCK * SIDE);
     for (uint32_t r = 0; r < count; r++)
         if (there == SIDE)
@@ -89,7 +85,7 @@ NSAMP_HD void pack_outputs(uint32_t m, uint32_t units, const float *w, nsamp_bf1
                 (uint32_t *)(void *)to + ((size_t)first * blocks + b * together + row % 2) * PAIRS;
             float from[BLOCK][SIDE];
             uint32_t pairs[SIDE][SIDE]; /* of units, then outputs */
-            block_of(m, row * SIDE, least(units - b * BLOCK, BLOCK), w + (size_t)b * BLOCK * m, from);
+            block_of(m, row * SIDE, nsamp_lesser(units - b * BLOCK, BLOCK), w + (size_t)b * BLOCK * m, from);
             for (uint32_t k = 0; k < SIDE; k++)
                 nsamp_amx_pairs(false, from[2 * k], from[2 * k + 1], pairs[k]);
             nsamp_amx_turn(pairs[0], tile);
@@ -239,7 +235,8 @@ NSAMP_HD_CALL void gradient_products(const shape *s, uint32_t units, const nsamp
             NSAMP_AMX_PUT(&tiles, 1, sums + SUMS);
             NSAMP_AMX_PUT(&tiles, 2, sums + 2 * SUMS);
             NSAMP_AMX_PUT(&tiles, 3, sums + 3 * SUMS);
-            put_gradient(m, least(units - u, BLOCK), least(m - i, DEPTH), sums, to + (size_t)u * m + i);
+            put_gradient(m, nsamp_lesser(units - u, BLOCK), nsamp_lesser(m - i, DEPTH), sums,
+                         to + (size_t)u * m + i);
         }
     NSAMP_AMX_END(&tiles);
 }
@@ -265,8 +262,8 @@ static void outputs(const shape *s, size_t parts, size_t stride, const float *f,
                 from += stride;
                 NSAMP_FOR_LANES(k, SUMS) sums[k] += from[k];
             }
-            for (uint32_t r = half * SIDE; r < least(count, (half + 1) * SIDE); r++)
-                for (uint32_t k = 0; k < least(s->m - i * SIDE, SIDE); k++)
+            for (uint32_t r = half * SIDE; r < nsamp_lesser(count, (half + 1) * SIDE); r++)
+                for (uint32_t k = 0; k < nsamp_lesser(s->m - i * SIDE, SIDE); k++)
                     to[(size_t)r * s->m + i * SIDE + k] = sums[k * SIDE + r % SIDE];
         }
 }

@@ -22,13 +22,9 @@ typedef nsamp_train_fp32_batch batch;
 typedef nsamp_train_fp32_ahead ahead;
 typedef nsamp_sums_terms terms;
 
-static inline uint32_t least(uint32_t a, uint32_t b) {
-    return a < b ? a : b;
-}
-
 /* Lanes of the group or panel that begins with number `first` of `count`, in whole steps of 16. */
 static inline uint32_t lanes_of(uint32_t first, uint32_t count) {
-    return least((count - first + STEP - 1) / STEP * STEP, LANES);
+    return nsamp_lesser((count - first + STEP - 1) / STEP * STEP, LANES);
 }
 
 /* ---- what is done between products ------------------------------------------------------------------------- */
@@ -99,11 +95,11 @@ NSAMP_HD void piece(const uint32_t R, const uint32_t V, const task *p, lines l) 
     terms strip = p->terms;
     const float *w = p->terms.w;
     for (uint32_t first = 0; first < n; first += p->run, w += p->jump) {
-        const uint32_t last = least(n, first + p->run);
+        const uint32_t last = nsamp_lesser(n, first + p->run);
         strip.w = w;
         strip.z = p->terms.z + first * strip.zs;
         for (uint32_t i = first; i < last; i += STRIP) {
-            strip.n = least(last - i, STRIP);
+            strip.n = nsamp_lesser(last - i, STRIP);
             NSAMP_UNROLL for (uint32_t k = 0; k < LINES; k++) __builtin_prefetch(l.next + k * LINE, 0, 2);
             nsamp_sums_add(R, V, &strip, t);
             strip.w += STRIP * strip.ws;
@@ -132,6 +128,7 @@ NSAMP_HD void all_lanes(const uint32_t R, const task *p, lines ahead) {
     task some = *p;
     for (uint32_t l = 0; l < p->G; l += 2 * W) {
         piece(R, 2, &some, ahead);
+        ahead = (lines){(const char *)p->terms.z, 0}; /* they are fetched once */
         some.terms.z += 2 * W;
         some.to += 2 * W;
         if (p->from == NSAMP_SUMS_FROM_THERE) some.there += 2 * W;
@@ -164,7 +161,7 @@ static inline uint32_t block(uint32_t rows, const task *p, fetch *f) {
 
 static void take(const shape *s, uint32_t first, uint32_t count, uint32_t input, const float *x,
                  const batch *to) {
-    const uint32_t there = least(s->m - input, LANES);
+    const uint32_t there = nsamp_lesser(s->m - input, LANES);
     float *const across = to->across + (size_t)first * s->m + (size_t)input * LANES, *const down =
                                                                                          to->down +
                                                                                          (size_t)input *
@@ -318,8 +315,8 @@ NSAMP_HD_CALL void step_block(const nsamp_adam *adam, float *g, const nsamp_trai
             step_vector(false, &a, nsamp_floats_load(g + c), to->w + at + c, to->m + at + c, to->v + at + c,
                         seen ? seen + c : NULL, W);
         if (c < columns)
-            step_vector(true, &a, nsamp_floats_load(g + c), to->w + at + c, to->m + at + c, to->v + at + c,
-                        seen ? seen + c : NULL, columns - c);
+            step_vector(true, &a, nsamp_floats_load_some(g + c, columns - c), to->w + at + c, to->m + at + c,
+                        to->v + at + c, seen ? seen + c : NULL, columns - c);
     }
 }
 
@@ -332,7 +329,7 @@ static void step(const shape *s, uint32_t units, const float *left, const batch 
     fetch fetched = fetch_of(ahead);
     for (uint32_t r = 0; r < s->rows; r += TOGETHER, left += (size_t)units * TOGETHER)
         for (uint32_t i = 0; i < m; i += LANES) {
-            const uint32_t rows = least(s->rows - r, TOGETHER);
+            const uint32_t rows = nsamp_lesser(s->rows - r, TOGETHER);
             const float *const z = right->down + ((size_t)i / LANES * s->rows + r) * LANES;
             if (i + LANES < m) read_soon(&fetched, 0, z + (size_t)s->rows * LANES, (size_t)rows * LANES);
             for (uint32_t u = 0, done; u < units; u += done) {
@@ -348,7 +345,7 @@ static void step(const shape *s, uint32_t units, const float *left, const batch 
                                        last ? known : there,
                                        lanes_of(i, m)};
                 done = block(units - u, &gradient, &fetched);
-                if (last) step_block(adam, known, to, (size_t)u * m + i, m, done, least(m - i, LANES));
+                if (last) step_block(adam, known, to, (size_t)u * m + i, m, done, nsamp_lesser(m - i, LANES));
             }
         }
 }
@@ -357,7 +354,7 @@ static void step(const shape *s, uint32_t units, const float *left, const batch 
 
 static void outputs(const shape *s, size_t parts, size_t stride, const float *f, uint32_t first,
                     uint32_t count, uint32_t output, float *to) {
-    const uint32_t last = least(s->m - output, LANES) + output;
+    const uint32_t last = nsamp_lesser(s->m - output, LANES) + output;
     for (uint32_t i = output; i < last; i++) {
         const float *from = f + (size_t)first * s->m + (size_t)i * LANES;
         float sums[LANES];

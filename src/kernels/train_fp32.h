@@ -11,7 +11,8 @@
  * Between the products of a block stands what else there is to do (bench/LOG.md): Adam of the block before, whose divisions and roots take the ports
  * of no product, and fetching into the second-level cache what comes next, since all weights and moments go through memory once a step.
  *
- * Arrays are 64-byte aligned, the caller's. Rows that are missing in a group of 64 are zero; no gradient reads them. */
+ * Arrays are the caller's, 64-byte aligned but for weights, biases and moments. Rows that are missing in a group of 64 are zero, and so is what they
+ * add to a sum over lanes. */
 #ifndef NSAMP_KERNELS_TRAIN_FP32_H
 #define NSAMP_KERNELS_TRAIN_FP32_H
 

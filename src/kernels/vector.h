@@ -52,7 +52,7 @@ typedef float nsamp_floats;
 #define nsamp_floats_store(p, v)         ((void)(*(p) = (v)))
 #define nsamp_floats_all(a)              (a)
 #define nsamp_floats_fma(a, b, c)        nsamp_fma((a), (b), (c))
-#define nsamp_floats_max(a, b)           nsamp_max((a), (b)) /* b where a is NaN */
+#define nsamp_floats_max(a, b)           nsamp_max((a), (b)) /* b for two zeros, and where either is NaN */
 #define nsamp_floats_relu(a)             nsamp_max((a), 0.0f)
 #define nsamp_floats_mul(a, b)           ((a) * (b))
 #define nsamp_floats_div(a, b)           nsamp_div((a), (b))

@@ -254,8 +254,10 @@ nsamp_status nsamp_bench_run(const nsamp_bench_options *options, nsamp_bench_pro
     for (size_t i = 0; i < report->count; i++)
         failed += report->rows[i].failed || report->rows[i].against.failed;
     if (!failed) return NSAMP_OK;
-    return nsamp_fail(err, NSAMP_ECHECK, "%zu of %zu cases failed their check and were not timed", failed,
-                      report->count);
+    return nsamp_fail(
+        err, NSAMP_ECHECK,
+        "%zu of %zu cases failed their check, or failed it with the other settings, and were not timed",
+        failed, report->count);
 }
 
 void nsamp_bench_report_free(nsamp_bench_report *report) {

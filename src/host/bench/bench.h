@@ -87,6 +87,8 @@ void nsamp_bench_time_plan(const nsamp_bench_report *report, nsamp_plan *plan, n
 /* The rate of a timed row's job over that of another by turns -> row->against (versus.c); `other` has that one's settings on top. */
 void nsamp_bench_versus(const nsamp_bench_report *report, const nsamp_job *job, const nsamp_job *other,
                         nsamp_bench_row *row);
+/* What its chains have accumulated; it is the backend's. NSAMP_EDIVERGED where one of them diverged. */
+nsamp_status nsamp_bench_summary(nsamp_plan *plan, nsamp_summary *summary, nsamp_error *err);
 /* Work for measure.h: steps of a started plan. */
 nsamp_status nsamp_bench_advance(void *plan, uint64_t steps, nsamp_error *err);
 

@@ -16,12 +16,12 @@
 #define NSAMP_FLOP_SOFTPLUS 39.0
 
 typedef struct nsamp_counts {
-    double normals;     /* of the step */
-    double words;       /* random words that no normal is made of */
-    double flop;        /* of the dynamics, elementary functions and noise not counted */
-    double elementary;  /* FLOP inside elementary functions */
-    double product;     /* the part of flop that a product library does */
-    double bytes;       /* loaded and stored: the state once in and once out, weights once a tile */
+    double normals;    /* of the step */
+    double words;      /* random words that no normal is made of */
+    double flop;       /* of the dynamics, elementary functions and noise not counted */
+    double elementary; /* FLOP inside elementary functions */
+    double product; /* the part of flop with a ceiling of its own: of a product library, or a matrix unit */
+    double bytes;   /* loaded and stored: the state once in and once out, weights once a tile */
     double working_set; /* bytes that a thread goes through at each step: decides which memory serves it */
 } nsamp_counts;
 

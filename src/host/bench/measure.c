@@ -59,10 +59,11 @@ nsamp_status nsamp_measure_turns(const nsamp_stopwatch *watch, nsamp_work_fn *co
                                  nsamp_error *err) {
     const int rounds = nsamp_measure_rounds(watch);
     uint64_t times[2] = {1, 1};
-    double *const found = malloc(3 * (size_t)rounds * sizeof *found), *const ratios = found + 2 * rounds;
+    double *const found = malloc(2 * (size_t)rounds * sizeof *found), *const ratios = malloc((size_t)rounds *
+                                                                                             sizeof *ratios);
     memset(rate, 0, 2 * sizeof *rate);
     memset(ratio, 0, sizeof *ratio);
-    nsamp_status status = found ? NSAMP_OK : nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    nsamp_status status = found && ratios ? NSAMP_OK : nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
     for (int k = 0; k < 2 && !status; k++)
         status = calibrate(watch, f[k], work[k], &times[k], err);
     for (int i = 0; i < rounds && !status; i++) {
@@ -79,6 +80,7 @@ nsamp_status nsamp_measure_turns(const nsamp_stopwatch *watch, nsamp_work_fn *co
         rate[0] = rate_of(found, rounds);
         rate[1] = rate_of(found + rounds, rounds);
     }
+    free(ratios);
     free(found);
     return status;
 }

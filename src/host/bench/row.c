@@ -71,16 +71,22 @@ nsamp_status nsamp_bench_advance(void *work, uint64_t steps, nsamp_error *err) {
     return status;
 }
 
+nsamp_status nsamp_bench_summary(nsamp_plan *p, nsamp_summary *s, nsamp_error *err) {
+    memset(s, 0, sizeof *s);
+    const nsamp_status status = p->backend->ops->fetch(p->backend, err);
+    if (status) return status;
+    nsamp_moments_finish(p->batch.moments, p->batch.first_bad, 0, s);
+    if (!s->diverged) return NSAMP_OK;
+    return nsamp_fail(err, NSAMP_EDIVERGED, "%llu of its %llu chains diverged",
+                      (unsigned long long)s->diverged, (unsigned long long)s->chains);
+}
+
 /* Steps for each effective sample, of the run that was timed. */
 static nsamp_status effective(nsamp_plan *p, nsamp_bench_row *row, nsamp_error *err) {
-    nsamp_summary s = {0};
+    nsamp_summary s;
     const nsamp_law *law = &p->model->law;
-    nsamp_status status = p->backend->ops->fetch(p->backend, err);
+    const nsamp_status status = nsamp_bench_summary(p, &s, err);
     if (status) return status;
-    nsamp_moments_finish(p->batch.moments, p->batch.first_bad, 0, &s);
-    if (s.diverged)
-        return nsamp_fail(err, NSAMP_EDIVERGED, "%llu of its %llu chains diverged",
-                          (unsigned long long)s.diverged, (unsigned long long)s.chains);
     const double steps = p->step > p->burn_in ? (double)(p->step - p->burn_in) : 0;
     double least = INFINITY, exact = 0;
     for (size_t i = 0; i < s.dim; i++) {

@@ -1,5 +1,4 @@
 /* versus.c: a case of the bench against the same case with other settings, by turns in one process. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,28 +57,39 @@ static void close_side(side *s) {
     nsamp_plan_destroy(s->plan);
 }
 
+/* No rate of chains that are not finite; a training says so itself. */
+static nsamp_status still_good(const side *s, nsamp_error *err) {
+    nsamp_summary summary;
+    return s->plan ? nsamp_bench_summary(s->plan, &summary, err) : NSAMP_OK;
+}
+
 void nsamp_bench_versus(const nsamp_bench_report *report, const nsamp_job *job, const nsamp_job *other,
                         nsamp_bench_row *row) {
     nsamp_bench_against *const to = &row->against;
     nsamp_error err = {0};
     side two[2] = {{0}, {0}};
-    nsamp_rate rate[2];
+    nsamp_rate rate[2], ratio;
+    const char *whose = "";
     nsamp_status status = open_side(row->system, job, &two[0], &err);
+    if (status) whose = "the case itself beside them: ";
     if (!status) status = open_side(row->system, other, &two[1], &err);
     if (!status) {
         nsamp_work_fn *const f[2] = {two[0].f, two[1].f};
         void *const work[2] = {two[0].work, two[1].work};
         const double each[2] = {two[0].each, two[1].each};
-        snprintf(to->kernel, sizeof to->kernel, "%s", two[1].kernel);
-        snprintf(to->backend, sizeof to->backend, "%s", two[1].backend);
-        status = nsamp_measure_turns(&report->watch, f, work, each, rate, &to->ratio, &err);
+        status = nsamp_measure_turns(&report->watch, f, work, each, rate, &ratio, &err);
     }
+    if (!status) status = still_good(&two[0], &err);
+    if (!status) status = still_good(&two[1], &err);
     if (status) {
         to->failed = status == NSAMP_ECHECK || status == NSAMP_EDIVERGED;
-        snprintf(to->error, sizeof to->error, "%.500s", err.text);
+        snprintf(to->error, sizeof to->error, "%s%.400s", whose, err.text);
     } else {
+        snprintf(to->kernel, sizeof to->kernel, "%s", two[1].kernel);
+        snprintf(to->backend, sizeof to->backend, "%s", two[1].backend);
         to->own = rate[0].median;
         to->rate = rate[1];
+        to->ratio = ratio;
     }
     close_side(&two[0]);
     close_side(&two[1]);

@@ -75,6 +75,12 @@ static nsamp_status measure(const cli_args *args, nsamp_bench_report *report, ns
                              .watch = quick ? nsamp_bench_quick : nsamp_bench_watch};
     display d = {.quiet = args->quiet, .terminal = isatty(STDERR_FILENO) != 0};
     nsamp_status status = read_words(args, systems, settings, &o, err);
+    if (!status && o.against && !strchr(o.against, '='))
+        status = nsamp_fail(err, NSAMP_EUSAGE, "--against %.40s: not a setting, \"section.key=value ...\"",
+                            *o.against ? o.against : "\"\"");
+    if (!status && o.against && cli_flag_value(&cli_verb_bench, args, "--markdown"))
+        status =
+            nsamp_fail(err, NSAMP_EUSAGE, "--markdown is the table of the README, which has no --against");
     if (!status && quick && !size) size = "small";
     if (!status && size) status = read_sizes(size, &o.sizes, err);
     if (!status && file) status = nsamp_newfile_check(file, true, err);

@@ -94,6 +94,7 @@ static void print_against(const nsamp_bench_report *r) {
         const nsamp_bench_against *a = &row->against;
         char own[16], other[16];
         if (row->error[0]) continue;
+        if (!i || strcmp(row->system, row[-1].system)) printf("%s\n", row->system);
         printf("  %-34s ", row->title);
         if (a->error[0])
             printf("%s: %s\n", a->failed ? "FAILED its check" : "not run", a->error);

@@ -22,10 +22,9 @@ bool nsamp_matmul_bf16_is_native(void) {
     return false;
 }
 
-static void gemm_block(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a,
-                       size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc) {
-    cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)m, (int)n,
-                (int)k, alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
+static void plain_product(size_t m, size_t n, size_t k, const float *a, const float *b, float *c) {
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)k, 0,
+                c, (int)n);
 }
 
 /* A layer is a plain one and nothing else. */
@@ -37,7 +36,8 @@ nsamp_status nsamp_layer_create(size_t in, size_t out, const float *w, const flo
     if (status) return status;
     blas_on_one_thread();
     nsamp_plain_layer *plain = NULL;
-    const nsamp_status made = nsamp_plain_create(in, out, w, bias, act, precision, gemm_block, &plain, err);
+    const nsamp_status made =
+        nsamp_plain_create(in, out, w, bias, act, precision, plain_product, &plain, err);
     *layer = (nsamp_layer *)plain;
     return made;
 }
@@ -48,12 +48,6 @@ void nsamp_layer_destroy(nsamp_layer *l) {
 
 void nsamp_layer_apply(const nsamp_layer *l, size_t rows, const float *x, float *y, bool accumulate) {
     nsamp_plain_apply((const nsamp_plain_layer *)l, rows, x, y, accumulate);
-}
-
-void nsamp_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, const float *b,
-                float beta, float *c) {
-    blas_on_one_thread();
-    nsamp_gemm_in_blocks(gemm_block, ta, tb, m, n, k, alpha, a, b, beta, c);
 }
 
 const char *nsamp_matmul_name(void) {

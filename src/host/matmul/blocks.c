@@ -1,4 +1,4 @@
-/* blocks.c: nsamp_gemm's partition of a product, and the rounding of its factors. */
+/* blocks.c: see blocks.h. */
 #include "matmul/blocks.h"
 
 #include <string.h>
@@ -30,28 +30,4 @@ void nsamp_round_to_bf16(size_t count, const float *x, float *y) {
     }
 #endif
     nsamp_round_to_bf16_base(count, x, y);
-}
-
-/* Blocks of the longer side: at most 16, so that each does work enough, of a multiple of 64 rows or columns.
- */
-static size_t block_length(size_t length) {
-    size_t block = (length / 16 + 63) / 64 * 64;
-    return block < 64 ? 64 : block;
-}
-
-void nsamp_gemm_in_blocks(nsamp_gemm_block_fn *block, bool ta, bool tb, size_t m, size_t n, size_t k,
-                          float alpha, const float *a, const float *b, float beta, float *c) {
-    const size_t lda = ta ? m : k, ldb = tb ? k : n;
-    const bool by_rows = m > n;
-    const size_t length = by_rows ? m : n, step = block_length(length);
-#pragma omp parallel for schedule(dynamic, 1)
-    for (size_t first = 0; first < length; first += step) {
-        size_t count = length - first < step ? length - first : step;
-        if (by_rows)
-            block(ta, tb, count, n, k, alpha, ta ? a + first : a + first * k, lda, b, ldb, beta,
-                  c + first * n, n);
-        else
-            block(ta, tb, m, count, k, alpha, a, lda, tb ? b + first * k : b + first, ldb, beta, c + first,
-                  n);
-    }
 }

@@ -1,18 +1,12 @@
-/* blocks.h: how products are cut into blocks that do not depend on the number of threads. Shared by the two files that implement matmul.h; nothing here calls a library. */
+/* blocks.h: what the files that implement matmul.h share: a plain product, what is refused, rounding. Nothing here calls a library. */
 #ifndef NSAMP_HOST_MATMUL_BLOCKS_H
 #define NSAMP_HOST_MATMUL_BLOCKS_H
 
 #include "kernels/bf16.h"
 #include "matmul.h"
 
-/* One product c [m, n] on the calling thread; leading dimensions are those of the stored, row-major arrays.
- */
-typedef void nsamp_gemm_block_fn(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a,
-                                 size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
-
-/* nsamp_gemm over blocks of the longer side of c. */
-void nsamp_gemm_in_blocks(nsamp_gemm_block_fn *block, bool ta, bool tb, size_t m, size_t n, size_t k,
-                          float alpha, const float *a, const float *b, float beta, float *c);
+/* One product c [m, n] = a [m, k] b^T, b [n, k], on the calling thread; all row-major without gaps. */
+typedef void nsamp_product_fn(size_t m, size_t n, size_t k, const float *a, const float *b, float *c);
 
 /* NSAMP_EUSAGE for a layer of an empty shape, or of a precision that no CPU has. */
 nsamp_status nsamp_layer_check(size_t in, size_t out, nsamp_precision precision, size_t max_rows,

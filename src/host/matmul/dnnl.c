@@ -264,12 +264,11 @@ static bool rows_keep_their_bits(void) {
 }
 
 /* dnnl_sgemm uses all threads outside a parallel region, and may then split the sum over k. */
-static void gemm_block(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a,
-                       size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc) {
+static void plain_product(size_t m, size_t n, size_t k, const float *a, const float *b, float *c) {
     const int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     if (threads > 1) omp_set_num_threads(1);
-    dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, alpha, a,
-               (dnnl_dim_t)lda, b, (dnnl_dim_t)ldb, beta, c, (dnnl_dim_t)ldc);
+    dnnl_sgemm('N', 'T', (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, 1, a, (dnnl_dim_t)k, b, (dnnl_dim_t)k,
+               0, c, (dnnl_dim_t)n);
     if (threads > 1) omp_set_num_threads(threads);
 }
 
@@ -288,7 +287,7 @@ nsamp_status nsamp_layer_create(size_t in, size_t out, const float *w, const flo
     l->narrow = l->rounds && nsamp_matmul_bf16_is_native();
     if (!l->narrow && !rows_keep_their_bits()) {
         const nsamp_status made =
-            nsamp_plain_create(in, out, w, bias, act, precision, gemm_block, &l->plain, err);
+            nsamp_plain_create(in, out, w, bias, act, precision, plain_product, &l->plain, err);
         if (made)
             free(l);
         else
@@ -442,13 +441,6 @@ void nsamp_layer_apply(const nsamp_layer *l, size_t rows, const float *x, float 
     for (size_t first = 0; first < rows; first += step)
         apply_rows(l, rows - first < step ? rows - first : step, x + first * l->in, y + first * l->out,
                    accumulate);
-}
-
-/* ---- plain products ---- */
-
-void nsamp_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, const float *b,
-                float beta, float *c) {
-    nsamp_gemm_in_blocks(gemm_block, ta, tb, m, n, k, alpha, a, b, beta, c);
 }
 
 static const char *isa_name(void) {

@@ -18,7 +18,7 @@ struct nsamp_plain_layer {
     size_t in, out;
     nsamp_layer_function f;
     bool rounds; /* bf16 */
-    nsamp_gemm_block_fn *product;
+    nsamp_product_fn *product;
     nsamp_layer_finish_fn *finish;
     float *w, *bias; /* [out][in], rounded where the precision is bf16; [out], zeros where there is none */
 };
@@ -47,7 +47,7 @@ static nsamp_layer_function function_of(nsamp_activation act) {
 }
 
 nsamp_status nsamp_plain_create(size_t in, size_t out, const float *w, const float *bias,
-                                nsamp_activation act, nsamp_precision precision, nsamp_gemm_block_fn *product,
+                                nsamp_activation act, nsamp_precision precision, nsamp_product_fn *product,
                                 nsamp_plain_layer **layer, nsamp_error *err) {
     nsamp_plain_layer *l = calloc(1, sizeof *l);
     float *copy = malloc(in * out * sizeof *copy), *b = calloc(out, sizeof *b);
@@ -90,7 +90,7 @@ static void apply_block(const nsamp_plain_layer *l, size_t count, const float *x
         memcpy(xs, x, count * l->in * sizeof *xs);
     memset(xs + count * l->in, 0, (LANES - count) * l->in * sizeof *xs);
     const float *const rows = l->rounds || count < LANES ? xs : x;
-    l->product(false, true, l->out, LANES, l->in, 1, l->w, l->in, rows, l->in, 0, z, LANES);
+    l->product(l->out, LANES, l->in, l->w, rows, z);
     l->finish(l->f, l->out, z, l->bias, count, y, accumulate);
 }
 

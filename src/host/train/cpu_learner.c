@@ -49,7 +49,10 @@ static void pass(cpu_learner *l, const nsamp_adam *adam, int last, int next) {
         for (size_t c = g * p->per_group; c < end; c++) {
 #pragma omp atomic read
             open = taken; /* another thread may be faster: a guess */
-            const size_t then = c + 1 < end ? c + 1 : open < p->groups ? open * p->per_group : NSAMP_CPU_NONE;
+            const size_t then = last < 0           ? NSAMP_CPU_NONE
+                                : c + 1 < end      ? c + 1
+                                : open < p->groups ? open * p->per_group
+                                                   : NSAMP_CPU_NONE;
             if (last >= 0) p->ops->back(p, c, adam, last, then);
             if (next >= 0) p->ops->forward(p, c, next, then);
         }
@@ -219,10 +222,12 @@ nsamp_status nsamp_cpu_learner_create(const nsamp_learner_shape *shape, const ns
                                                      : nsamp_cpu_products_fp32(shape, kernels, l->numbers);
     if (!l->products) {
         cpu_destroy(&l->base);
-        return nsamp_fail(
-            err, NSAMP_ENOMEM, "no memory to train m = %zu, n = %zu in batches of %zu (%.3g GB and more)",
-            shape->m, shape->n, shape->batch,
-            1e-9 * (4.0 * (double)nsamp_learner_numbers(shape) + 2.0 * (double)l->rows * (double)shape->n));
+        return nsamp_fail(err, NSAMP_ENOMEM,
+                          "no memory to train m = %zu, n = %zu in batches of %zu (%.3g GB and more)",
+                          shape->m, shape->n, shape->batch,
+                          1e-9 * (4.0 * (double)nsamp_learner_numbers(shape) +
+                                  (shape->precision == NSAMP_BF16 ? 2.0 : 4.0) *
+                                      (double)nsamp_train_fp32_up(l->rows) * (double)shape->n));
     }
     l->base.matrix_unit = shape->precision == NSAMP_BF16 && kernels->bf16->matrix_unit;
     *learner = &l->base;

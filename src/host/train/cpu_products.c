@@ -60,7 +60,8 @@ typedef struct products {
     size_t scratch_floats;
 } products;
 
-/* Units of a chunk: weights and moments of it, and a part of the next chunk's, stay in a second-level cache (bench/LOG.md). */
+/* Units of a chunk: weights and moments of it, 1 MiB (more beyond m = 1,820), and a part of the next chunk's stay in a second-level cache
+ * (bench/LOG.md). */
 static size_t units_of(const nsamp_learner_shape *s) {
     enum { BYTES = 1 << 20, LEAST = 4 * BLOCK, MOST = NSAMP_TRAIN_FP32_UNITS };
     const size_t units = BYTES / (2 * s->m * 3 * sizeof(float)) / BLOCK * BLOCK;
