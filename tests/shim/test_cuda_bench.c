@@ -200,7 +200,12 @@ static int stop_and_count(const char *what, size_t index, size_t count, void *us
 static size_t measurements(const char *backend) {
     static const char *const training[] = {"training"};
     const char *const settings[] = {backend, "train.hidden=16", "target.dim=2"};
-    const nsamp_bench_options o = {training, 1, settings, 3, NSAMP_BENCH_LARGE, once};
+    const nsamp_bench_options o = {.systems = training,
+                                   .nsystems = 1,
+                                   .settings = settings,
+                                   .nsettings = 3,
+                                   .sizes = NSAMP_BENCH_LARGE,
+                                   .watch = once};
     nsamp_bench_report report = {.count = 0};
     nsamp_error err;
     size_t count = 0;
