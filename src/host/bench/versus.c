@@ -68,7 +68,7 @@ void nsamp_bench_versus(const nsamp_bench_report *report, const nsamp_job *job, 
     nsamp_bench_against *const to = &row->against;
     nsamp_error err = {0};
     side two[2] = {{0}, {0}};
-    nsamp_rate rate[2], ratio;
+    nsamp_rate rate[2] = {{0, 0, 0}, {0, 0, 0}}, ratio = {0, 0, 0};
     const char *whose = "";
     nsamp_status status = open_side(row->system, job, &two[0], &err);
     if (status) whose = "the case itself beside them: ";
