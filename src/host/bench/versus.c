@@ -69,18 +69,20 @@ void nsamp_bench_versus(const nsamp_bench_report *report, const nsamp_job *job, 
     nsamp_error err = {0};
     side two[2] = {{0}, {0}};
     nsamp_rate rate[2] = {{0, 0, 0}, {0, 0, 0}}, ratio = {0, 0, 0};
-    const char *whose = "";
+    const char *whose = "the case itself beside them: ";
     nsamp_status status = open_side(row->system, job, &two[0], &err);
-    if (status) whose = "the case itself beside them: ";
-    if (!status) status = open_side(row->system, other, &two[1], &err);
+    if (!status) {
+        whose = "";
+        status = open_side(row->system, other, &two[1], &err);
+    }
     if (!status) {
         nsamp_work_fn *const f[2] = {two[0].f, two[1].f};
         void *const work[2] = {two[0].work, two[1].work};
         const double each[2] = {two[0].each, two[1].each};
         status = nsamp_measure_turns(&report->watch, f, work, each, rate, &ratio, &err);
     }
-    if (!status) status = still_good(&two[0], &err);
     if (!status) status = still_good(&two[1], &err);
+    if (!status && (status = still_good(&two[0], &err))) whose = "the case itself beside them: ";
     if (status) {
         to->failed = status == NSAMP_ECHECK || status == NSAMP_EDIVERGED;
         snprintf(to->error, sizeof to->error, "%s%.400s", whose, err.text);
