@@ -55,38 +55,53 @@ static void gauss_step(size_t D) {
         y[i] = fma_of(0.9, y[i], mul(0.3, 1));
 }
 
-/* The score of K components and the step; full: by triangles W; natural: by a triangle L. */
+/* The drift of K components and the step; full: by triangles W; natural: by a triangle L. */
 static void score_step(size_t D, size_t K, bool full, bool natural) {
-    double x[MOST] = {0}, s[MOST] = {0}, v[MOST], total = 0;
+    double x[MOST] = {0}, v[MOST] = {0}, share[MOST], u[MOST][MOST], total = 0;
     for (size_t k = 0; k < K; k++) {
-        double square = 0, u[MOST] = {0};
+        double square = 0;
         for (size_t d = 0; d < D; d++) {
-            if (full) {
-                for (size_t e = 0; e <= d; e++)
-                    u[d] = fma_of(0.5, add(x[e], -1), u[d]);
-                square = fma_of(u[d], u[d], square);
-            } else {
-                const double w = mul(0.5, add(x[d], -1));
-                square = fma_of(w, w, square);
-            }
+            u[k][d] = add(1, -x[d]);
+            if (!full) square = fma_of(u[k][d], u[k][d], square);
         }
-        const double l = fma_of(-0.5, square, 0.1);
-        const double share = inner(exp(add(l, -1)), NSAMP_FLOP_EXP);
-        total = add(total, share);
-        for (size_t e = 0; e < D; e++)
-            for (size_t d = full ? 0 : e; d <= e; d++) {
-                const double pull = full ? mul(0.5, u[e]) : mul(0.25, add(1, -x[d]));
-                s[d] = fma_of(share, pull, s[d]);
-            }
+        for (size_t d = D; full && d-- > 0;) {
+            double sum = 0;
+            for (size_t e = 0; e <= d; e++)
+                sum = fma_of(0.5, u[k][e], sum);
+            u[k][d] = sum;
+            square = fma_of(sum, sum, square);
+        }
+        share[k] = fma_of(-0.5, square, 0.1);
     }
-    const double inverse = quotient(1, total);
-    for (size_t d = 0; d < D; d++)
-        s[d] = mul(s[d], inverse);
+    if (K == 2) {
+        const double e = inner(exp(-fabs(add(share[0], -share[1]))), NSAMP_FLOP_SHARE),
+                     most = quotient(1, add(1, e)), least = mul(e, most);
+        share[0] = mul(most, 0.25);
+        share[1] = mul(least, 0.25);
+    } else {
+        for (size_t k = 0; k < K; k++) {
+            share[k] = inner(exp(add(share[k], -1)), NSAMP_FLOP_SHARE);
+            total = add(total, share[k]);
+        }
+        total = quotient(1, total);
+        for (size_t k = 0; k < K; k++)
+            share[k] = mul(share[k], mul(total, 0.25));
+    }
+    for (size_t k = 0; k < K; k++)
+        for (size_t e = 0; e < D; e++) {
+            if (!full) {
+                v[e] = fma_of(share[k], add(1, -x[e]), v[e]);
+                continue;
+            }
+            u[k][e] = mul(u[k][e], share[k]);
+            for (size_t d = 0; d <= e; d++)
+                v[d] = fma_of(0.5, u[k][e], v[d]);
+        }
     for (size_t d = 0; d < D; d++) {
-        double ls = s[d];
+        double turned = natural ? 0 : v[d];
         for (size_t e = d; natural && e < D; e++)
-            ls = e == d ? mul(0.7, s[e]) : fma_of(0.7, s[e], ls);
-        v[d] = fma_of(0.3, 1, mul(0.01, ls));
+            turned = fma_of(0.7, v[e], turned);
+        v[d] = fma_of(0.3, 1, turned);
     }
     for (size_t d = 0; d < D; d++) {
         for (size_t e = 0; natural && e <= d; e++)
@@ -166,14 +181,16 @@ static void test_mixture(void **state) {
     char path[sizeof file], settings[160];
     static const char text[] = "1 -1 0 0\n2 0 0\n0 2 0\n0 0 2\n\n1 1 0 0\n1 0 0\n0 1 0\n0 0 1\n";
     for (int natural = 0; natural < 2; natural++) {
-        snprintf(settings, sizeof settings,
-                 "target.name=mixture target.dim=5 target.means=-1,1 system.geometry=%s",
-                 natural ? "natural" : "naive");
-        nsamp_counts c = counts_of(settings, 64);
-        score_step(5, 2, false, natural);
-        same("round flop", c.flop, flop);
-        same("round elementary", c.elementary, inside);
-        same("round bytes", c.bytes, 2 * 5 * 4 + 4 * (2 + 2 * 5 + 2 + (natural ? 25 : 0)) / 64.0);
+        for (size_t K = 2; K <= 3; K++) {
+            snprintf(settings, sizeof settings, "target.name=mixture target.dim=5 %s system.geometry=%s",
+                     K == 2 ? "target.means=-1,1" : "target.weights=1,1,1 target.means=-1,0,1 target.sds=1",
+                     natural ? "natural" : "naive");
+            const nsamp_counts c = counts_of(settings, 64);
+            score_step(5, K, false, natural);
+            same("round flop", c.flop, flop);
+            same("round elementary", c.elementary, inside);
+            same("round bytes", c.bytes, 2 * 5 * 4 + 4 * ((double)K * (3 + 5) + (natural ? 25 : 0)) / 64.0);
+        }
         memcpy(path, file, sizeof file);
         const int fd = mkstemp(path);
         FILE *f = fdopen(fd, "w");
@@ -182,7 +199,7 @@ static void test_mixture(void **state) {
         snprintf(settings, sizeof settings,
                  "target.name=mixture target.file=%s system.dt=0.01 system.geometry=%s", path,
                  natural ? "natural" : "naive");
-        c = counts_of(settings, 64);
+        const nsamp_counts c = counts_of(settings, 64);
         remove(path);
         score_step(3, 2, true, natural);
         same("full flop", c.flop, flop);

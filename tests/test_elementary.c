@@ -29,6 +29,10 @@ static float exp_of(float x) {
     return nsamp_exp(x);
 }
 
+static float exp_share_of(float x) {
+    return nsamp_exp_share(x);
+}
+
 static float tanh_of(float x) {
     return nsamp_tanh(x);
 }
@@ -138,6 +142,26 @@ static void test_exp(void **state) {
     assert_true(nsamp_exp(0x1.fffffep127f) == INFINITY && nsamp_exp(-0x1.fffffep127f) == 0.0f);
 }
 
+/* The bits of nsamp_exp down to -64, and below what it is there, which is a normal number. */
+static void test_exp_share(void **state) {
+    (void)state;
+    check_function(&(function){"exp, of a share",
+                               exp_share_of,
+                               exp,
+                               -64.0f,
+                               0.0f,
+                               1.10,
+                               1.01,
+                               {-64.0f, -63.99f, -0.34657359f, -0x1.761198p+2f, -1e-30f, 0.0f}});
+    for (int64_t place = place_of(-64.0f); place <= 0; place += 9973) {
+        const float x = float_at(place);
+        assert_true(nsamp_exp_share(x) == nsamp_exp(x));
+    }
+    const float least = nsamp_exp(-64.0f);
+    assert_true(least > 1e-28f && nsamp_exp_share(-65.0f) == least && nsamp_exp_share(-INFINITY) == least &&
+                nsamp_exp_share(NAN) == least && nsamp_exp_share(-0.0f) == 1.0f);
+}
+
 static void test_tanh(void **state) {
     (void)state;
     check_function(&(function){"tanh",
@@ -173,10 +197,8 @@ static void test_softplus(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_log),
-        cmocka_unit_test(test_exp),
-        cmocka_unit_test(test_tanh),
-        cmocka_unit_test(test_softplus),
+        cmocka_unit_test(test_log),  cmocka_unit_test(test_exp),      cmocka_unit_test(test_exp_share),
+        cmocka_unit_test(test_tanh), cmocka_unit_test(test_softplus),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,12 +74,30 @@ static void test_parts(void **state) {
 
 /* ---- whole scores ---- */
 
-/* Of one lane, through the kernel's own dispatch. */
+/* Of one lane of a group, through the kernel's own dispatch; the models are of step 1, so that the drift is the score. The other
+ * lanes are somewhere else. */
 static void kernel_score(const nsamp_model *m, const float *x, float *s) {
-    static float scratch[4096];
-    assert_true(m->scratch_bytes / 64 <= sizeof scratch);
-    nsamp_target_score(m->params, x, s, scratch, 1);
+    enum { L = NSAMP_TILE_LANES, V = NSAMP_TILE_VECTORS, W = NSAMP_WIDTH };
+    static float at[16 * L], scratch[4096 * L];
+    const nsamp_langevin_score_params *const p = m->params;
+    const nsamp_mixture_tables tables = nsamp_score_mixture(p);
+    const uint32_t D = p->dim, lane = L - 1;
+    assert_true(m->scratch_bytes / 64 <= sizeof scratch / L && D <= 16 && p->h == 1.0f);
+    for (uint32_t d = 0; d < D; d++)
+        for (uint32_t l = 0; l < L; l++)
+            at[d * L + l] = l == lane ? x[d] : 1.5f * (float)d - (float)l;
+    nsamp_score_begin(p, &tables, at, scratch, L);
+    for (uint32_t d = 0; d < D; d++) {
+        nsamp_floats t[NSAMP_TILE_ROWS * V];
+        float row[L];
+        nsamp_score_drift(1, p, &tables, d, at, scratch, t, L);
+        for (uint32_t c = 0; c < V; c++)
+            nsamp_floats_store(row + c * W, t[c]);
+        s[d] = row[lane];
+    }
 }
+
+#define SCORE(...) MODEL("system.dt", "1", __VA_ARGS__)
 
 typedef struct errors {
     double absolute; /* largest error of a component over max(1, length of the score) */
@@ -132,22 +150,22 @@ static void test_scores(void **state) {
     const char text[] = "1 -1 0.5\n0.5 0.2\n0.2 0.4\n\n3 1 -1\n1 -0.3\n-0.3 0.3\n";
     const char *path = scratch("mixture");
     scratch_write(path, text, sizeof text - 1);
-    check_score(MODEL("target.name", "laplace-copula", "target.rho", "0.9"), 4e-6, 6e-7);
-    check_score(MODEL("target.name", "laplace-copula", "target.rho", "-0.3"), 2e-6, 2e-7);
-    check_score(MODEL("target.name", "heart"), 1e-6, 2e-7);
-    check_score(MODEL("target.name", "mixture"), 2e-6, 2e-7);
-    check_score(MODEL("target.name", "mixture", "target.weights", "1 2 3", "target.means",
+    check_score(SCORE("target.name", "laplace-copula", "target.rho", "0.9"), 4e-6, 6e-7);
+    check_score(SCORE("target.name", "laplace-copula", "target.rho", "-0.3"), 2e-6, 2e-7);
+    check_score(SCORE("target.name", "heart"), 1e-6, 2e-7);
+    check_score(SCORE("target.name", "mixture"), 2e-6, 2e-7);
+    check_score(SCORE("target.name", "mixture", "target.weights", "1 2 3", "target.means",
                       "1 2 3 4 5 -1 -2 -3 -4 -5 0 1 0 1 0", "target.sds", "1 2 0.5"),
                 6e-6, 2e-7);
-    check_score(MODEL("target.name", "mixture", "target.file", path), 4e-5, 4e-7);
+    check_score(SCORE("target.name", "mixture", "target.file", path), 4e-5, 4e-7);
 }
 
 /* Edges: 0 is 0, far out is finite and points home, NaN and infinity are not swallowed. */
 static void test_edges(void **state) {
     (void)state;
-    nsamp_model *models[] = {MODEL("target.name", "laplace-copula", "target.rho", "0.9"),
-                             MODEL("target.name", "heart"),
-                             MODEL("target.name", "mixture", "target.means", "-1 0 1 0")};
+    nsamp_model *models[] = {SCORE("target.name", "laplace-copula", "target.rho", "0.9"),
+                             SCORE("target.name", "heart"),
+                             SCORE("target.name", "mixture", "target.means", "-1 0 1 0")};
     for (int k = 0; k < 3; k++) {
         float s[2], zero[2] = {0, 0}, far[2] = {1e4f, 0.25f}, tiny[2] = {0x1p-149f, 0.3f}, none[2] = {NAN, 1},
                     endless[2] = {INFINITY, 1};

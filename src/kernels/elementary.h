@@ -59,6 +59,15 @@ NSAMP_HD float nsamp_exp(float x) {
     return (1.0f + m) * nsamp_power_of_two(half) * nsamp_power_of_two(k - half);
 }
 
+/* Exponential of x <= 0 that is to be a share of a sum of 1 or more: at least exp(-64) = 1.6e-28, which is nothing beside 1 and, times
+ * what a share is multiplied with, no subnormal number, which costs a CPU a hundred cycles; a NaN gives that least too. Error at
+ * most 1.05 ulp from there on. The power of two is added to the exponent's bits, which no result leaves. */
+NSAMP_HD float nsamp_exp_share(float x) {
+    int32_t k;
+    const float m = nsamp_exp_reduce(nsamp_max(x, -64.0f), &k);
+    return nsamp_float_of(nsamp_bits_of(1.0f + m) + ((uint32_t)k << 23));
+}
+
 /* Hyperbolic tangent of any float; exactly odd; at most 1 + 2^-23, and 1 from 9.1 on; a NaN stays one. Error at most
  * 6.93 ulp, 4.2e-7, and 3.9 ulp for |x| < 1. A ratio of two polynomials of degree 4 in x^2: twelve operations and a
  * division. */

@@ -19,15 +19,18 @@ static nsamp_counts gauss(double D, double L) {
     return (nsamp_counts){.normals = D, .flop = 3 * D, .bytes = 8 * D + 8 * D / L};
 }
 
-/* The score of a mixture. Round: (x - mu)/sd squared and summed 4, the pull 4, for each coordinate. Full: two products with the
- * triangle W_k, of D (D + 1)/2 entries with 3 each, and the square. Either: weights 2, difference and sum 2 a component; the division and D
- * multiplications at the end. Step: v = h s + a z, x + v; natural: both products with the triangle L, 2 an entry. */
+/* The drift of a mixture (kernels/targets/mixture.h). Round: mu - x squared and summed 3, mu - x again and its multiply-add 3, for each
+ * coordinate. Full: mu - x, its square, what a share multiplies, and two products with the triangle W_k, of D (D + 1)/2 entries. Either: the
+ * exponent 2 a component; shares by difference, exponential, sum and 2, and one division; of two components by one exponential. Step: the noise
+ * and x + v; natural: both products with the triangle L. */
 static nsamp_counts score(const nsamp_target *t, bool factor, double L) {
     const double D = (double)t->dim, K = (double)t->components, triangle = D * (D + 1) / 2;
-    const double each = t->chols ? 6 * triangle + 2 * D : 8 * D;
-    nsamp_counts c = {.normals = D, .flop = 4 * D + K * (each + 4) + 1 + D, .elementary = K * NSAMP_FLOP_EXP};
-    if (factor) c.flop += 4 * triangle - 2 * D;
-    const double tables = K * (D + 2) + (t->chols ? K * D * D : 0) + (factor ? D * D : 0);
+    const double each = 2 + (t->chols ? 4 * D + 4 * triangle : 6 * D), shares = K == 2 ? 6 : 4 * K + 1,
+                 exponentials = K == 2 ? 1 : K;
+    nsamp_counts c = {.normals = D,
+                      .flop = K * each + shares + (factor ? 2 * D + 4 * triangle : 3 * D),
+                      .elementary = exponentials * NSAMP_FLOP_SHARE};
+    const double tables = K * (D + 3) + (t->chols ? K * D * D : 0) + (factor ? D * D : 0);
     c.bytes = 8 * D + 4 * tables / L;
     return c;
 }

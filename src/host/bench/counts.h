@@ -10,7 +10,7 @@
 /* FLOP inside one normal, and inside one elementary function (kernels/noise.h, elementary.h): a multiply-add is 2, an addition, a
  * multiplication, a division and a square root 1; selects, conversions and operations on bits are 0. */
 #define NSAMP_FLOP_NORMAL   20.5
-#define NSAMP_FLOP_EXP      21.0
+#define NSAMP_FLOP_SHARE    19.0
 #define NSAMP_FLOP_LOG      20.0
 #define NSAMP_FLOP_TANH     19.0
 #define NSAMP_FLOP_SOFTPLUS 39.0

@@ -33,22 +33,28 @@ static double invert(size_t D, const double *l, double *column, float *w) {
 }
 
 /* Tables of the mixture behind the parameters. */
-static nsamp_status fill_mixture(const nsamp_target *t, nsamp_langevin_score_params *p, nsamp_error *err) {
+static nsamp_status fill_mixture(const nsamp_target *t, double h, nsamp_langevin_score_params *p,
+                                 nsamp_error *err) {
     const size_t D = t->dim, K = t->components;
-    float *weight = (float *)((char *)p + p->weight_offset), *mean = (float *)((char *)p + p->mean_offset);
+    float *const weight = (float *)((char *)p + p->weight_offset),
+                 *const square = (float *)((char *)p + p->square_offset),
+                 *const pull = (float *)((char *)p + p->pull_offset),
+                 *const mean = (float *)((char *)p + p->mean_offset);
     double *column = malloc(D * sizeof *column);
     if (!column) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
     for (size_t i = 0; i < K * D; i++)
         mean[i] = (float)t->means[i];
     for (size_t k = 0; k < K; k++) {
-        double log_det;
+        double log_det, precision = 1; /* W_k has all of it where full */
         if (t->chols) {
             log_det = invert(D, t->chols + k * D * D, column,
                              (float *)((char *)p + p->inverse_factor_offset) + k * D * D);
         } else {
-            ((float *)((char *)p + p->inverse_sd_offset))[k] = (float)(1 / t->sds[k]);
+            precision = 1 / (t->sds[k] * t->sds[k]);
             log_det = (double)D * log(t->sds[k]);
         }
+        square[k] = (float)(-0.5 * precision);
+        pull[k] = (float)(h * precision);
         weight[k] = (float)(log(t->weights[k]) - log_det);
     }
     free(column);
@@ -62,11 +68,10 @@ static size_t lay_out(const nsamp_target *t, bool natural, nsamp_langevin_score_
     if (natural) p->factor_offset = at, at += D * D * sizeof(float);
     if (!K) return at;
     p->weight_offset = at, at += K * sizeof(float);
+    p->square_offset = at, at += K * sizeof(float);
+    p->pull_offset = at, at += K * sizeof(float);
     p->mean_offset = at, at += K * D * sizeof(float);
-    if (t->chols)
-        p->inverse_factor_offset = at, at += K * D * D * sizeof(float);
-    else
-        p->inverse_sd_offset = at, at += K * sizeof(float);
+    if (t->chols) p->inverse_factor_offset = at, at += K * D * D * sizeof(float);
     return at;
 }
 
@@ -148,13 +153,14 @@ nsamp_status nsamp_langevin_score_build(const nsamp_job *job, nsamp_model *m, ns
     *p = head;
     for (size_t i = 0; factor && i < D; i++)
         nsamp_factor_row(t->chol + i * D, D, (float *)((char *)p + p->factor_offset) + i * D);
-    if (t->components) status = fill_mixture(t, p, err);
+    if (t->components) status = fill_mixture(t, h, p, err);
     if (status) return status;
     const double K = (double)t->components, d = (double)D;
     m->kernel = NSAMP_KERNEL_langevin_score;
     m->dim = m->state_len = m->draws = D;
-    m->flops = 3 * d + (K > 0 ? K * (25 + (t->chols ? 4 * d * d : 8 * d)) : 150) + (factor ? 2 * d * d : 0);
-    m->scratch_bytes = NSAMP_SCORE_SCRATCH(64, D, t->components, t->chols != NULL);
+    m->flops =
+        3 * d + (K > 0 ? K * (25 + (t->chols ? 2 * d * d + 6 * d : 6 * d)) : 150) + (factor ? 2 * d * d : 0);
+    m->scratch_bytes = NSAMP_SCORE_SCRATCH(64, D, t->components, t->chols != NULL, factor);
     m->start = score_start;
     snprintf(m->why, sizeof m->why, "langevin_score: the float32 score of %s, %s geometry", t->name,
              !natural  ? "naive"

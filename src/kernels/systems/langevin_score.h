@@ -10,7 +10,7 @@
  * Draws    D normals a step: z_i is draw i % 4 of block i / 4, of which steps share the last (nsamp_tail_steps).
  * Cost     the score, O(K D) isotropic or O(K D^2); natural: D^2 more.
  * Fails    where h times the curvature of log p exceeds 2: the chain oscillates; on a density that falls faster than a
- *          Gaussian (heart) it overflows and is flagged. The mixture's score overflows for |x| beyond 1e19.
+ *          Gaussian (heart) it overflows and is flagged.
  *
  * State [S][L], S = D: x. */
 #ifndef NSAMP_KERNELS_SYSTEMS_LANGEVIN_SCORE_H
@@ -21,6 +21,7 @@
 #include "kernels/targets/heart.h"
 #include "kernels/targets/laplace_copula.h"
 #include "kernels/targets/mixture.h"
+#include "kernels/tile_product.h"
 
 enum { NSAMP_SCORE_MIXTURE, NSAMP_SCORE_LAPLACE_COPULA, NSAMP_SCORE_HEART };
 
@@ -34,110 +35,174 @@ typedef struct nsamp_langevin_score_params {
     float rho, w; /* w = rho / (1 - rho^2) */
     /* mixture (kernels/targets/mixture.h) */
     uint32_t components, unused;
-    uint64_t weight_offset;         /* [K] */
-    uint64_t mean_offset;           /* [K][D] */
-    uint64_t inverse_sd_offset;     /* [K], or 0 */
-    uint64_t inverse_factor_offset; /* [K][D][D], or 0 */
+    uint64_t weight_offset, square_offset, pull_offset; /* [K] each */
+    uint64_t mean_offset;                               /* [K][D] */
+    uint64_t inverse_factor_offset;                     /* [K][D][D], or 0 */
 } nsamp_langevin_score_params;
 
-/* Scratch of a tile of L lanes: score and v [D] each, then the mixture's. */
-#define NSAMP_SCORE_SCRATCH(L, dim, components, full)                                                        \
-    (sizeof(float) * (size_t)(L) * (2 * (size_t)(dim) + NSAMP_MIXTURE_ROWS(dim, components, full)))
+/* Scratch of a tile of L lanes: the mixture's, elsewhere the drift [2]; then, for a factor, what it turns [D]. */
+#define NSAMP_SCORE_SCRATCH(L, dim, components, full, factor)                                                \
+    (sizeof(float) * (size_t)(L) *                                                                           \
+     (((components) ? NSAMP_MIXTURE_ROWS(dim, components, full) : 2) + ((factor) ? (size_t)(dim) : 0)))
 
 NSAMP_HD const float *nsamp_score_table(const nsamp_langevin_score_params *p, uint64_t offset) {
-    return (const float *)((const char *)p + offset);
+    return offset ? (const float *)((const char *)p + offset) : NULL;
 }
 
-/* Score at x [D][L] -> s [D][L]. */
-NSAMP_HD void nsamp_target_score(const nsamp_langevin_score_params *p, const float *x, float *s,
-                                 float *scratch, const uint32_t L) {
+NSAMP_HD nsamp_mixture_tables nsamp_score_mixture(const nsamp_langevin_score_params *p) {
+    nsamp_mixture_tables m;
+    m.dim = p->dim;
+    m.components = p->components;
+    m.weight = nsamp_score_table(p, p->weight_offset);
+    m.square = nsamp_score_table(p, p->square_offset);
+    m.pull = nsamp_score_table(p, p->pull_offset);
+    m.mean = nsamp_score_table(p, p->mean_offset);
+    m.inverse_factor = nsamp_score_table(p, p->inverse_factor_offset);
+    return m;
+}
+
+/* What the drift h s at x [D][L] needs -> scratch: all of it, or the first pass of a mixture. */
+NSAMP_HD void nsamp_score_begin(const nsamp_langevin_score_params *p, const nsamp_mixture_tables *m,
+                                const float *x, float *scratch, const uint32_t L) {
+    const float h = p->h;
     if (p->target == NSAMP_SCORE_MIXTURE) {
-        nsamp_mixture_tables m;
-        m.dim = p->dim;
-        m.components = p->components;
-        m.weight = nsamp_score_table(p, p->weight_offset);
-        m.mean = nsamp_score_table(p, p->mean_offset);
-        m.inverse_sd = p->inverse_sd_offset ? nsamp_score_table(p, p->inverse_sd_offset) : NULL;
-        m.inverse_factor = nsamp_score_table(p, p->inverse_factor_offset);
-        nsamp_mixture_score(&m, x, s, scratch, L);
-        return;
-    }
-    if (p->target == NSAMP_SCORE_LAPLACE_COPULA) {
+        nsamp_mixture_begin(m, x, scratch, L);
+    } else if (p->target == NSAMP_SCORE_LAPLACE_COPULA) {
         NSAMP_FOR_LANES(l, L) {
             float at[2] = {x[l], x[L + l]}, out[2];
             nsamp_laplace_copula_score(p->rho, p->w, at, out);
-            s[l] = out[0];
-            s[L + l] = out[1];
+            scratch[l] = h * out[0];
+            scratch[L + l] = h * out[1];
         }
+    } else {
+        NSAMP_FOR_LANES(l, L) {
+            float at[2] = {x[l], x[L + l]}, out[2];
+            nsamp_heart_score(at, out);
+            scratch[l] = h * out[0];
+            scratch[L + l] = h * out[1];
+        }
+    }
+}
+
+/* R coordinates (a constant in each call, 4 at most) of h s from d on -> t [R][V], for one group of lanes (tile_product.h); x and
+ * scratch at its first lane. */
+NSAMP_HD void nsamp_score_drift(const uint32_t R, const nsamp_langevin_score_params *p,
+                                const nsamp_mixture_tables *m, uint32_t d, const float *x,
+                                const float *scratch, nsamp_floats *t, const uint32_t L) {
+    enum { V = NSAMP_TILE_VECTORS, W = NSAMP_WIDTH };
+    if (p->target == NSAMP_SCORE_MIXTURE) {
+        nsamp_mixture_drift(R, m, d, x, scratch, t, L);
         return;
     }
-    NSAMP_FOR_LANES(l, L) {
-        float at[2] = {x[l], x[L + l]}, out[2];
-        nsamp_heart_score(at, out);
-        s[l] = out[0];
-        s[L + l] = out[1];
-    }
+    NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) if (i < R * V) t[i] =
+        nsamp_floats_load(scratch + (d + i / V) * L + i % V * W);
 }
 
-/* Coordinates 4 b to 4 b + n - 1 of v: h s + sqrt(2h) z. */
-NSAMP_HD void nsamp_score_block(const nsamp_langevin_score_params *p, uint32_t b, const float *s,
-                                const float *z, float *v, const uint32_t L, const uint32_t n) {
-    for (uint32_t k = 0; k < 4; k++) {
-        if (k >= n) break; /* not the loop's bound: z of a GPU thread stays in registers */
-        const size_t at = (size_t)(4 * b + k) * L;
-        NSAMP_FOR_LANES(l, L) v[at + l] = nsamp_fma(p->a, z[k * L + l], p->h * s[at + l]);
-    }
-}
+/* What is made of R coordinates from d on, for one group. NAIVE: x += h s + a z. SCORE: v = h s. NOISE: v = L^T v + a z in place:
+ * component d of L^T v needs v from d on. MOVE: x += L v. z [R] begins at draw d; all += 0 x, which stays 0 only while every x is finite. */
+enum { NSAMP_SCORE_NAIVE, NSAMP_SCORE_SCORE, NSAMP_SCORE_NOISE, NSAMP_SCORE_MOVE };
 
-/* v [D] = h s + sqrt(2h) z, with L^T s for s in the natural geometry. row: of this step; tail, first: as in nsamp_row_tail. */
-NSAMP_HD void nsamp_score_move(const nsamp_langevin_score_params *p, const nsamp_tile *t, nsamp_row *row,
-                               float *tail, uint32_t first, float *s, float *v, const uint32_t L) {
+typedef struct nsamp_score_lanes {
+    float *x, *scratch, *v, *all; /* [D][L], rows of L, [D][L], [L] */
+} nsamp_score_lanes;
+
+NSAMP_HD void nsamp_score_rows(const uint32_t R, const uint32_t what, const nsamp_langevin_score_params *p,
+                               const nsamp_mixture_tables *m, const nsamp_score_lanes *at, uint32_t d,
+                               const float *z, const uint32_t L) {
+    enum { V = NSAMP_TILE_VECTORS, W = NSAMP_WIDTH };
     const uint32_t D = p->dim;
-    const float *const factor = p->factor_offset ? nsamp_score_table(p, p->factor_offset) : NULL;
-    float z[4 * NSAMP_ROW_LANES];
-    /* in place: component d of L^T s needs s from d on. The factor as a number of its own: else compilers read it again for each lane */
-    for (uint32_t d = 0; factor && d < D; d++) {
-        float *const sd = s + (size_t)d * L;
-        const float own = factor[(size_t)d * D + d];
-        NSAMP_FOR_LANES(l, L) sd[l] *= own;
-        for (uint32_t e = d + 1; e < D; e++) {
-            const float f = factor[(size_t)e * D + d], *const se = s + (size_t)e * L;
-            NSAMP_FOR_LANES(l, L) sd[l] = nsamp_fma(f, se[l], sd[l]);
+    const float *const factor = nsamp_score_table(p, p->factor_offset);
+    for (uint32_t g = 0; g < L; g += NSAMP_GROUP(NSAMP_TILE_LANES, L)) {
+        float *const x = at->x + (size_t)d * L + g, *const v = at->v + (size_t)d * L + g;
+        nsamp_floats t[NSAMP_TILE_ROWS * V];
+        if (what == NSAMP_SCORE_NAIVE || what == NSAMP_SCORE_SCORE)
+            nsamp_score_drift(R, p, m, d, at->x + g, at->scratch + g, t, L);
+        else
+            NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) if (i < R * V) t[i] =
+                what == NSAMP_SCORE_MOVE ? nsamp_floats_load(x + i / V * L + i % V * W)
+                                         : nsamp_floats_all(0.0f);
+        if (what == NSAMP_SCORE_NOISE)
+            nsamp_tile_product(R, factor + (size_t)d * D + d, D, 1, v, L, D - d, t);
+        if (what == NSAMP_SCORE_MOVE)
+            nsamp_tile_product(R, factor + (size_t)d * D, 1, D, at->v + g, L, d + R, t);
+        NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) {
+            if (i >= R * V) continue;
+            const size_t to = i / V * L + i % V * W;
+            if (what == NSAMP_SCORE_NAIVE || what == NSAMP_SCORE_NOISE)
+                t[i] = nsamp_floats_fma(nsamp_floats_all(p->a), nsamp_floats_load(z + to + g), t[i]);
+            if (what == NSAMP_SCORE_NAIVE) t[i] = nsamp_floats_add(nsamp_floats_load(x + to), t[i]);
+            if (what == NSAMP_SCORE_NAIVE || what == NSAMP_SCORE_MOVE)
+                nsamp_floats_store(x + to, t[i]);
+            else
+                nsamp_floats_store(v + to, t[i]);
+        }
+        if (what == NSAMP_SCORE_SCORE || what == NSAMP_SCORE_NOISE) continue;
+        NSAMP_UNROLL for (uint32_t c = 0; c < V; c++) {
+            nsamp_floats sum = nsamp_floats_load(at->all + g + c * W);
+            NSAMP_UNROLL for (uint32_t r = 0; r < NSAMP_TILE_ROWS; r++) if (r < R) sum =
+                nsamp_floats_fma(t[r * V + c], nsamp_floats_all(0.0f), sum);
+            nsamp_floats_store(at->all + g + c * W, sum);
         }
     }
-    for (uint32_t b = 0; b < D / 4; b++) {
-        nsamp_row_normals(row, t->noise, b, L, z);
-        nsamp_score_block(p, b, s, z, v, L, 4);
+}
+
+/* n coordinates, 4 at most. */
+NSAMP_HD void nsamp_score_some(const uint32_t what, const nsamp_langevin_score_params *p,
+                               const nsamp_mixture_tables *m, const nsamp_score_lanes *at, uint32_t d,
+                               uint32_t n, const float *z, const uint32_t L) {
+    if (n == NSAMP_TILE_ROWS) {
+        nsamp_score_rows(NSAMP_TILE_ROWS, what, p, m, at, d, z, L);
+        return;
     }
-    if (D % 4 == 0) return;
-    nsamp_row_tail(row, t->noise, D, first, L, tail);
-    nsamp_score_block(p, D / 4, s, tail, v, L, D % 4);
+    NSAMP_UNROLL for (uint32_t r = 0; r < NSAMP_TILE_ROWS - 1; r++) {
+        if (r >= n) break; /* not the loop's bound: z of a GPU thread stays in registers */
+        nsamp_score_rows(1, what, p, m, at, d + r, z + r * L, L);
+    }
+}
+
+/* All coordinates of a step. row: of this step; tail, first: as in nsamp_row_tail. */
+NSAMP_HD void nsamp_score_step(const nsamp_langevin_score_params *p, const nsamp_mixture_tables *m,
+                               const nsamp_tile *t, const nsamp_score_lanes *at, nsamp_row *row, float *tail,
+                               uint32_t first, const uint32_t L) {
+    const uint32_t D = p->dim, natural = p->factor_offset != 0;
+    float z[4 * NSAMP_ROW_LANES];
+    nsamp_score_begin(p, m, at->x, at->scratch, L);
+    for (uint32_t d = 0; natural && d < D; d += 4)
+        nsamp_score_some(NSAMP_SCORE_SCORE, p, m, at, d, D - d < 4 ? D - d : 4, z, L);
+    for (uint32_t d = 0; d + 4 <= D; d += 4) {
+        nsamp_row_normals(row, t->noise, d / 4, L, z);
+        if (natural)
+            nsamp_score_some(NSAMP_SCORE_NOISE, p, m, at, d, 4, z, L);
+        else
+            nsamp_score_some(NSAMP_SCORE_NAIVE, p, m, at, d, 4, z, L);
+    }
+    if (D % 4) {
+        nsamp_row_tail(row, t->noise, D, first, L, tail);
+        if (natural)
+            nsamp_score_some(NSAMP_SCORE_NOISE, p, m, at, D - D % 4, D % 4, tail, L);
+        else
+            nsamp_score_some(NSAMP_SCORE_NAIVE, p, m, at, D - D % 4, D % 4, tail, L);
+    }
+    for (uint32_t d = 0; natural && d < D; d += 4)
+        nsamp_score_some(NSAMP_SCORE_MOVE, p, m, at, d, D - d < 4 ? D - d : 4, z, L);
 }
 
 NSAMP_HD void nsamp_langevin_score_advance(const void *params, const nsamp_tile *t, const uint32_t L,
                                            uint64_t step0, uint32_t nsteps) {
     const nsamp_langevin_score_params *p = (const nsamp_langevin_score_params *)params;
-    const uint32_t D = p->dim;
-    const float *const factor = p->factor_offset ? nsamp_score_table(p, p->factor_offset) : NULL;
-    float *const x = t->state, *const s = (float *)t->scratch, *const v = s + (size_t)D * L;
-    float *const scratch = v + (size_t)D * L;
+    const nsamp_mixture_tables m = nsamp_score_mixture(p);
     float all[NSAMP_ROW_LANES], tail[4 * NSAMP_ROW_LANES];
+    nsamp_score_lanes at;
+    at.x = t->state;
+    at.scratch = (float *)t->scratch;
+    at.v = at.scratch + (p->components ? NSAMP_MIXTURE_ROWS(p->dim, p->components, m.inverse_factor) : 2) * L;
+    at.all = all;
     nsamp_row row;
     nsamp_row_begin(&row, t->noise, NSAMP_PURPOSE_STEP, t->chain0, step0, L);
     for (uint32_t n = 0; n < nsteps; n++) {
         if (n > 0) nsamp_row_next(&row, t->noise, NSAMP_PURPOSE_STEP, t->chain0, step0 + n, L);
-        nsamp_target_score(p, x, s, scratch, L);
-        nsamp_score_move(p, t, &row, tail, n == 0, s, v, L);
         NSAMP_FOR_LANES(l, L) all[l] = 0.0f;
-        for (uint32_t d = 0; d < D; d++) {
-            float *const xd = x + (size_t)d * L;
-            if (!factor) NSAMP_FOR_LANES(l, L) xd[l] += v[(size_t)d * L + l];
-            for (uint32_t e = 0; factor && e <= d; e++) {
-                const float f = factor[(size_t)d * D + e];
-                NSAMP_FOR_LANES(l, L) xd[l] = nsamp_fma(f, v[(size_t)e * L + l], xd[l]);
-            }
-            NSAMP_FOR_LANES(l, L) all[l] = nsamp_fma(xd[l], 0.0f, all[l]);
-        }
+        nsamp_score_step(p, &m, t, &at, &row, tail, n == 0, L);
         NSAMP_FOR_LANES(l, L) {
             const uint32_t failed = (uint32_t)(all[l] != 0.0f) & (uint32_t)(t->bad[l] == 0);
             t->bad[l] += failed * (n + 1);

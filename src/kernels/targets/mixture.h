@@ -1,111 +1,173 @@
-/* mixture.h: float32 score of a mixture of Gaussians for all lanes of a tile (the double-precision target is
- * host/targets/mixture.c).
+/* mixture.h: float32 drift h s(x) of a mixture of Gaussians for all lanes of a tile, h the step of the scheme (the double-precision
+ * target is host/targets/mixture.c).
  *
- *   score = sum_k r_k C_k^-1 (mu_k - x),   r_k = exp(l_k - max l) / sum,
- *   l_k = log w_k - log det(C_k)/2 - |W_k (x - mu_k)|^2 / 2,   C_k^-1 = W_k^T W_k, W_k lower triangular
- * or W_k = I / sd_k. Two passes over the components, the first for the l_k: exact in range, since the largest exponent is 0.
- * Errors: tests/test_scores.c. */
+ *   s = sum_k r_k C_k^-1 (mu_k - x),   r_k = exp(l_k - max l) / sum,   l_k = log w_k - log det(C_k)/2 - |W_k (mu_k - x)|^2 / 2,
+ *   C_k^-1 = W_k^T W_k, W_k lower triangular or I / sd_k
+ * in two passes over the coordinates: the l_k and from them the c_k = r_k h / sd_k^2 (full: r_k h), then four coordinates of h s at a
+ * time, so that whoever moves them needs no array of the score. Exact in range, since the largest exponent is 0, as long as the
+ * squares do not overflow (|x| some 1e19): beyond, the c_k are some shares and the drift still points home. Errors: tests/test_scores.c.
+ *
+ * Sums take their terms in order, in one accumulator each, in blocks of registers (vector.h): a group of
+ * NSAMP_TILE_LANES lanes at a time. */
 #ifndef NSAMP_KERNELS_TARGETS_MIXTURE_H
 #define NSAMP_KERNELS_TARGETS_MIXTURE_H
 
 #include "kernels/elementary.h"
+#include "kernels/tile_product.h"
 
 enum { NSAMP_MIXTURE_LANES = 64 };
 
 typedef struct nsamp_mixture_tables {
     uint32_t dim, components;    /* D, K */
     const float *weight;         /* log w_k - log det(C_k)/2 [K] */
+    const float *square;         /* -1 / (2 sd_k^2), or -1/2 where full [K] */
+    const float *pull;           /* h / sd_k^2, or h where full [K] */
     const float *mean;           /* [K][D] */
-    const float *inverse_sd;     /* [K]; NULL: full covariances */
-    const float *inverse_factor; /* W [K][D][D] */
+    const float *inverse_factor; /* W [K][D][D], zeros above the diagonal; NULL: round components */
 } nsamp_mixture_tables;
 
-/* Rows of L floats of scratch: l [K], and W_k (x - mu_k) [K][D] where full. */
+/* Rows of L floats of scratch: l, then c [K]; where full W_k (mu_k - x), then c_k times it [K][D]. */
 #define NSAMP_MIXTURE_ROWS(dim, components, full) ((components) + ((full) ? (size_t)(components) * (dim) : 0))
 
-/* l_k, isotropic. */
-NSAMP_HD void nsamp_mixture_round(const nsamp_mixture_tables *m, uint32_t k, const float *x, float *l,
-                                  const uint32_t L) {
-    const float *const mean = m->mean + (size_t)k * m->dim, g = m->inverse_sd[k];
-    float square[NSAMP_MIXTURE_LANES];
-    NSAMP_FOR_LANES(i, L) square[i] = 0.0f;
-    for (uint32_t d = 0; d < m->dim; d++)
-        NSAMP_FOR_LANES(i, L) {
-            const float u = g * (x[(size_t)d * L + i] - mean[d]);
-            square[i] = nsamp_fma(u, u, square[i]);
+/* l of R round components (a constant in each call, 4 at most) from k on, for one group: l and x at its first lane. */
+NSAMP_HD void nsamp_mixture_round(const uint32_t R, const nsamp_mixture_tables *m, uint32_t k, const float *x,
+                                  float *l, const uint32_t L) {
+    enum { V = NSAMP_TILE_VECTORS, W = NSAMP_WIDTH };
+    const uint32_t D = m->dim;
+    const float *mean = m->mean + (size_t)k * D;
+    nsamp_floats t[NSAMP_TILE_ROWS * V];
+    NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) if (i < R * V) t[i] =
+        nsamp_floats_all(0.0f);
+    for (uint32_t d = 0; d < D; d++, mean++, x += L) {
+        nsamp_floats v[V];
+        NSAMP_UNROLL for (uint32_t c = 0; c < V; c++) v[c] = nsamp_floats_load(x + c * W);
+        NSAMP_UNROLL for (uint32_t r = 0; r < NSAMP_TILE_ROWS; r++) {
+            if (r >= R) continue;
+            const nsamp_floats all = nsamp_floats_all(mean[(size_t)r * D]);
+            NSAMP_UNROLL for (uint32_t c = 0; c < V; c++) {
+                const nsamp_floats u = nsamp_floats_sub(all, v[c]);
+                t[r * V + c] = nsamp_floats_fma(u, u, t[r * V + c]);
+            }
         }
-    NSAMP_FOR_LANES(i, L) l[i] = nsamp_fma(-0.5f, square[i], m->weight[k]);
+    }
+    NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) if (i < R * V) nsamp_floats_store(
+        l + i / V * L + i % V * W, nsamp_floats_fma(nsamp_floats_all(m->square[k + i / V]), t[i],
+                                                    nsamp_floats_all(m->weight[k + i / V])));
 }
 
-/* l_k and u = W_k (x - mu_k) [D]. */
+/* R rows of u = W_k y from row d on, in the place of those of y, and their squares added to t [V], for one group: y at its first lane. */
+NSAMP_HD void nsamp_mixture_turn(const uint32_t R, const float *w, uint32_t D, uint32_t d, float *y,
+                                 nsamp_floats *square, const uint32_t L) {
+    enum { V = NSAMP_TILE_VECTORS, W = NSAMP_WIDTH };
+    nsamp_floats t[NSAMP_TILE_ROWS * V];
+    NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) if (i < R * V) t[i] =
+        nsamp_floats_all(0.0f);
+    nsamp_tile_product(R, w + (size_t)d * D, 1, D, y, L, d + R, t);
+    NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) {
+        if (i >= R * V) continue;
+        nsamp_floats_store(y + (size_t)(d + i / V) * L + i % V * W, t[i]);
+        square[i % V] = nsamp_floats_fma(t[i], t[i], square[i % V]);
+    }
+}
+
+/* l_k and u = W_k (mu_k - x) [D]. Rows from the last on, since a row of u needs those of y = mu_k - x before it. */
 NSAMP_HD void nsamp_mixture_full(const nsamp_mixture_tables *m, uint32_t k, const float *x, float *l,
                                  float *u, const uint32_t L) {
+    enum { V = NSAMP_TILE_VECTORS, W = NSAMP_WIDTH, R = NSAMP_TILE_ROWS };
     const uint32_t D = m->dim;
     const float *const mean = m->mean + (size_t)k * D, *const w = m->inverse_factor + (size_t)k * D * D;
-    NSAMP_FOR_LANES(i, L) l[i] = 0.0f;
-    for (uint32_t d = 0; d < D; d++) {
-        float *const row = u + (size_t)d * L;
-        NSAMP_FOR_LANES(i, L) row[i] = 0.0f;
-        for (uint32_t e = 0; e <= d; e++) {
-            const float f = w[(size_t)d * D + e];
-            NSAMP_FOR_LANES(i, L) row[i] = nsamp_fma(f, x[(size_t)e * L + i] - mean[e], row[i]);
-        }
-        NSAMP_FOR_LANES(i, L) l[i] = nsamp_fma(row[i], row[i], l[i]);
+    for (uint32_t d = 0; d < D; d++)
+        NSAMP_FOR_LANES(i, L) u[(size_t)d * L + i] = mean[d] - x[(size_t)d * L + i];
+    for (uint32_t g = 0; g < L; g += NSAMP_GROUP(NSAMP_TILE_LANES, L)) {
+        nsamp_floats square[V];
+        NSAMP_UNROLL for (uint32_t c = 0; c < V; c++) square[c] = nsamp_floats_all(0.0f);
+        uint32_t d = D;
+        for (; d % R != 0; d--)
+            nsamp_mixture_turn(1, w, D, d - 1, u + g, square, L);
+        for (; d > 0; d -= R)
+            nsamp_mixture_turn(R, w, D, d - R, u + g, square, L);
+        NSAMP_UNROLL for (uint32_t c = 0; c < V; c++)
+            nsamp_floats_store(l + g + c * W, nsamp_floats_fma(nsamp_floats_all(m->square[k]), square[c],
+                                                               nsamp_floats_all(m->weight[k])));
     }
-    NSAMP_FOR_LANES(i, L) l[i] = nsamp_fma(-0.5f, l[i], m->weight[k]);
 }
 
-/* s += share C_k^-1 (mu_k - x), for u as above. */
-NSAMP_HD void nsamp_mixture_pull(const nsamp_mixture_tables *m, uint32_t k, const float *share,
-                                 const float *x, const float *u, float *s, const uint32_t L) {
-    const uint32_t D = m->dim;
-    if (m->inverse_sd) {
-        const float *const mean = m->mean + (size_t)k * D, g = m->inverse_sd[k];
-        for (uint32_t d = 0; d < D; d++)
-            NSAMP_FOR_LANES(i, L) {
-                const float pull = g * g * (mean[d] - x[(size_t)d * L + i]);
-                s[(size_t)d * L + i] = nsamp_fma(share[i], pull, s[(size_t)d * L + i]);
-            }
+/* l [K][L] -> c. Of two components one exponential is of 0. */
+NSAMP_HD void nsamp_mixture_shares(const nsamp_mixture_tables *m, float *l, const uint32_t L) {
+    const uint32_t K = m->components;
+    if (K == 2) {
+        const float first = m->pull[0], second = m->pull[1];
+        NSAMP_FOR_LANES(i, L) {
+            const float lead = l[i] - l[L + i];
+            const float e = nsamp_exp_share(nsamp_float_of(nsamp_bits_of(lead) | 0x80000000u));
+            const float most = nsamp_div_mid(1.0f, 1.0f + e), least = e * most;
+            l[i] = (lead > 0.0f ? most : least) * first;
+            l[L + i] = (lead > 0.0f ? least : most) * second;
+        }
         return;
     }
-    const float *const w = m->inverse_factor + (size_t)k * D * D;
-    for (uint32_t e = 0; e < D; e++)
-        for (uint32_t d = 0; d <= e; d++)
-            NSAMP_FOR_LANES(i, L) {
-                const float pull = -w[(size_t)e * D + d] * u[(size_t)e * L + i];
-                s[(size_t)d * L + i] = nsamp_fma(share[i], pull, s[(size_t)d * L + i]);
-            }
+    float most[NSAMP_MIXTURE_LANES], sum[NSAMP_MIXTURE_LANES];
+    NSAMP_FOR_LANES(i, L) most[i] = l[i];
+    for (uint32_t k = 1; k < K; k++)
+        NSAMP_FOR_LANES(i, L) most[i] = nsamp_max(l[(size_t)k * L + i], most[i]);
+    NSAMP_FOR_LANES(i, L) sum[i] = 0.0f;
+    for (uint32_t k = 0; k < K; k++)
+        NSAMP_FOR_LANES(i, L) {
+            const float e = nsamp_exp_share(l[(size_t)k * L + i] - most[i]);
+            l[(size_t)k * L + i] = e;
+            sum[i] += e;
+        }
+    NSAMP_FOR_LANES(i, L) sum[i] = nsamp_div(1.0f, sum[i]);
+    for (uint32_t k = 0; k < K; k++) {
+        const float pull = m->pull[k];
+        NSAMP_FOR_LANES(i, L) l[(size_t)k * L + i] *= sum[i] * pull;
+    }
 }
 
-/* x [D][L] -> s [D][L]; scratch: NSAMP_MIXTURE_ROWS rows of L. */
-NSAMP_HD void nsamp_mixture_score(const nsamp_mixture_tables *m, const float *x, float *s, float *scratch,
+/* The first pass. x [D][L]; scratch: NSAMP_MIXTURE_ROWS rows of L. */
+NSAMP_HD void nsamp_mixture_begin(const nsamp_mixture_tables *m, const float *x, float *scratch,
                                   const uint32_t L) {
     const uint32_t D = m->dim, K = m->components;
     float *const l = scratch, *const u = scratch + (size_t)K * L;
-    float most[NSAMP_MIXTURE_LANES], sum[NSAMP_MIXTURE_LANES];
-    NSAMP_FOR_LANES(i, L) most[i] = -0x1.fffffep+127f;
-    for (uint32_t k = 0; k < K; k++) {
-        float *const lk = l + (size_t)k * L;
-        if (m->inverse_sd)
-            nsamp_mixture_round(m, k, x, lk, L);
-        else
-            nsamp_mixture_full(m, k, x, lk, u + (size_t)k * D * L, L);
-        NSAMP_FOR_LANES(i, L) most[i] = lk[i] > most[i] ? lk[i] : most[i];
+    for (uint32_t k = 0; m->inverse_factor && k < K; k++)
+        nsamp_mixture_full(m, k, x, l + (size_t)k * L, u + (size_t)k * D * L, L);
+    for (uint32_t g = 0; !m->inverse_factor && g < L; g += NSAMP_GROUP(NSAMP_TILE_LANES, L)) {
+        uint32_t k = 0;
+        for (; k + 4 <= K; k += 4)
+            nsamp_mixture_round(4, m, k, x + g, l + (size_t)k * L + g, L);
+        for (; k + 2 <= K; k += 2)
+            nsamp_mixture_round(2, m, k, x + g, l + (size_t)k * L + g, L);
+        if (k < K) nsamp_mixture_round(1, m, k, x + g, l + (size_t)k * L + g, L);
     }
-    NSAMP_FOR_LANES(i, L) sum[i] = 0.0f;
-    for (uint32_t d = 0; d < D; d++)
-        NSAMP_FOR_LANES(i, L) s[(size_t)d * L + i] = 0.0f;
-    for (uint32_t k = 0; k < K; k++) {
-        float *const lk = l + (size_t)k * L;
-        NSAMP_FOR_LANES(i, L) {
-            lk[i] = nsamp_exp(lk[i] - most[i]);
-            sum[i] += lk[i];
+    nsamp_mixture_shares(m, l, L);
+    for (uint32_t k = 0; m->inverse_factor && k < K; k++)
+        for (uint32_t d = 0; d < D; d++)
+            NSAMP_FOR_LANES(i, L) u[((size_t)k * D + d) * L + i] *= l[(size_t)k * L + i];
+}
+
+/* The second: R coordinates of h s from d on -> t [R][V], for one group; x and scratch at its first lane. */
+NSAMP_HD void nsamp_mixture_drift(const uint32_t R, const nsamp_mixture_tables *m, uint32_t d, const float *x,
+                                  const float *scratch, nsamp_floats *t, const uint32_t L) {
+    enum { V = NSAMP_TILE_VECTORS, W = NSAMP_WIDTH };
+    const uint32_t D = m->dim, K = m->components;
+    NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) if (i < R * V) t[i] =
+        nsamp_floats_all(0.0f);
+    const float *u = scratch + ((size_t)K + d) * L;
+    for (uint32_t k = 0; m->inverse_factor && k < K; k++, u += (size_t)D * L)
+        nsamp_tile_product(R, m->inverse_factor + ((size_t)k * D + d) * D + d, D, 1, u, L, D - d, t);
+    if (m->inverse_factor) return;
+    const float *mean = m->mean + d, *share = scratch;
+    x += (size_t)d * L;
+    for (uint32_t k = 0; k < K; k++, mean += D, share += L) {
+        nsamp_floats own[V];
+        NSAMP_UNROLL for (uint32_t c = 0; c < V; c++) own[c] = nsamp_floats_load(share + c * W);
+        NSAMP_UNROLL for (uint32_t r = 0; r < NSAMP_TILE_ROWS; r++) {
+            if (r >= R) continue;
+            const nsamp_floats all = nsamp_floats_all(mean[r]);
+            NSAMP_UNROLL for (uint32_t c = 0; c < V; c++) t[r * V + c] = nsamp_floats_fma(
+                own[c], nsamp_floats_sub(all, nsamp_floats_load(x + r * L + c * W)), t[r * V + c]);
         }
-        nsamp_mixture_pull(m, k, lk, x, u + (m->inverse_sd ? 0 : (size_t)k * D * L), s, L);
     }
-    NSAMP_FOR_LANES(i, L) sum[i] = nsamp_div(1.0f, sum[i]);
-    for (uint32_t d = 0; d < D; d++)
-        NSAMP_FOR_LANES(i, L) s[(size_t)d * L + i] *= sum[i];
 }
 
 #endif
