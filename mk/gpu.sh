@@ -74,6 +74,8 @@ check() {
     for dim in 1 2 5 6 9 10 13 14; do same target.dim=$dim run.chains=262144 run.steps=51 || bad=1; done
     same target.name=heart run.chains=4096 run.steps=101 || bad=1
     same target.name=mixture target.means=-1,1 target.sds=0.8 target.dim=1 run.chains=4096 run.steps=101 || bad=1
+    same target.name=mixture target.weights=1,2,3 target.means=-1,0,1 target.sds=0.5 target.dim=7 system.geometry=natural \
+        run.chains=4096 run.steps=101 || bad=1
     same target.name=gaussian target.file=builtin:decay target.rho=0.7 target.dim=5 run.chains=4096 run.steps=101 || bad=1
     same target.name=mixture target.means=-1,1 target.sds=0.8 target.dim=10 run.chains=4096 run.steps=500 || bad=1
     same target.name=gaussian target.file=builtin:decay target.rho=0.7 target.dim=64 run.chains=4096 run.steps=500 || bad=1

@@ -112,6 +112,12 @@ static void all_chains(const char *isa) {
     chains("langevin, gaussian, d 32, natural", isa, "normal", 32, 1, GAUSS NAT "target.dim=32");
     chains("langevin, mixture of 2, d 10", isa, "normal", 10, 2, MIX "target.dim=10");
     chains("langevin, mixture of 2, d 10, natural", isa, "normal", 10, 2, MIX NAT "target.dim=10");
+    chains(
+        "langevin, mixture of 8, d 2", isa, "normal", 2, 2,
+        "system.name=langevin target.name=mixture target.weights=1,1,1,1,1,1,1,1 target.sds=1 target.dim=2 "
+        "target.means=4,0,3,3,0,4,-3,3,-4,0,-3,-3,0,-4,3,-3 system.dt=0.1");
+    chains("langevin, mixture of 3, full, d 7", isa, "normal", 7, 1,
+           "system.name=langevin target.name=mixture target.file=tests/data/mixture7.txt system.dt=0.1");
     chains("langevin, heart", isa, "normal", 2, 2, "system.name=langevin target.name=heart system.dt=0.01");
     chains("langevin, laplace-copula", isa, "normal", 2, 2,
            "system.name=langevin target.name=laplace-copula target.rho=0.5 system.dt=0.01");

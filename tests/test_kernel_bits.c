@@ -32,7 +32,7 @@ static const variant variants[] = {
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
 /* Settings that reach every kernel: whole and broken blocks of four, more partial sums than one round of them, both
- * geometries, levels and leaks. */
+ * geometries, levels and leaks; components far apart, in blocks of four, two and one. */
 static const char *const jobs[] = {
     "system.name=langevin target.name=equicorrelated target.dim=10 target.rho=0.75 system.dt=0.2",
     "system.name=langevin target.name=equicorrelated target.dim=1037 target.rho=0.5 system.dt=0.1 "
@@ -41,6 +41,22 @@ static const char *const jobs[] = {
     "system.dt=0.3",
     "system.name=langevin target.name=equicorrelated target.dim=1 system.dt=0.3",
     "system.name=langevin target.name=heart system.dt=0.05",
+    "system.name=langevin target.name=heart system.dt=0.02 system.geometry=natural",
+    "system.name=langevin target.name=laplace-copula target.rho=0.5 system.dt=0.05",
+    "system.name=langevin target.name=mixture target.dim=1 target.means=-1,1 target.sds=0.5,0.7 "
+    "system.dt=0.05",
+    "system.name=langevin target.name=mixture target.dim=10 target.means=-5,5 target.sds=0.1 system.dt=0.001",
+    "system.name=langevin target.name=mixture target.dim=6 target.weights=1,2,3 target.means=-1,0,1 "
+    "target.sds=0.5 "
+    "system.dt=0.05 system.geometry=natural",
+    "system.name=langevin target.name=mixture target.dim=4 target.weights=1,2,3,4,5,6,7 "
+    "target.means=-3,-2,-1,0,1,2,3 "
+    "target.sds=0.3,0.4,0.5,0.6,0.7,0.8,0.9 system.dt=0.02",
+    "system.name=langevin target.name=mixture target.dim=3 target.weights=1 target.means=1 target.sds=2 "
+    "system.dt=0.1",
+    "system.name=langevin target.name=mixture target.file=tests/data/mixture7.txt system.dt=0.05",
+    "system.name=langevin target.name=mixture target.file=tests/data/mixture7.txt system.dt=0.05 "
+    "system.geometry=natural",
     "system.name=langevin target.name=gaussian target.file=tests/data/gauss5.txt system.dt=0.02",
     "system.name=langevin target.name=gaussian target.file=tests/data/gauss5.txt system.dt=0.02 "
     "system.geometry=natural",

@@ -16,7 +16,7 @@
 #include "scratch.h"
 #include "tiles.h"
 
-enum { SEED = 21, MOST = 4 };
+enum { SEED = 21, MOST = 8 };
 
 static const char *full_file(void) {
     const char text[] = "1 -1 0.5\n0.5 0.2\n0.2 0.4\n\n3 1 -1\n1 -0.3\n-0.3 0.3\n";
@@ -93,6 +93,8 @@ static void check_steps(nsamp_model *m, bool natural, double h) {
     nsamp_model_destroy(m);
 }
 
+#define FILE_OF_7 "tests/data/mixture7.txt" /* three components, whole and broken blocks of coordinates */
+
 static void test_steps(void **state) {
     (void)state;
     omp_set_num_threads(1); /* one tile */
@@ -107,6 +109,14 @@ static void test_steps(void **state) {
     check_steps(MODEL("target.name", "mixture", "system.dt", "0.02", "target.weights", "1 2 3",
                       "target.means", "0 1 2 -1 0 1 2 0 -2", "target.sds", "0.5", "system.geometry",
                       "natural"),
+                true, 0.02);
+    check_steps(MODEL("target.name", "mixture", "system.dt", "0.02", "target.dim", "4", "target.weights",
+                      "1 2 3 4 5 6 7", "target.means", "-3 -2 -1 0 1 2 3", "target.sds",
+                      "0.3 0.4 0.5 0.6 0.7 0.8 0.9"),
+                false, 0.02);
+    check_steps(MODEL("target.name", "mixture", "system.dt", "0.02", "target.file", FILE_OF_7), false, 0.02);
+    check_steps(MODEL("target.name", "mixture", "system.dt", "0.02", "target.file", FILE_OF_7,
+                      "system.geometry", "natural"),
                 true, 0.02);
     check_steps(MODEL("target.name", "laplace-copula", "target.rho", "0.9", "system.dt", "0.01"), false,
                 0.01);

@@ -309,8 +309,22 @@ static void test_langevin_lanes(void **state) {
                              *const plane[] = {"target.name=gaussian", "target.file=builtin:decay",
                                                "target.rho=0.5",       "target.dim=6",
                                                "system.dt=0.1",        NULL};
+    static const char *const seven[] = {"target.name=mixture",
+                                        "target.dim=6",
+                                        "target.weights=1,2,3,4,5,6,7",
+                                        "target.means=-6,-2,-1,0,1,2,3",
+                                        "target.sds=0.3,0.4,0.5,0.6,0.7,0.8,0.9",
+                                        "system.dt=0.02",
+                                        NULL},
+                             *const turned[] = {"target.name=mixture", "target.file=tests/data/mixture7.txt",
+                                                "system.dt=0.05", "system.geometry=natural", NULL},
+                             *const plain[] = {"target.name=mixture", "target.file=tests/data/mixture7.txt",
+                                               "system.dt=0.05", NULL};
     compare(heart, NULL);
     compare(line, NULL);
+    compare(seven, NULL);
+    compare(turned, NULL);
+    compare(plain, NULL);
     compare(full, NULL);
     compare(plane, NULL);
 }
