@@ -204,6 +204,7 @@ static void test_mixture(void **state) {
         score_step(3, 2, true, natural);
         same("full flop", c.flop, flop);
         same("full elementary", c.elementary, inside);
+        same("full bytes", c.bytes, 2 * 3 * 4 + 4 * (2 * (3 + 3 + 9) + (natural ? 9 : 0)) / 64.0);
     }
 }
 

@@ -160,6 +160,48 @@ static void test_scores(void **state) {
     check_score(SCORE("target.name", "mixture", "target.file", path), 4e-5, 4e-7);
 }
 
+/* One component is a Gaussian, and beside others far away it is all there is. */
+static void test_one(void **state) {
+    (void)state;
+    nsamp_model *models[] = {SCORE("target.name", "mixture", "target.dim", "3", "target.weights", "1",
+                                   "target.means", "1", "target.sds", "2"),
+                             SCORE("target.name", "mixture", "target.dim", "3", "target.weights", "1 1 1",
+                                   "target.means", "1 300 -300", "target.sds", "2")};
+    for (int k = 0; k < 2; k++) {
+        const float x[3] = {0.5f, -7, 3};
+        float s[3];
+        kernel_score(models[k], x, s);
+        for (int d = 0; d < 3; d++)
+            assert_true(fabsf(s[d] - (1 - x[d]) / 4) < 4e-7f);
+        nsamp_model_destroy(models[k]);
+    }
+}
+
+/* Where all squares overflow there is no share to be known: not a number, which is seen, and nothing that looks like a drift. */
+static void test_overflow(void **state) {
+    (void)state;
+    const float far[2] = {1e25f, -3}, farther[2] = {-3e38f, 3e38f}, near[2] = {1e18f, 2};
+    for (int K = 1; K <= 3; K++) {
+        nsamp_model *m = SCORE("target.name", "mixture", "target.dim", "2", "target.weights",
+                               K == 1   ? "1"
+                               : K == 2 ? "1 1"
+                                        : "1 1 1",
+                               "target.means",
+                               K == 1   ? "1"
+                               : K == 2 ? "1 -1"
+                                        : "1 0 -1",
+                               "target.sds", "1");
+        float s[2];
+        kernel_score(m, far, s);
+        assert_true(isnan(s[0]) && isnan(s[1]));
+        kernel_score(m, farther, s);
+        assert_true(isnan(s[0]) && isnan(s[1]));
+        kernel_score(m, near, s);
+        assert_true(s[0] < -0.99e18f && isfinite(s[1]));
+        nsamp_model_destroy(m);
+    }
+}
+
 /* Edges: 0 is 0, far out is finite and points home, NaN and infinity are not swallowed. */
 static void test_edges(void **state) {
     (void)state;
@@ -185,9 +227,8 @@ static void test_edges(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_scores),
-        cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_parts),    cmocka_unit_test(test_scores), cmocka_unit_test(test_one),
+        cmocka_unit_test(test_overflow), cmocka_unit_test(test_edges),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

@@ -1,4 +1,4 @@
-/* elementary.h: log, exp, tanh, softplus from + - * fma and bit operations. What random words need has its
+/* elementary.h: log, exp (and of a share), tanh, softplus from + - * fma and bit operations. What random words need has its
  * own fits in noise.h.
  *
  * Not a libm: no errno, no rounding modes, arguments as stated. Branch-free, so that a loop over lanes
@@ -59,13 +59,14 @@ NSAMP_HD float nsamp_exp(float x) {
     return (1.0f + m) * nsamp_power_of_two(half) * nsamp_power_of_two(k - half);
 }
 
-/* Exponential of x <= 0 that is to be a share of a sum of 1 or more: at least exp(-64) = 1.6e-28, which is nothing beside 1 and, times
- * what a share is multiplied with, no subnormal number, which costs a CPU a hundred cycles; a NaN gives that least too. Error at
- * most 1.05 ulp from there on. The power of two is added to the exponent's bits, which no result leaves. */
+/* Exponential of x <= 0, a share of a sum that is 1 or more: 0 below -64 (1.6e-28, nothing beside 1), so that what a share is multiplied
+ * with rarely gives a subnormal number, which may cost a CPU a hundred cycles. A NaN gives 0. Error at most 1.05 ulp from -64 on. The
+ * power of two is added to the bits of the exponent: the result is a normal number. */
 NSAMP_HD float nsamp_exp_share(float x) {
     int32_t k;
-    const float m = nsamp_exp_reduce(nsamp_max(x, -64.0f), &k);
-    return nsamp_float_of(nsamp_bits_of(1.0f + m) + ((uint32_t)k << 23));
+    const float m = nsamp_exp_reduce(x, &k);
+    const float e = nsamp_float_of(nsamp_bits_of(1.0f + m) + ((uint32_t)k << 23));
+    return x >= -64.0f ? e : 0.0f;
 }
 
 /* Hyperbolic tangent of any float; exactly odd; at most 1 + 2^-23, and 1 from 9.1 on; a NaN stays one. Error at most

@@ -318,12 +318,18 @@ static void test_langevin_lanes(void **state) {
                                         NULL},
                              *const turned[] = {"target.name=mixture", "target.file=tests/data/mixture7.txt",
                                                 "system.dt=0.05", "system.geometry=natural", NULL},
-                             *const plain[] = {"target.name=mixture", "target.file=tests/data/mixture7.txt",
-                                               "system.dt=0.05", NULL};
+                             *const large[] = {"target.name=mixture", "target.dim=101",
+                                               "target.means=-1,1",   "target.sds=0.8",
+                                               "system.dt=0.02",      "system.geometry=natural",
+                                               "run.steps=20",        NULL}, /* in global memory */
+                                 *const plain[] = {"target.name=mixture",
+                                                   "target.file=tests/data/mixture7.txt", "system.dt=0.05",
+                                                   NULL};
     compare(heart, NULL);
     compare(line, NULL);
     compare(seven, NULL);
     compare(turned, NULL);
+    compare(large, NULL);
     compare(plain, NULL);
     compare(full, NULL);
     compare(plane, NULL);

@@ -40,10 +40,11 @@ typedef struct nsamp_langevin_score_params {
     uint64_t inverse_factor_offset;                     /* [K][D][D], or 0 */
 } nsamp_langevin_score_params;
 
-/* Scratch of a tile of L lanes: the mixture's, elsewhere the drift [2]; then, for a factor, what it turns [D]. */
+/* Rows of L floats of scratch: the mixture's, elsewhere the drift [2]; then, for a factor, what it turns [D]. */
+#define NSAMP_SCORE_ROWS(dim, components, full)                                                              \
+    ((components) ? NSAMP_MIXTURE_ROWS(dim, components, full) : (size_t)2)
 #define NSAMP_SCORE_SCRATCH(L, dim, components, full, factor)                                                \
-    (sizeof(float) * (size_t)(L) *                                                                           \
-     (((components) ? NSAMP_MIXTURE_ROWS(dim, components, full) : 2) + ((factor) ? (size_t)(dim) : 0)))
+    (sizeof(float) * (size_t)(L) * (NSAMP_SCORE_ROWS(dim, components, full) + ((factor) ? (size_t)(dim) : 0)))
 
 NSAMP_HD const float *nsamp_score_table(const nsamp_langevin_score_params *p, uint64_t offset) {
     return offset ? (const float *)((const char *)p + offset) : NULL;
@@ -98,9 +99,9 @@ NSAMP_HD void nsamp_score_drift(const uint32_t R, const nsamp_langevin_score_par
         nsamp_floats_load(scratch + (d + i / V) * L + i % V * W);
 }
 
-/* What is made of R coordinates from d on, for one group. NAIVE: x += h s + a z. SCORE: v = h s. NOISE: v = L^T v + a z in place:
+/* What is made of R coordinates from d on, for all lanes. NAIVE: x += h s + a z. SCORE: v = h s. NOISE: v = L^T v + a z in place:
  * component d of L^T v needs v from d on. MOVE: x += L v. z [R] begins at draw d; all += 0 x, which stays 0 only while every x is finite. */
-enum { NSAMP_SCORE_NAIVE, NSAMP_SCORE_SCORE, NSAMP_SCORE_NOISE, NSAMP_SCORE_MOVE };
+enum { NSAMP_MAKE_NAIVE, NSAMP_MAKE_SCORE, NSAMP_MAKE_NOISE, NSAMP_MAKE_MOVE };
 
 typedef struct nsamp_score_lanes {
     float *x, *scratch, *v, *all; /* [D][L], rows of L, [D][L], [L] */
@@ -115,28 +116,27 @@ NSAMP_HD void nsamp_score_rows(const uint32_t R, const uint32_t what, const nsam
     for (uint32_t g = 0; g < L; g += NSAMP_GROUP(NSAMP_TILE_LANES, L)) {
         float *const x = at->x + (size_t)d * L + g, *const v = at->v + (size_t)d * L + g;
         nsamp_floats t[NSAMP_TILE_ROWS * V];
-        if (what == NSAMP_SCORE_NAIVE || what == NSAMP_SCORE_SCORE)
+        if (what == NSAMP_MAKE_NAIVE || what == NSAMP_MAKE_SCORE)
             nsamp_score_drift(R, p, m, d, at->x + g, at->scratch + g, t, L);
         else
             NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) if (i < R * V) t[i] =
-                what == NSAMP_SCORE_MOVE ? nsamp_floats_load(x + i / V * L + i % V * W)
-                                         : nsamp_floats_all(0.0f);
-        if (what == NSAMP_SCORE_NOISE)
-            nsamp_tile_product(R, factor + (size_t)d * D + d, D, 1, v, L, D - d, t);
-        if (what == NSAMP_SCORE_MOVE)
+                what == NSAMP_MAKE_MOVE ? nsamp_floats_load(x + i / V * L + i % V * W)
+                                        : nsamp_floats_all(0.0f);
+        if (what == NSAMP_MAKE_NOISE) nsamp_tile_product(R, factor + (size_t)d * D + d, D, 1, v, L, D - d, t);
+        if (what == NSAMP_MAKE_MOVE)
             nsamp_tile_product(R, factor + (size_t)d * D, 1, D, at->v + g, L, d + R, t);
         NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) {
             if (i >= R * V) continue;
             const size_t to = i / V * L + i % V * W;
-            if (what == NSAMP_SCORE_NAIVE || what == NSAMP_SCORE_NOISE)
+            if (what == NSAMP_MAKE_NAIVE || what == NSAMP_MAKE_NOISE)
                 t[i] = nsamp_floats_fma(nsamp_floats_all(p->a), nsamp_floats_load(z + to + g), t[i]);
-            if (what == NSAMP_SCORE_NAIVE) t[i] = nsamp_floats_add(nsamp_floats_load(x + to), t[i]);
-            if (what == NSAMP_SCORE_NAIVE || what == NSAMP_SCORE_MOVE)
+            if (what == NSAMP_MAKE_NAIVE) t[i] = nsamp_floats_add(nsamp_floats_load(x + to), t[i]);
+            if (what == NSAMP_MAKE_NAIVE || what == NSAMP_MAKE_MOVE)
                 nsamp_floats_store(x + to, t[i]);
             else
                 nsamp_floats_store(v + to, t[i]);
         }
-        if (what == NSAMP_SCORE_SCORE || what == NSAMP_SCORE_NOISE) continue;
+        if (what == NSAMP_MAKE_SCORE || what == NSAMP_MAKE_NOISE) continue;
         NSAMP_UNROLL for (uint32_t c = 0; c < V; c++) {
             nsamp_floats sum = nsamp_floats_load(at->all + g + c * W);
             NSAMP_UNROLL for (uint32_t r = 0; r < NSAMP_TILE_ROWS; r++) if (r < R) sum =
@@ -146,18 +146,14 @@ NSAMP_HD void nsamp_score_rows(const uint32_t R, const uint32_t what, const nsam
     }
 }
 
-/* n coordinates, 4 at most. */
+/* n coordinates, 4 at most, in fours, twos and ones. What z begins with is a constant in each call, so that a GPU thread has z in registers. */
 NSAMP_HD void nsamp_score_some(const uint32_t what, const nsamp_langevin_score_params *p,
                                const nsamp_mixture_tables *m, const nsamp_score_lanes *at, uint32_t d,
                                uint32_t n, const float *z, const uint32_t L) {
-    if (n == NSAMP_TILE_ROWS) {
-        nsamp_score_rows(NSAMP_TILE_ROWS, what, p, m, at, d, z, L);
-        return;
-    }
-    NSAMP_UNROLL for (uint32_t r = 0; r < NSAMP_TILE_ROWS - 1; r++) {
-        if (r >= n) break; /* not the loop's bound: z of a GPU thread stays in registers */
-        nsamp_score_rows(1, what, p, m, at, d + r, z + r * L, L);
-    }
+    if (n == 4) nsamp_score_rows(4, what, p, m, at, d, z, L);
+    if (n == 2 || n == 3) nsamp_score_rows(2, what, p, m, at, d, z, L);
+    if (n == 3) nsamp_score_rows(1, what, p, m, at, d + 2, z + 2 * L, L);
+    if (n == 1) nsamp_score_rows(1, what, p, m, at, d, z, L);
 }
 
 /* All coordinates of a step. row: of this step; tail, first: as in nsamp_row_tail. */
@@ -168,23 +164,23 @@ NSAMP_HD void nsamp_score_step(const nsamp_langevin_score_params *p, const nsamp
     float z[4 * NSAMP_ROW_LANES];
     nsamp_score_begin(p, m, at->x, at->scratch, L);
     for (uint32_t d = 0; natural && d < D; d += 4)
-        nsamp_score_some(NSAMP_SCORE_SCORE, p, m, at, d, D - d < 4 ? D - d : 4, z, L);
+        nsamp_score_some(NSAMP_MAKE_SCORE, p, m, at, d, D - d < 4 ? D - d : 4, z, L);
     for (uint32_t d = 0; d + 4 <= D; d += 4) {
         nsamp_row_normals(row, t->noise, d / 4, L, z);
         if (natural)
-            nsamp_score_some(NSAMP_SCORE_NOISE, p, m, at, d, 4, z, L);
+            nsamp_score_some(NSAMP_MAKE_NOISE, p, m, at, d, 4, z, L);
         else
-            nsamp_score_some(NSAMP_SCORE_NAIVE, p, m, at, d, 4, z, L);
+            nsamp_score_some(NSAMP_MAKE_NAIVE, p, m, at, d, 4, z, L);
     }
     if (D % 4) {
         nsamp_row_tail(row, t->noise, D, first, L, tail);
         if (natural)
-            nsamp_score_some(NSAMP_SCORE_NOISE, p, m, at, D - D % 4, D % 4, tail, L);
+            nsamp_score_some(NSAMP_MAKE_NOISE, p, m, at, D - D % 4, D % 4, tail, L);
         else
-            nsamp_score_some(NSAMP_SCORE_NAIVE, p, m, at, D - D % 4, D % 4, tail, L);
+            nsamp_score_some(NSAMP_MAKE_NAIVE, p, m, at, D - D % 4, D % 4, tail, L);
     }
     for (uint32_t d = 0; natural && d < D; d += 4)
-        nsamp_score_some(NSAMP_SCORE_MOVE, p, m, at, d, D - d < 4 ? D - d : 4, z, L);
+        nsamp_score_some(NSAMP_MAKE_MOVE, p, m, at, d, D - d < 4 ? D - d : 4, z, L);
 }
 
 NSAMP_HD void nsamp_langevin_score_advance(const void *params, const nsamp_tile *t, const uint32_t L,
@@ -195,7 +191,7 @@ NSAMP_HD void nsamp_langevin_score_advance(const void *params, const nsamp_tile 
     nsamp_score_lanes at;
     at.x = t->state;
     at.scratch = (float *)t->scratch;
-    at.v = at.scratch + (p->components ? NSAMP_MIXTURE_ROWS(p->dim, p->components, m.inverse_factor) : 2) * L;
+    at.v = at.scratch + NSAMP_SCORE_ROWS(p->dim, p->components, m.inverse_factor) * L; /* of a factor */
     at.all = all;
     nsamp_row row;
     nsamp_row_begin(&row, t->noise, NSAMP_PURPOSE_STEP, t->chain0, step0, L);

@@ -4,8 +4,8 @@
  *   s = sum_k r_k C_k^-1 (mu_k - x),   r_k = exp(l_k - max l) / sum,   l_k = log w_k - log det(C_k)/2 - |W_k (mu_k - x)|^2 / 2,
  *   C_k^-1 = W_k^T W_k, W_k lower triangular or I / sd_k
  * in two passes over the coordinates: the l_k and from them the c_k = r_k h / sd_k^2 (full: r_k h), then four coordinates of h s at a
- * time, so that whoever moves them needs no array of the score. Exact in range, since the largest exponent is 0, as long as the
- * squares do not overflow (|x| some 1e19): beyond, the c_k are some shares and the drift still points home. Errors: tests/test_scores.c.
+ * time, so that whoever moves them needs no array of the score. No exponential overflows, since the largest exponent is 0. Where the
+ * squares do, |W_k (mu_k - x)| beyond 1.8e19 for all k, every l_k is -infinity and the drift NaN. Errors: tests/test_scores.c.
  *
  * Sums take their terms in order, in one accumulator each, in blocks of registers (vector.h): a group of
  * NSAMP_TILE_LANES lanes at a time. */
@@ -55,7 +55,8 @@ NSAMP_HD void nsamp_mixture_round(const uint32_t R, const nsamp_mixture_tables *
                                                     nsamp_floats_all(m->weight[k + i / V])));
 }
 
-/* R rows of u = W_k y from row d on, in the place of those of y, and their squares added to t [V], for one group: y at its first lane. */
+/* R rows of u = W_k y from row d on, in the place of those of y, and their squares added to square [V], for one group: y at its first
+ * lane. */
 NSAMP_HD void nsamp_mixture_turn(const uint32_t R, const float *w, uint32_t D, uint32_t d, float *y,
                                  nsamp_floats *square, const uint32_t L) {
     enum { V = NSAMP_TILE_VECTORS, W = NSAMP_WIDTH };
@@ -73,7 +74,7 @@ NSAMP_HD void nsamp_mixture_turn(const uint32_t R, const float *w, uint32_t D, u
 /* l_k and u = W_k (mu_k - x) [D]. Rows from the last on, since a row of u needs those of y = mu_k - x before it. */
 NSAMP_HD void nsamp_mixture_full(const nsamp_mixture_tables *m, uint32_t k, const float *x, float *l,
                                  float *u, const uint32_t L) {
-    enum { V = NSAMP_TILE_VECTORS, W = NSAMP_WIDTH, R = NSAMP_TILE_ROWS };
+    enum { V = NSAMP_TILE_VECTORS, W = NSAMP_WIDTH };
     const uint32_t D = m->dim;
     const float *const mean = m->mean + (size_t)k * D, *const w = m->inverse_factor + (size_t)k * D * D;
     for (uint32_t d = 0; d < D; d++)
@@ -82,17 +83,19 @@ NSAMP_HD void nsamp_mixture_full(const nsamp_mixture_tables *m, uint32_t k, cons
         nsamp_floats square[V];
         NSAMP_UNROLL for (uint32_t c = 0; c < V; c++) square[c] = nsamp_floats_all(0.0f);
         uint32_t d = D;
-        for (; d % R != 0; d--)
-            nsamp_mixture_turn(1, w, D, d - 1, u + g, square, L);
-        for (; d > 0; d -= R)
-            nsamp_mixture_turn(R, w, D, d - R, u + g, square, L);
+        if (d % 2) nsamp_mixture_turn(1, w, D, d -= 1, u + g, square, L);
+        if (d % 4) nsamp_mixture_turn(2, w, D, d -= 2, u + g, square, L);
+        while (d > 0)
+            nsamp_mixture_turn(4, w, D, d -= 4, u + g, square, L);
         NSAMP_UNROLL for (uint32_t c = 0; c < V; c++)
             nsamp_floats_store(l + g + c * W, nsamp_floats_fma(nsamp_floats_all(m->square[k]), square[c],
                                                                nsamp_floats_all(m->weight[k])));
     }
 }
 
-/* l [K][L] -> c. Of two components one exponential is of 0. */
+/* l [K][L] -> c. With two components one of the exponentials is exp(0) = 1, so one is computed. Where no l is a number or finite, shares are NaN:
+ * with two components by a division by 0, with more since all exponentials are 0. nsamp_max may meet a NaN there, against its rule: whichever
+ * it takes, the differences are NaN. */
 NSAMP_HD void nsamp_mixture_shares(const nsamp_mixture_tables *m, float *l, const uint32_t L) {
     const uint32_t K = m->components;
     if (K == 2) {
@@ -100,7 +103,7 @@ NSAMP_HD void nsamp_mixture_shares(const nsamp_mixture_tables *m, float *l, cons
         NSAMP_FOR_LANES(i, L) {
             const float lead = l[i] - l[L + i];
             const float e = nsamp_exp_share(nsamp_float_of(nsamp_bits_of(lead) | 0x80000000u));
-            const float most = nsamp_div_mid(1.0f, 1.0f + e), least = e * most;
+            const float most = nsamp_div_mid(1.0f, lead == lead ? 1.0f + e : 0.0f), least = e * most;
             l[i] = (lead > 0.0f ? most : least) * first;
             l[L + i] = (lead > 0.0f ? least : most) * second;
         }
