@@ -120,6 +120,15 @@ static void test_threads(void **state) {
     }
 }
 
+/* So many that the threads share the loops of the summary too. */
+static void test_many_chains(void **state) {
+    (void)state;
+    static const char *const threads[] = {"run.threads=2", "run.threads=3", "run.threads=5"};
+    for (size_t i = 0; i < 3; i++)
+        assert_same_runs(SET("run.chains=100003", "run.steps=60", "run.threads=1"),
+                         SET("run.chains=100003", "run.steps=60", threads[i]));
+}
+
 static void test_instruction_sets(void **state) {
     (void)state;
     static const char *const isa[] = {"run.isa=v3", "run.isa=v4"};
@@ -419,6 +428,7 @@ int main(void) {
         cmocka_unit_test(test_instruction_sets),
         cmocka_unit_test(test_chain_is_its_number),
         cmocka_unit_test(test_seed_matters),
+        cmocka_unit_test(test_many_chains),
         cmocka_unit_test(test_record_interval),
         cmocka_unit_test(test_draws_are_the_path),
         cmocka_unit_test(test_two_runs_are_one),

@@ -42,9 +42,13 @@ static void choose_style(point *p) {
     static const struct {
         const char *system, *title, *colour;
         int mark;
-    } styles[] = {{"langevin", "equicorrelated", NSAMP_BLUE, 7}, {"langevin", "gaussian", NSAMP_SKY, 5},
-                  {"langevin", "mixture", NSAMP_PURPLE, 13},     {"rsn", "", NSAMP_ORANGE, 9},
-                  {"mh-spiking", "", NSAMP_GREEN, 11},           {"training", "", "#555555", 15}};
+    } styles[] = {
+        {"langevin", "", NSAMP_PURPLE, 13}, /* targets with a score, where no later row says otherwise */
+        {"langevin", "equicorrelated", NSAMP_BLUE, 7},
+        {"langevin", "gaussian", NSAMP_SKY, 5},
+        {"rsn", "", NSAMP_ORANGE, 9},
+        {"mh-spiking", "", NSAMP_GREEN, 11},
+        {"training", "", "#555555", 15}};
     p->colour = "#555555";
     p->mark = 7;
     for (size_t k = 0; k < sizeof styles / sizeof *styles; k++)

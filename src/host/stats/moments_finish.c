@@ -1,5 +1,6 @@
 /* moments_finish.c: from accumulated sums to the summary of a run. Formulas: moments.h. All sums over chains
- * are fixed trees over chain numbers, a chain that is left out counting as zero. */
+ * are fixed trees over chain numbers, a chain that is left out counting as zero; loops over chains are shared by the threads of the caller
+ * where there are many chains, and no number depends on that. */
 #include "stats/moments.h"
 
 #include <math.h>
@@ -10,20 +11,36 @@
  */
 typedef struct work {
     const nsamp_moments *m;
-    double *keep;      /* [C] 1, or 0 for a chain that diverged */
-    double *half_mean; /* [2 C] at 2 c + h */
-    double *half_var;  /* [2 C] 1/n variance */
-    double *mean;      /* [B] of a batch */
-    double *square;    /* [B] mean square about the overall mean */
-    double *means;     /* [B] mean, summed over coordinates */
-    double *squares;   /* [B] square, summed over coordinates */
-    double *term;      /* [B] what is being summed */
-    uint64_t chains;   /* that did not diverge */
-    uint32_t per_chain;
-    uint64_t batches; /* per_chain * C: length of the arrays */
-    double n;         /* samples of a batch */
-    double used;      /* batches that count */
+    double *keep;       /* [C] 1, or 0 for a chain that diverged */
+    double *half_mean;  /* [2 C] at 2 c + h */
+    double *half_var;   /* [2 C] 1/n variance */
+    double *mean;       /* [B] of a batch */
+    double *square;     /* [B] mean square about the overall mean */
+    double *means;      /* [B] mean, summed over coordinates */
+    double *squares;    /* [B] square, summed over coordinates */
+    double *term;       /* [B] what is being summed */
+    uint64_t chains;    /* that did not diverge */
+    uint32_t per_chain; /* 1 or 2 */
+    uint64_t batches;   /* per_chain * C: length of the arrays */
+    double n;           /* samples of a batch */
+    double used;        /* batches that count */
 } work;
+
+/* Numbers from which on a loop is shared: below, waking the threads takes longer. A power of two. PARTS: into how many pieces, at most, what has to
+ * be put together in order is cut. */
+enum { SHARED = 1 << 15, PARTS = 1024 };
+
+#define PRAGMA(text) _Pragma(#text)
+/* Before a loop over n chains or batches, each of which writes what is its own. */
+#define SHARE(n) PRAGMA(omp parallel for schedule(static) if ((n) >= SHARED))
+
+/* The length of such pieces. */
+static uint64_t piece(uint64_t n) {
+    uint64_t length = SHARED;
+    while (n / length >= PARTS)
+        length *= 2;
+    return length;
+}
 
 /* Pairwise sum; every inner node covers an aligned range whose length is a power of two, or the rest of the
  * array. */
@@ -40,21 +57,42 @@ static double tree_sum(const double *v, uint64_t n) {
     return tree_sum(v, h) + tree_sum(v + h, n - h);
 }
 
+/* The nodes of that tree above `count` pieces of it. */
+static double sum_pieces(const double *sums, uint64_t count) {
+    if (count == 1) return *sums;
+    uint64_t h = 1;
+    while (2 * h < count)
+        h *= 2;
+    return sum_pieces(sums, h) + sum_pieces(sums + h, count - h);
+}
+
+/* The same number as tree_sum. */
+static double sum(const double *v, uint64_t n) {
+    const uint64_t length = piece(n), count = n / length + (n % length != 0);
+    double sums[PARTS + 1];
+    if (count < 2) return tree_sum(v, n);
+#pragma omp parallel for schedule(static)
+    for (uint64_t k = 0; k < count; k++)
+        sums[k] = tree_sum(v + k * length, k + 1 < count ? length : n - k * length);
+    return sum_pieces(sums, count);
+}
+
 static bool kept(const work *w, uint64_t batch) {
-    return w->keep[batch / w->per_chain] != 0.0;
+    return w->keep[batch >> (w->per_chain - 1)] != 0.0;
 }
 
 static double batch_average(const work *w, const double *v) {
-    return tree_sum(v, w->batches) / w->used;
+    return sum(v, w->batches) / w->used;
 }
 
 /* Sample variance over the batches of v, whose average is given. */
 static double batch_variance(const work *w, const double *v, double average) {
+    SHARE(w->batches)
     for (uint64_t b = 0; b < w->batches; b++) {
         const double d = v[b] - average;
         w->term[b] = kept(w, b) ? d * d : 0.0;
     }
-    return w->used > 1.0 ? tree_sum(w->term, w->batches) / (w->used - 1.0) : NAN;
+    return w->used > 1.0 ? sum(w->term, w->batches) / (w->used - 1.0) : NAN;
 }
 
 static work begin(nsamp_moments *m, const uint64_t *first_bad, nsamp_summary *s) {
@@ -88,30 +126,38 @@ static work begin(nsamp_moments *m, const uint64_t *first_bad, nsamp_summary *s)
     return w;
 }
 
+/* What gather does for one chain, whose sums are at s. */
+static void gather_chain(work *w, uint64_t c, const double *s, uint64_t power) {
+    const nsamp_moments *m = w->m;
+    double total[2] = {0};
+    for (uint32_t h = 0; h < 2; h++, s += 2 * power) {
+        const double n = (double)m->count[h], mean = s[0] / n;
+        const bool any = w->keep[c] != 0.0 && m->count[h];
+        w->half_mean[2 * c + h] = any ? mean : 0.0;
+        w->half_var[2 * c + h] = any ? fmax(s[power] / n - mean * mean, 0.0) : 0.0;
+        total[0] += any ? s[0] : 0.0;
+        total[1] += any ? s[power] : 0.0;
+    }
+    if (w->per_chain == 2) {
+        for (uint32_t h = 0; h < 2; h++) {
+            w->mean[2 * c + h] = w->half_mean[2 * c + h];
+            w->square[2 * c + h] = w->half_var[2 * c + h];
+        }
+    } else {
+        w->mean[c] = total[0] / w->n;
+        w->square[c] = fmax(total[1] / w->n - w->mean[c] * w->mean[c], 0.0);
+    }
+}
+
 /* Means and variances of half chains and of batches of one row of the sums. */
 static void gather(work *w, size_t row) {
     const nsamp_moments *m = w->m;
     const uint64_t L = m->lanes, power = m->rows * L;
-    for (uint64_t c = 0; c < m->chains; c++) {
-        const double *s = m->sums + (c / L) * 4 * power + row * L + c % L;
-        double total[2] = {0};
-        for (uint32_t h = 0; h < 2; h++, s += 2 * power) {
-            const double n = (double)m->count[h], mean = s[0] / n;
-            const bool any = kept(w, c * w->per_chain) && m->count[h];
-            w->half_mean[2 * c + h] = any ? mean : 0.0;
-            w->half_var[2 * c + h] = any ? fmax(s[power] / n - mean * mean, 0.0) : 0.0;
-            total[0] += any ? s[0] : 0.0;
-            total[1] += any ? s[power] : 0.0;
-        }
-        if (w->per_chain == 2) {
-            for (uint32_t h = 0; h < 2; h++) {
-                w->mean[2 * c + h] = w->half_mean[2 * c + h];
-                w->square[2 * c + h] = w->half_var[2 * c + h];
-            }
-        } else {
-            w->mean[c] = total[0] / w->n;
-            w->square[c] = fmax(total[1] / w->n - w->mean[c] * w->mean[c], 0.0);
-        }
+    SHARE(m->chains)
+    for (uint64_t first = 0; first < m->chains; first += L) {
+        const double *const s = m->sums + first * 4 * m->rows + row * L;
+        for (uint64_t l = 0; l < L && first + l < m->chains; l++)
+            gather_chain(w, first + l, s + l, power);
     }
 }
 
@@ -127,6 +173,7 @@ static row_result estimate(work *w) {
     const double within = batch_average(w, w->square), between = batch_variance(w, w->mean, r.mean);
     r.var = within + between;
     r.mean_se = sqrt(between / w->used);
+    SHARE(w->batches)
     for (uint64_t b = 0; b < w->batches; b++) {
         const double d = w->mean[b] - r.mean;
         w->square[b] = kept(w, b) ? w->square[b] + d * d : 0.0;
@@ -134,13 +181,14 @@ static row_result estimate(work *w) {
     r.var_se = sqrt(batch_variance(w, w->square, batch_average(w, w->square)) / w->used);
     r.ess = w->used * r.var / between;
     r.tau = w->n * (double)w->m->every * between / r.var;
+    SHARE(w->batches)
     for (uint64_t b = 0; b < w->batches; b++) {
         const double d = w->mean[b] - r.mean;
         w->term[b] = kept(w, b) ? d * d / between - w->square[b] / r.var : 0.0;
         w->term[b] *= w->term[b];
     }
     /* The influence of a batch on log tau has mean 0 but for the -1/B of a sample variance. */
-    r.tau_se = r.tau * sqrt(tree_sum(w->term, w->batches) / (w->used * (w->used - 1.0)));
+    r.tau_se = r.tau * sqrt(sum(w->term, w->batches) / (w->used * (w->used - 1.0)));
     if (!(between > 0.0)) r.ess = r.tau = r.tau_se = NAN;
     return r;
 }
@@ -150,16 +198,17 @@ static double split_rhat(work *w) {
     const nsamp_moments *m = w->m;
     const uint64_t n0 = m->count[0], n1 = m->count[1], len = 2 * m->chains;
     if (n0 < 2 || n1 < 2 || w->chains < 1) return NAN;
-    const double halves = 2.0 * (double)w->chains, average = tree_sum(w->half_mean, len) / halves;
-    const double biased = tree_sum(w->half_var, len) / halves;
+    const double halves = 2.0 * (double)w->chains, average = sum(w->half_mean, len) / halves;
+    const double biased = sum(w->half_var, len) / halves;
+    SHARE(len)
     for (uint64_t i = 0; i < len; i++) {
         const double d = w->half_mean[i] - average, n = (double)m->count[i % 2];
         const bool any = w->keep[i / 2] != 0.0;
         w->term[i] = any ? d * d : 0.0;
         w->half_mean[i] = any ? w->half_var[i] * n / (n - 1.0) : 0.0;
     }
-    const double within = tree_sum(w->half_mean, len) / halves;
-    return within > 0.0 ? sqrt((biased + tree_sum(w->term, len) / (halves - 1.0)) / within) : NAN;
+    const double within = sum(w->half_mean, len) / halves;
+    return within > 0.0 ? sqrt((biased + sum(w->term, len) / (halves - 1.0)) / within) : NAN;
 }
 
 /* Nested R-hat: sqrt(1 + B / W), B the variance of the superchains' means, W the average over superchains of
@@ -170,6 +219,7 @@ static double nested_rhat(work *w, uint64_t K) {
     const double n0 = (double)m->count[0], n1 = (double)m->count[1], n = n0 + n1;
     const uint64_t C = m->chains;
     double *const means = w->square, *const vars = w->term, *const super_mean = w->mean;
+    SHARE(C)
     for (uint64_t c = 0; c < C; c++) {
         const double a = w->half_mean[2 * c], b = w->half_mean[2 * c + 1];
         const double within =
@@ -180,15 +230,16 @@ static double nested_rhat(work *w, uint64_t K) {
     double within = 0.0, total = 0.0;
     uint64_t used = 0;
     for (uint64_t k = 0, c0 = 0; k < K; k++) {
-        uint64_t c1 = c0, chains = 0;
-        for (; c1 < C && c1 * K / C == k; c1++)
-            chains += w->keep[c1] != 0.0;
+        const uint64_t c1 = ((k + 1) * C + K - 1) / K; /* the first chain of the next; C at the end */
+        uint64_t chains = 0;
+        for (uint64_t c = c0; c < c1; c++)
+            chains += w->keep[c] != 0.0;
         if (chains) {
-            const double M = (double)chains, mean = tree_sum(means + c0, c1 - c0) / M;
+            const double M = (double)chains, mean = sum(means + c0, c1 - c0) / M;
             double between = 0.0;
             for (uint64_t c = c0; c < c1; c++)
                 between += w->keep[c] * (means[c] - mean) * (means[c] - mean);
-            within += (chains > 1 ? between / (M - 1.0) : 0.0) + tree_sum(vars + c0, c1 - c0) / M;
+            within += (chains > 1 ? between / (M - 1.0) : 0.0) + sum(vars + c0, c1 - c0) / M;
             super_mean[used++] = mean;
             total += mean;
         }
@@ -202,15 +253,34 @@ static double nested_rhat(work *w, uint64_t K) {
     return within > 0.0 ? sqrt(1.0 + between / (supers - 1.0) / (within / supers)) : NAN;
 }
 
-static void extremes(const work *w, size_t i, double *min, double *max) {
+/* Of coordinate i over chains [first, last); first is a multiple of the lanes. */
+static void extremes_of(const work *w, size_t i, uint64_t begin, uint64_t end, double *min, double *max) {
     const nsamp_moments *m = w->m;
+    const uint64_t L = m->lanes;
     *min = INFINITY;
     *max = -INFINITY;
-    for (uint64_t c = 0; c < m->chains; c++) {
-        const uint64_t at = (c / m->lanes * m->dim + i) * m->lanes + c % m->lanes;
-        if (w->keep[c] == 0.0) continue;
-        *min = fmin(*min, (double)m->low[at]);
-        *max = fmax(*max, (double)m->high[at]);
+    for (uint64_t first = begin; first < end; first += L) {
+        const uint64_t at = first * m->dim + i * L;
+        for (uint64_t l = 0; l < L && first + l < end; l++) {
+            if (w->keep[first + l] == 0.0) continue;
+            *min = fmin(*min, (double)m->low[at + l]);
+            *max = fmax(*max, (double)m->high[at + l]);
+        }
+    }
+}
+
+static void extremes(const work *w, size_t i, double *min, double *max) {
+    const uint64_t C = w->m->chains, L = w->m->lanes, length = (piece(C) + L - 1) / L * L,
+                   count = (C + length - 1) / length;
+    double low[PARTS + 1], high[PARTS + 1];
+    SHARE(C)
+    for (uint64_t k = 0; k < count; k++)
+        extremes_of(w, i, k * length, k + 1 < count ? (k + 1) * length : C, &low[k], &high[k]);
+    *min = low[0];
+    *max = high[0];
+    for (uint64_t k = 1; k < count; k++) {
+        *min = fmin(*min, low[k]);
+        *max = fmax(*max, high[k]);
     }
 }
 
@@ -362,6 +432,7 @@ void nsamp_moments_finish(nsamp_moments *m, const uint64_t *first_bad, uint64_t 
     for (size_t i = 0; i < D; i++) {
         gather(&w, i);
         const row_result r = estimate(&w);
+        SHARE(w.batches)
         for (uint64_t b = 0; b < w.batches; b++) {
             w.means[b] += w.mean[b];
             w.squares[b] += w.square[b];
