@@ -272,7 +272,7 @@ static void extremes_of(const work *w, size_t i, uint64_t begin, uint64_t end, d
 static void extremes(const work *w, size_t i, double *min, double *max) {
     const uint64_t C = w->m->chains, L = w->m->lanes, length = (piece(C) + L - 1) / L * L,
                    count = (C + length - 1) / length;
-    double low[PARTS + 1], high[PARTS + 1];
+    double low[PARTS + 1] = {0}, high[PARTS + 1] = {0};
     SHARE(C)
     for (uint64_t k = 0; k < count; k++)
         extremes_of(w, i, k * length, k + 1 < count ? (k + 1) * length : C, &low[k], &high[k]);
