@@ -253,7 +253,7 @@ static double nested_rhat(work *w, uint64_t K) {
     return within > 0.0 ? sqrt(1.0 + between / (supers - 1.0) / (within / supers)) : NAN;
 }
 
-/* Of coordinate i over chains [first, last); first is a multiple of the lanes. */
+/* Of coordinate i over chains [begin, end); begin is a multiple of the lanes. */
 static void extremes_of(const work *w, size_t i, uint64_t begin, uint64_t end, double *min, double *max) {
     const nsamp_moments *m = w->m;
     const uint64_t L = m->lanes;
