@@ -263,7 +263,8 @@ static void test_resume(void **state) {
         broken = plan_of(settings);
         nsamp_status status = nsamp_plan_run(broken, stop_at_once, NULL, &err);
         if (status == NSAMP_OK) break;
-        if (status != NSAMP_STOPPED || ++stops > 100) fail_msg("%s", err.text);
+        /* how often it stops depends on how fast it is: under a sanitizer more than 100 times */
+        if (status != NSAMP_STOPPED || ++stops > 100000) fail_msg("%s", err.text);
         nsamp_plan_destroy(broken);
     }
     assert_true(stops > 0);
