@@ -177,9 +177,7 @@ static void test_langevin(void **state) {
 
 static void test_mixture(void **state) {
     (void)state;
-    static const char file[] = "/tmp/nsamp-test-mixture-XXXXXX";
-    char path[sizeof file], settings[160];
-    static const char text[] = "1 -1 0 0\n2 0 0\n0 2 0\n0 0 2\n\n1 1 0 0\n1 0 0\n0 1 0\n0 0 1\n";
+    char settings[160];
     for (int natural = 0; natural < 2; natural++) {
         for (size_t K = 2; K <= 3; K++) {
             snprintf(settings, sizeof settings, "target.name=mixture target.dim=5 %s system.geometry=%s",
@@ -191,20 +189,14 @@ static void test_mixture(void **state) {
             same("round elementary", c.elementary, inside);
             same("round bytes", c.bytes, 2 * 5 * 4 + 4 * ((double)K * (3 + 5) + (natural ? 25 : 0)) / 64.0);
         }
-        memcpy(path, file, sizeof file);
-        const int fd = mkstemp(path);
-        FILE *f = fdopen(fd, "w");
-        fputs(text, f);
-        fclose(f);
         snprintf(settings, sizeof settings,
-                 "target.name=mixture target.file=%s system.dt=0.01 system.geometry=%s", path,
-                 natural ? "natural" : "naive");
+                 "target.name=mixture target.file=tests/data/mixture7.txt system.dt=0.01 system.geometry=%s",
+                 natural ? "natural" : "naive"); /* three components in seven dimensions */
         const nsamp_counts c = counts_of(settings, 64);
-        remove(path);
-        score_step(3, 2, true, natural);
+        score_step(7, 3, true, natural);
         same("full flop", c.flop, flop);
         same("full elementary", c.elementary, inside);
-        same("full bytes", c.bytes, 2 * 3 * 4 + 4 * (2 * (3 + 3 + 9) + (natural ? 9 : 0)) / 64.0);
+        same("full bytes", c.bytes, 2 * 7 * 4 + 4 * (3 * (3 + 7 + 49) + (natural ? 49 : 0)) / 64.0);
     }
 }
 

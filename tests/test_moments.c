@@ -133,8 +133,8 @@ static void equals_reference(void **state) {
         uint64_t C, n;
         size_t D;
         int bad;
-    } cases[] = {{300, 10, 5, 0}, {300, 10, 5, 1}, {64, 8, 3, 1}, {9, 40, 2, 0},
-                 {9, 40, 2, 1},   {2, 12, 1, 0},   {17, 6, 70, 0}};
+    } cases[] = {{300, 10, 5, 0}, {300, 10, 5, 1}, {64, 8, 3, 1},   {9, 40, 2, 0}, {9, 40, 2, 1},
+                 {2, 12, 1, 0},   {17, 6, 70, 0},  {70001, 6, 2, 1}}; /* the last: loops shared by threads */
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         const run r = plain_run(cases[k].C, cases[k].n, cases[k].D);
         float *data = ar1(r.C, r.n, r.D, 0.7, 0.4, 2.0, k + 1);
@@ -144,7 +144,7 @@ static void equals_reference(void **state) {
             for (size_t i = 0; i < r.n * r.D; i++)
                 data[c * r.n * r.D + i] = i % 3 ? NAN : 1e30f;
         }
-        const size_t M = survivors(bad, r.C, id), K = r.C / 16 < 2 ? 2 : r.C / 16;
+        const size_t M = survivors(bad, r.C, id), K = r.C / 16 < 2 ? 2 : r.C / 16 > 64 ? 64 : r.C / 16;
         nsamp_moments *m = accumulate(&r, data);
         nsamp_summary s = {0};
         nsamp_moments_finish(m, bad, 0, &s);

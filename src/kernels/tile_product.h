@@ -15,8 +15,29 @@ enum {
     NSAMP_TILE_LANES = NSAMP_TILE_VECTORS * NSAMP_WIDTH
 };
 
-/* t [R][V] += sum over i < n of w_i z_i: weight r of w_i at w[i ws + r wr], the V vectors of z_i at z + i zs. R is a constant in
- * each call, at most NSAMP_TILE_ROWS. */
+/* R in what follows: a constant in each call, at most NSAMP_TILE_ROWS. */
+
+/* t [R][V] = 0. */
+NSAMP_HD void nsamp_tile_zero(const uint32_t R, nsamp_floats *t) {
+    NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * NSAMP_TILE_VECTORS;
+                      i++) if (i < R * NSAMP_TILE_VECTORS) t[i] = nsamp_floats_all(0.0f);
+}
+
+/* t [R][V] = R rows at x, L numbers apart. */
+NSAMP_HD void nsamp_tile_load(const uint32_t R, const float *x, const uint32_t L, nsamp_floats *t) {
+    enum { V = NSAMP_TILE_VECTORS };
+    NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) if (i < R * V) t[i] =
+        nsamp_floats_load(x + i / V * L + i % V * NSAMP_WIDTH);
+}
+
+/* And back. */
+NSAMP_HD void nsamp_tile_store(const uint32_t R, const nsamp_floats *t, float *x, const uint32_t L) {
+    enum { V = NSAMP_TILE_VECTORS };
+    NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) if (i < R * V)
+        nsamp_floats_store(x + i / V * L + i % V * NSAMP_WIDTH, t[i]);
+}
+
+/* t [R][V] += sum over i < n of w_i z_i: weight r of w_i at w[i ws + r wr], the V vectors of z_i at z + i zs. */
 NSAMP_HD void nsamp_tile_product(const uint32_t R, const float *w, size_t ws, size_t wr, const float *z,
                                  size_t zs, const uint32_t n, nsamp_floats *t) {
     enum { V = NSAMP_TILE_VECTORS };

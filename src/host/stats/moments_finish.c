@@ -42,39 +42,29 @@ static uint64_t piece(uint64_t n) {
     return length;
 }
 
-/* Pairwise sum; every inner node covers an aligned range whose length is a power of two, or the rest of the
- * array. */
-static double tree_sum(const double *v, uint64_t n) {
-    if (n <= 8) {
+/* Pairwise sum; every inner node covers an aligned range whose length is a power of two and a multiple of the leaf's, or the
+ * rest of the array. leaf: numbers that are added one after the other, a power of two. */
+static double tree_sum(const double *v, uint64_t n, uint64_t leaf) {
+    if (n <= leaf) {
         double s = 0.0;
         for (uint64_t i = 0; i < n; i++)
             s += v[i];
         return s;
     }
-    uint64_t h = 8;
+    uint64_t h = leaf;
     while (2 * h < n)
         h *= 2;
-    return tree_sum(v, h) + tree_sum(v + h, n - h);
+    return tree_sum(v, h, leaf) + tree_sum(v + h, n - h, leaf);
 }
 
-/* The nodes of that tree above `count` pieces of it. */
-static double sum_pieces(const double *sums, uint64_t count) {
-    if (count == 1) return *sums;
-    uint64_t h = 1;
-    while (2 * h < count)
-        h *= 2;
-    return sum_pieces(sums, h) + sum_pieces(sums + h, count - h);
-}
-
-/* The same number as tree_sum. */
+/* tree_sum with leaves of 8. Pieces are nodes of that tree, and what is above them is a tree of theirs. */
 static double sum(const double *v, uint64_t n) {
     const uint64_t length = piece(n), count = n / length + (n % length != 0);
     double sums[PARTS + 1];
-    if (count < 2) return tree_sum(v, n);
-#pragma omp parallel for schedule(static)
+    SHARE(n)
     for (uint64_t k = 0; k < count; k++)
-        sums[k] = tree_sum(v + k * length, k + 1 < count ? length : n - k * length);
-    return sum_pieces(sums, count);
+        sums[k] = tree_sum(v + k * length, k + 1 < count ? length : n - k * length, 8);
+    return tree_sum(sums, count, 1);
 }
 
 static bool kept(const work *w, uint64_t batch) {

@@ -82,13 +82,13 @@ NSAMP_HD void nsamp_langevin_gauss_advance(const void *params, const nsamp_tile 
  * entry of M, whose rows are D apart. */
 NSAMP_HD void nsamp_gauss_rows(const uint32_t R, const float *m, uint32_t D, const float *y, uint32_t n,
                                uint32_t first, float *x, const uint32_t L) {
-    enum { V = NSAMP_TILE_VECTORS, W = NSAMP_WIDTH };
-    nsamp_floats t[NSAMP_TILE_ROWS * V];
-    NSAMP_UNROLL for (uint32_t k = 0; k < NSAMP_TILE_ROWS * V; k++) if (k < R * V) t[k] =
-        first ? nsamp_floats_all(0.0f) : nsamp_floats_load(x + k / V * L + k % V * W);
+    nsamp_floats t[NSAMP_TILE_ROWS * NSAMP_TILE_VECTORS];
+    if (first)
+        nsamp_tile_zero(R, t);
+    else
+        nsamp_tile_load(R, x, L, t);
     nsamp_tile_product(R, m, 1, D, y, L, n, t);
-    NSAMP_UNROLL for (uint32_t k = 0; k < NSAMP_TILE_ROWS * V; k++) if (k < R * V)
-        nsamp_floats_store(x + k / V * L + k % V * W, t[k]);
+    nsamp_tile_store(R, t, x, L);
 }
 
 /* x = mu + M y. A panel of y stays in the first-level cache while all rows take it. */

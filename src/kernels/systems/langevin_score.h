@@ -90,13 +90,10 @@ NSAMP_HD void nsamp_score_begin(const nsamp_langevin_score_params *p, const nsam
 NSAMP_HD void nsamp_score_drift(const uint32_t R, const nsamp_langevin_score_params *p,
                                 const nsamp_mixture_tables *m, uint32_t d, const float *x,
                                 const float *scratch, nsamp_floats *t, const uint32_t L) {
-    enum { V = NSAMP_TILE_VECTORS, W = NSAMP_WIDTH };
-    if (p->target == NSAMP_SCORE_MIXTURE) {
+    if (p->target == NSAMP_SCORE_MIXTURE)
         nsamp_mixture_drift(R, m, d, x, scratch, t, L);
-        return;
-    }
-    NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) if (i < R * V) t[i] =
-        nsamp_floats_load(scratch + (d + i / V) * L + i % V * W);
+    else
+        nsamp_tile_load(R, scratch + d * L, L, t);
 }
 
 /* What is made of R coordinates from d on, for all lanes. NAIVE: x += h s + a z. SCORE: v = h s. NOISE: v = L^T v + a z in place:
@@ -118,24 +115,22 @@ NSAMP_HD void nsamp_score_rows(const uint32_t R, const uint32_t what, const nsam
         nsamp_floats t[NSAMP_TILE_ROWS * V];
         if (what == NSAMP_MAKE_NAIVE || what == NSAMP_MAKE_SCORE)
             nsamp_score_drift(R, p, m, d, at->x + g, at->scratch + g, t, L);
-        else
-            NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) if (i < R * V) t[i] =
-                what == NSAMP_MAKE_MOVE ? nsamp_floats_load(x + i / V * L + i % V * W)
-                                        : nsamp_floats_all(0.0f);
-        if (what == NSAMP_MAKE_NOISE) nsamp_tile_product(R, factor + (size_t)d * D + d, D, 1, v, L, D - d, t);
-        if (what == NSAMP_MAKE_MOVE)
+        if (what == NSAMP_MAKE_NOISE) {
+            nsamp_tile_zero(R, t);
+            nsamp_tile_product(R, factor + (size_t)d * D + d, D, 1, v, L, D - d, t);
+        }
+        if (what == NSAMP_MAKE_MOVE) {
+            nsamp_tile_load(R, x, L, t);
             nsamp_tile_product(R, factor + (size_t)d * D, 1, D, at->v + g, L, d + R, t);
+        }
         NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) {
             if (i >= R * V) continue;
             const size_t to = i / V * L + i % V * W;
             if (what == NSAMP_MAKE_NAIVE || what == NSAMP_MAKE_NOISE)
                 t[i] = nsamp_floats_fma(nsamp_floats_all(p->a), nsamp_floats_load(z + to + g), t[i]);
             if (what == NSAMP_MAKE_NAIVE) t[i] = nsamp_floats_add(nsamp_floats_load(x + to), t[i]);
-            if (what == NSAMP_MAKE_NAIVE || what == NSAMP_MAKE_MOVE)
-                nsamp_floats_store(x + to, t[i]);
-            else
-                nsamp_floats_store(v + to, t[i]);
         }
+        nsamp_tile_store(R, t, what == NSAMP_MAKE_NAIVE || what == NSAMP_MAKE_MOVE ? x : v, L);
         if (what == NSAMP_MAKE_SCORE || what == NSAMP_MAKE_NOISE) continue;
         NSAMP_UNROLL for (uint32_t c = 0; c < V; c++) {
             nsamp_floats sum = nsamp_floats_load(at->all + g + c * W);

@@ -36,8 +36,7 @@ NSAMP_HD void nsamp_mixture_round(const uint32_t R, const nsamp_mixture_tables *
     const uint32_t D = m->dim;
     const float *mean = m->mean + (size_t)k * D;
     nsamp_floats t[NSAMP_TILE_ROWS * V];
-    NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) if (i < R * V) t[i] =
-        nsamp_floats_all(0.0f);
+    nsamp_tile_zero(R, t);
     for (uint32_t d = 0; d < D; d++, mean++, x += L) {
         nsamp_floats v[V];
         NSAMP_UNROLL for (uint32_t c = 0; c < V; c++) v[c] = nsamp_floats_load(x + c * W);
@@ -59,16 +58,13 @@ NSAMP_HD void nsamp_mixture_round(const uint32_t R, const nsamp_mixture_tables *
  * lane. */
 NSAMP_HD void nsamp_mixture_turn(const uint32_t R, const float *w, uint32_t D, uint32_t d, float *y,
                                  nsamp_floats *square, const uint32_t L) {
-    enum { V = NSAMP_TILE_VECTORS, W = NSAMP_WIDTH };
+    enum { V = NSAMP_TILE_VECTORS };
     nsamp_floats t[NSAMP_TILE_ROWS * V];
-    NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) if (i < R * V) t[i] =
-        nsamp_floats_all(0.0f);
+    nsamp_tile_zero(R, t);
     nsamp_tile_product(R, w + (size_t)d * D, 1, D, y, L, d + R, t);
-    NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) {
-        if (i >= R * V) continue;
-        nsamp_floats_store(y + (size_t)(d + i / V) * L + i % V * W, t[i]);
-        square[i % V] = nsamp_floats_fma(t[i], t[i], square[i % V]);
-    }
+    nsamp_tile_store(R, t, y + (size_t)d * L, L);
+    NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) if (i < R * V) square[i % V] =
+        nsamp_floats_fma(t[i], t[i], square[i % V]);
 }
 
 /* l_k and u = W_k (mu_k - x) [D]. Rows from the last on, since a row of u needs those of y = mu_k - x before it. */
@@ -153,8 +149,7 @@ NSAMP_HD void nsamp_mixture_drift(const uint32_t R, const nsamp_mixture_tables *
                                   const float *scratch, nsamp_floats *t, const uint32_t L) {
     enum { V = NSAMP_TILE_VECTORS, W = NSAMP_WIDTH };
     const uint32_t D = m->dim, K = m->components;
-    NSAMP_UNROLL for (uint32_t i = 0; i < NSAMP_TILE_ROWS * V; i++) if (i < R * V) t[i] =
-        nsamp_floats_all(0.0f);
+    nsamp_tile_zero(R, t);
     const float *u = scratch + ((size_t)K + d) * L;
     for (uint32_t k = 0; m->inverse_factor && k < K; k++, u += (size_t)D * L)
         nsamp_tile_product(R, m->inverse_factor + ((size_t)k * D + d) * D + d, D, 1, u, L, D - d, t);
