@@ -12,7 +12,7 @@ count=0
 
 cat >bin/srun <<'EOF'
 #!/bin/bash
-# With a file named `limit` here: stop at the first look at the clock, once; the run must last several of the 0.2 s between two looks.
+# With a file named `limit` here: stop at the first look at the clock, once; the run must last several of the 0.5 s between two looks.
 echo "$*" >>srun.log
 if [ -e limit ]; then
     rm limit

@@ -142,14 +142,39 @@ static void advance_unit(cpu_backend *b, uint64_t first, uint64_t last, uint64_t
 /* A call is cut into parts, and a piece is one part of one unit. Each thread is the home of a range of units and takes their pieces part by
  * part, so that the state and sums of a chain stay in the caches of one core: between cores that do not share a third-level cache, units that
  * wander cost up to 36 % of the rate (bench/LOG.md). A thread whose units are AHEAD parts further than those of another, or done, takes a piece
- * from there. A piece can be taken when its unit has come through the part before. */
+ * from there. A piece can be taken when its unit has come through the part before.
+ *
+ * Each part is half of what is left, and PARTS of the whole at least: long ones first, through which the sums of a tile stay in a cache from one
+ * sample to the next, and short ones last, so that threads end together. */
 enum { PARTS = 16, AHEAD = 2 };
 
-static uint64_t steps_of_part(uint64_t steps, const nsamp_recorder *recorder) {
-    const uint64_t part = (steps + PARTS - 1) / PARTS;
+typedef struct schedule {
+    uint64_t begin, end;  /* steps */
+    uint64_t parts, even; /* even: steps of each part but the last; 0 where they differ, */
+    uint64_t ends[PARTS]; /* and end here */
+} schedule;
+
+static schedule cut(uint64_t begin, uint64_t end, const nsamp_recorder *recorder) {
+    schedule s = {.begin = begin, .end = end};
+    const uint64_t steps = end - begin, least = (steps + PARTS - 1) / PARTS;
     /* No piece may wait for room that only a later one makes: nsamp_recorder_place. */
-    const uint64_t most = recorder ? nsamp_recorder_room(recorder) : part;
-    return part < most ? part : most;
+    const uint64_t most = recorder ? nsamp_recorder_room(recorder) : steps;
+    if (most < least) {
+        s.even = most;
+        s.parts = (steps + most - 1) / most;
+    }
+    for (uint64_t t = begin; t < end && !s.even; s.ends[s.parts++] = t) {
+        const uint64_t half = (end - t + 1) / 2;
+        const uint64_t part = half < least ? least : half < most ? half : most;
+        t = part < end - t ? t + part : end;
+    }
+    return s;
+}
+
+/* Step at which part k ends and part k + 1 begins. */
+static uint64_t end_of(const schedule *s, uint64_t k) {
+    if (!s->even) return s->ends[k];
+    return k + 1 < s->parts ? s->begin + (k + 1) * s->even : s->end;
 }
 
 /* Called by one thread of a team of so many. */
@@ -212,7 +237,7 @@ static nsamp_status cpu_advance(nsamp_backend *base, uint64_t step0, uint64_t st
     const uint64_t units = (tiles + unit - 1) / unit;
     if (step0 >= step1) return NSAMP_OK;
     const int before = nsamp_threads_set(b->threads);
-    const uint64_t part = steps_of_part(step1 - step0, recorder), parts = (step1 - step0 + part - 1) / part;
+    const schedule s = cut(step0, step1, recorder);
     /* Threads without a unit would do nothing but wait. Where one unit is all, its products take the threads. */
     const int wanted = (uint64_t)b->threads < units ? b->threads : (int)units;
 #pragma omp parallel num_threads(wanted)
@@ -221,9 +246,9 @@ static nsamp_status cpu_advance(nsamp_backend *base, uint64_t step0, uint64_t st
 #pragma omp single
         share_units(b, units, team);
         uint64_t k, u;
-        while (take_piece(b, team, parts, &k, &u)) {
-            const uint64_t from = step0 + k * part, to = k + 1 < parts ? from + part : step1;
-            advance_unit(b, u * unit, (u + 1) * unit < tiles ? (u + 1) * unit : tiles, from, to, recorder);
+        while (take_piece(b, team, s.parts, &k, &u)) {
+            advance_unit(b, u * unit, (u + 1) * unit < tiles ? (u + 1) * unit : tiles,
+                         k ? end_of(&s, k - 1) : step0, end_of(&s, k), recorder);
             atomic_store_explicit(&b->through[u], k + 1, memory_order_release);
         }
     }

@@ -12,8 +12,9 @@
 #include "stats/laws.h"
 #include "threads.h"
 
-/* Seconds a block of steps should take: how soon a stop is noticed, how often progress is told. */
-static const double BLOCK_SECONDS = 0.2;
+/* Seconds a block of steps should take: how soon a stop is noticed, how often progress is told. In shorter ones a tile of many coordinates has
+ * left the caches between two samples (bench/LOG.md). */
+static const double BLOCK_SECONDS = 0.5;
 
 /* Lanes beyond the last chain are started too: they are computed and ignored. */
 nsamp_status nsamp_plan_start(nsamp_plan *p, nsamp_error *err) {
