@@ -78,6 +78,10 @@ check() {
         run.chains=4096 run.steps=101 || bad=1
     same target.name=mixture target.weights=1,2,3,4,5,6,7 target.means=-6,-2,-1,0,1,2,3 target.sds=0.5 target.dim=3 run.chains=4096 \
         run.steps=101 || bad=1
+    for geometry in naive natural; do # full covariances
+        same target.name=mixture target.file="$(dirname "$0")/../tests/data/mixture7.txt" target.dim=7 system.geometry=$geometry \
+            system.dt=0.01 run.chains=4096 run.steps=101 || bad=1
+    done
     same target.name=gaussian target.file=builtin:decay target.rho=0.7 target.dim=5 run.chains=4096 run.steps=101 || bad=1
     same target.name=mixture target.means=-1,1 target.sds=0.8 target.dim=10 run.chains=4096 run.steps=500 || bad=1
     same target.name=gaussian target.file=builtin:decay target.rho=0.7 target.dim=64 run.chains=4096 run.steps=500 || bad=1

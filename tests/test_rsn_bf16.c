@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "matmul.h"
 #include "reference_bf16.h"
 #include "rsn_bf16_models.h"
 
@@ -150,17 +151,24 @@ static void chosen(nsamp_rsn_options o, const nsamp_cpu_kernel *kernel, const ch
     free_model(&model);
 }
 
+/* What auto takes without a matrix unit. */
+static void without_unit(nsamp_rsn_options o) {
+    const bool panels = !nsamp_matmul_bf16_is_native() && strcmp(o.isa, "base");
+    chosen(o, panels ? nsamp_rsn_panels_kernel(o.isa) : &nsamp_rsn_product_kernel,
+           panels ? "in panels; float32 products of bf16 numbers" : "matrix products");
+}
+
 static void test_choice(void **state) {
     (void)state;
     nsamp_rsn_options o = options(false, NSAMP_RSN_AUTO);
-    chosen(o, &nsamp_rsn_product_kernel, "matrix products");
+    without_unit(o);
     o.has_amx = o.amx = true;
     chosen(o, nsamp_rsn_bf16_kernel(o.isa, true), "one fused kernel (bf16 weights)");
     chosen(o, nsamp_rsn_bf16_kernel(o.isa, true), "by the matrix unit");
     o.amx = false; /* run.isa = v4: another instruction set, the same numbers */
     chosen(o, nsamp_rsn_bf16_kernel(o.isa, false), "by float32 multiply-adds");
     o.reservoir = true;
-    chosen(o, &nsamp_rsn_product_kernel, "matrix products");
+    without_unit(o);
     o = options(false, NSAMP_RSN_PRODUCT);
     o.has_amx = o.amx = true;
     chosen(o, &nsamp_rsn_product_kernel, "matrix products");

@@ -1,6 +1,7 @@
-/* test_rsn_panels.c: float32 networks of many outputs in panels (kernels/rsn_panels.h), on a CPU: bit for bit what the fused kernel of the table
- * gives, at both levels, for remainders of rows, units, panels and chains; from gcc and clang, -O0 and -O3, every instruction set
- * (mk/variants.mk makes the objects); y against double precision; divergence; chains a tile. */
+/* test_rsn_panels.c: networks in panels (kernels/rsn_panels.h), on a CPU: in float32 bit for bit what the fused kernel of the table gives, at
+ * both levels, for remainders of rows, units, panels and chains; from gcc and clang, -O0 and -O3, every instruction set
+ * (mk/variants.mk makes the objects); y against double precision; divergence; chains a tile. In bf16 bit for bit a step of one chain, written down
+ * again. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,8 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "kernels/bf16.h"
+#include "matmul.h"
 #include "rsn_models.h"
 
 #define BUILDS_LIST       "rsn_panels.def"
@@ -17,7 +20,7 @@
 #define BUILDS_UNIT       0
 #include "builds.h"
 
-/* Panels also where auto would not take them, so that small networks reach every remainder. */
+/* Panels also where auto would not take them, so that small networks reach every remainder; o.precision: fp32 or bf16. */
 static nsamp_model in_panels(nsamp_network *net, nsamp_rsn_options o, uint32_t tile) {
     static float none;
     nsamp_rsn_panels_parts parts;
@@ -25,11 +28,14 @@ static nsamp_model in_panels(nsamp_network *net, nsamp_rsn_options o, uint32_t t
     nsamp_model model = make_unprepared(net, &o);
     nsamp_rsn_extra *extra = model.extra;
     nsamp_rsn_params *params = model.params;
-    assert_int_equal(nsamp_rsn_panels_create(params, &extra->panels, &err), NSAMP_OK);
+    const bool rounded = o.precision == NSAMP_BF16;
+    assert_int_equal(nsamp_rsn_panels_create(extra->net, extra->pinv, params, rounded, &extra->panels, &err),
+                     NSAMP_OK);
     params->product = extra->panels;
     model.host_kernel = nsamp_rsn_panels_kernel(o.isa);
     model.lanes = tile;
-    model.scratch_bytes = nsamp_rsn_panels_carve(params->dim, params->reservoir, tile, &none, &parts);
+    model.scratch_bytes =
+        nsamp_rsn_panels_carve(params->dim, params->reservoir, rounded, tile, &none, &parts);
     return model;
 }
 
@@ -260,12 +266,107 @@ static void test_tiles(void **state) {
     }
 }
 
+static float narrow(float x) {
+    return nsamp_bf16_value(nsamp_bf16_of(x));
+}
+
+/* A step of one chain in bf16: state [S] of chain `chain` at `step`; one operation at a time, sums in the order of inputs and of units. */
+static void step_of_a_chain(const nsamp_model *model, nsamp_noise_key key, uint32_t chain, uint64_t step,
+                            float *state) {
+    const nsamp_rsn_params *p = model->params;
+    const nsamp_rsn_extra *extra = model->extra;
+    const nsamp_network *net = extra->net;
+    const size_t m = net->m, n = net->n;
+    float *x = malloc((3 * m + 4) * sizeof *x), *y = x + m, *z = y + m, *r = state + m;
+    for (size_t i = 0; i < m; i++) {
+        x[i] = narrow(state[i]);
+        y[i] = 0.0f;
+        if (i % 4 == 0) nsamp_normals4(key, NSAMP_PURPOSE_STEP, chain, step, (uint32_t)(i / 4), z + i);
+    }
+    for (size_t j = 0; j < n; j++) {
+        float a = net->b[j];
+        for (size_t i = 0; i < m; i++)
+            a = fmaf(narrow(net->w2[j * m + i]), x[i], a);
+        a = nsamp_rsn_phi(p->activation, a);
+        if (p->reservoir) {
+            a = fmaf(p->h, a - r[j], r[j]);
+            for (size_t i = 0; i < m; i++)
+                a = fmaf((float)((double)p->noise * extra->pinv[j * m + i]), z[i], a);
+            r[j] = a;
+        }
+        for (size_t i = 0; i < m; i++)
+            y[i] = fmaf(narrow(net->w1[i * n + j]), narrow(a), y[i]);
+    }
+    for (size_t i = 0; i < m; i++)
+        state[i] = p->reservoir ? y[i] : fmaf(p->h, y[i] - state[i], fmaf(p->noise, z[i], state[i]));
+    free(x);
+}
+
+/* Every build; two steps of chains of every tile, with units up to a multiple of eight, so that none is padding. */
+static void same_in_bf16(size_t m, size_t n, nsamp_activation phi, bool reservoir, uint32_t lanes) {
+    nsamp_rsn_options o = options(reservoir, NSAMP_RSN_AUTO);
+    o.precision = NSAMP_BF16;
+    nsamp_model model = in_panels(network(m, n, phi, true), o, lanes);
+    const size_t S = model.state_len;
+    assert_int_equal(n % NSAMP_RSN_BLOCK, 0);
+    float *want = malloc(CHAINS * S * sizeof *want), *got = malloc(CHAINS * S * sizeof *got);
+    tiles t = tiles_create(&model, NULL, 9, 1000, CHAINS);
+    tiles_states(&t, want);
+    for (uint32_t c = 0; c < CHAINS; c += 11)
+        for (uint64_t step = 0; step < 2; step++)
+            step_of_a_chain(&model, t.key, 1000 + c, step, want + c * S);
+    tiles_destroy(&t);
+    for (size_t v = 0; v < VARIANTS; v++) {
+        if (!runs(&variants[v])) continue;
+        t = tiles_create(&model, variants[v].kernel, 9, 1000, CHAINS);
+        tiles_advance(&t, 0, 2);
+        tiles_states(&t, got);
+        for (size_t c = 0; c < CHAINS; c += 11)
+            if (memcmp(want + c * S, got + c * S, S * sizeof *got))
+                fail_msg("%s: m %zu, n %zu, phi %d, level %d, tile %u, chain %zu", variants[v].name, m, n,
+                         (int)phi, reservoir, lanes, c);
+        tiles_destroy(&t);
+    }
+    free(want), free(got);
+    free_model(&model);
+}
+
+static void test_bf16(void **state) {
+    (void)state;
+    same_in_bf16(2, 64, NSAMP_RELU, false, 64); /* which float32 would have as hinges */
+    same_in_bf16(9, 40, NSAMP_RELU, false, 16);
+    same_in_bf16(17, 208, NSAMP_TANH, false, 80);
+    same_in_bf16(64, 400, NSAMP_RELU, false, 256);
+    same_in_bf16(13, 96, NSAMP_SOFTPLUS, true, 48);
+    same_in_bf16(40, 216, NSAMP_RELU, true, 144);
+}
+
+/* auto has bf16 in panels where a library is no faster with it; a network of any size. */
+static void test_bf16_choice(void **state) {
+    (void)state;
+    static const size_t m[] = {2, 64, 300};
+    for (int rounded = 0; rounded < 2; rounded++)
+        for (size_t k = 0; k < 3; k++)
+            for (int reservoir = 0; reservoir < 2; reservoir++) {
+                nsamp_rsn_options o = options(reservoir, NSAMP_RSN_AUTO);
+                o.precision = NSAMP_BF16;
+                nsamp_matmul_set_bf16(rounded ? NSAMP_BF16_ROUNDED : NSAMP_BF16_AUTO);
+                nsamp_model model = make(network(m[k], 512, NSAMP_RELU, true), &o);
+                const bool panels = !nsamp_matmul_bf16_is_native() && strcmp(o.isa, "base");
+                assert_true(model.host_kernel ==
+                            (panels ? nsamp_rsn_panels_kernel(o.isa) : &nsamp_rsn_product_kernel));
+                free_model(&model);
+            }
+    nsamp_matmul_set_bf16(NSAMP_BF16_AUTO);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_remainders), cmocka_unit_test(test_long_rows),
         cmocka_unit_test(test_builds),     cmocka_unit_test(test_double),
         cmocka_unit_test(test_divergence), cmocka_unit_test(test_prepared),
         cmocka_unit_test(test_tiles),      cmocka_unit_test(test_instruction_sets),
+        cmocka_unit_test(test_bf16),       cmocka_unit_test(test_bf16_choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

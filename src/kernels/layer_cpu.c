@@ -9,7 +9,7 @@
 void NSAMP_PASTE(nsamp_round_to_bf16_, NSAMP_ISA)(size_t count, const float *x, float *y) {
     NSAMP_PRAGMA(omp simd)
     for (size_t i = 0; i < count; i++)
-        y[i] = nsamp_bf16_value(nsamp_bf16_of(x[i]));
+        y[i] = nsamp_bf16_round(x[i]);
 }
 
 enum { LANES = NSAMP_LAYER_LANES };

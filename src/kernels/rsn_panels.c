@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "kernels/bf16.h"
 #include "kernels/isa_name.h"
 #include "kernels/rsn_steps.h"
 #include "kernels/sums_block.h"
@@ -66,15 +67,22 @@ NSAMP_HD_CALL void readout(bool add, uint32_t m, const float *w1, const float *a
         sum_rows(NSAMP_SUMS_FROM_ZERO, m, w1, a, LANES, units, y, stride, G);
 }
 
-/* What hidden units are made from: x and xi [m][stride] of G chains; h, m, and L, which the rows of a reservoir lie apart. */
+/* What hidden units are made from: x and xi [m][stride] of G chains; h, m, and L, which the rows of a reservoir lie apart; rounded: what of
+ * nsamp_rsn_panels. */
 typedef struct inputs {
     const float *x, *xi;
     size_t stride;
     float h;
-    uint32_t m, L, G;
+    uint32_t m, L, G, rounded;
 } inputs;
 
-/* a [R][64] = phi(b + W2 x) of a block of R units; then, in a reservoir, r <- r + h (a - r) + S a xi and a <- r. */
+/* G numbers of each of `rows` rows [64], to bf16. */
+NSAMP_HD void round_rows(uint32_t rows, uint32_t G, float *a) {
+    for (uint32_t j = 0; j < rows; j++)
+        NSAMP_FOR_LANES(l, G) a[j * LANES + l] = nsamp_bf16_round(a[j * LANES + l]);
+}
+
+/* a [R][64] = phi(b + W2 x) of a block of R units; then, in a reservoir, r <- r + h (a - r) + S a xi and a <- r; then a rounded, where it is. */
 NSAMP_HD void units_block(const uint32_t R, const uint32_t phi, const inputs *in, const float *b,
                           const float *w2, const float *s, float *a, float *r) {
     const uint32_t G = in->G;
@@ -85,15 +93,17 @@ NSAMP_HD void units_block(const uint32_t R, const uint32_t phi, const inputs *in
     if (phi != NSAMP_RSN_RELU)
         for (uint32_t j = 0; j < R; j++)
             NSAMP_FOR_LANES(l, G) a[j * LANES + l] = nsamp_rsn_phi(phi, a[j * LANES + l]);
-    if (!r) return;
-    for (uint32_t j = 0; j < R; j++)
-        NSAMP_FOR_LANES(l, G) {
-            const float old = r[(size_t)j * in->L + l];
-            a[j * LANES + l] = nsamp_fma(in->h, a[j * LANES + l] - old, old);
-        }
-    block(R, NSAMP_SUMS_FROM_THERE, false, NULL, s, in->xi, in->stride, in->m, a, LANES, G);
-    for (uint32_t j = 0; j < R; j++)
-        memcpy(r + (size_t)j * in->L, a + j * LANES, G * sizeof *a);
+    if (r) {
+        for (uint32_t j = 0; j < R; j++)
+            NSAMP_FOR_LANES(l, G) {
+                const float old = r[(size_t)j * in->L + l];
+                a[j * LANES + l] = nsamp_fma(in->h, a[j * LANES + l] - old, old);
+            }
+        block(R, NSAMP_SUMS_FROM_THERE, false, NULL, s, in->xi, in->stride, in->m, a, LANES, G);
+        for (uint32_t j = 0; j < R; j++)
+            memcpy(r + (size_t)j * in->L, a + j * LANES, G * sizeof *a);
+    }
+    if (in->rounded) round_rows(R, G, a);
 }
 
 /* All units of a panel, an even number; s as w2, r NULL at the output level. */
@@ -140,13 +150,16 @@ static void make_y(const nsamp_rsn_params *p, const nsamp_tile *tile, const floa
     float *const r = p->reservoir && xi ? tile->state + (size_t)p->dim * tile->lanes : NULL;
     const uint32_t L = tile->lanes;
     parts scratch, *const s = &scratch;
-    nsamp_rsn_panels_carve(p->dim, p->reservoir, L, (float *)tile->scratch, s);
+    nsamp_rsn_panels_carve(p->dim, p->reservoir, q->rounded, L, (float *)tile->scratch, s);
     const uint32_t m = p->dim, groups = (L + LANES - 1) / LANES,
                    each = nsamp_rsn_panels_each(m, p->reservoir);
-    const size_t stride = groups > 1 ? (size_t)LANES : L;
-    for (uint32_t g = 0; groups > 1 && g < groups; g++) {
-        take_group(m, L, g, nsamp_lesser(L - g * LANES, LANES), x, s->gx);
-        if (r) take_group(m, L, g, nsamp_lesser(L - g * LANES, LANES), xi, s->gz);
+    const bool apart = groups > 1 || q->rounded;
+    const size_t stride = apart ? (size_t)LANES : L;
+    for (uint32_t g = 0; apart && g < groups; g++) {
+        const uint32_t G = nsamp_lesser(L - g * LANES, LANES);
+        take_group(m, L, g, G, x, s->gx);
+        if (q->rounded) round_rows(m, G, s->gx + (size_t)g * m * LANES);
+        if (r) take_group(m, L, g, G, xi, s->gz);
     }
     for (uint32_t first = 0, units; first < q->units; first += units) {
         units = nsamp_lesser(q->units - first, q->panel);
@@ -155,14 +168,14 @@ static void make_y(const nsamp_rsn_params *p, const nsamp_tile *tile, const floa
         for (uint32_t g = 0; g < groups; g++) {
             const uint32_t G = nsamp_lesser(L - g * LANES, LANES);
             const size_t at = (size_t)g * m * LANES;
-            const bool apart = groups > 1;
-            const inputs in = {apart ? s->gx + at : x, apart ? s->gz + at : xi, stride, p->h, m, L, G};
+            const inputs in = {
+                apart ? s->gx + at : x, apart ? s->gz + at : xi, stride, p->h, m, L, G, q->rounded};
             hidden(p->activation, &in, units, b, w2, w2 + (size_t)units * m, s->hidden,
                    r ? r + (size_t)first * L + g * LANES : NULL);
             readout(first > 0, m, w1, s->hidden, units, apart ? s->gy + at : y, stride, G);
         }
     }
-    for (uint32_t g = 0; groups > 1 && g < groups; g++)
+    for (uint32_t g = 0; apart && g < groups; g++)
         put_group(m, L, g, nsamp_lesser(L - g * LANES, LANES), s->gy, y);
 }
 

@@ -238,10 +238,12 @@ static nsamp_status prepare_bf16(nsamp_model *model, nsamp_error *err) {
     return NSAMP_OK;
 }
 
-/* Whether panels (kernels/rsn_panels.h) take the network: auto leaves it to a library of products where the text has no vectors. */
+/* Whether panels (kernels/rsn_panels.h) take the network: auto leaves it to a library of products where the text has no vectors, and in bf16 where
+ * that multiplies such numbers faster. run.path = fused means the order of a matrix unit's sums there. */
 static bool takes_panels(const nsamp_network *net, const nsamp_rsn_options *o) {
-    return o->precision == NSAMP_FP32 && has_large_weights(net) &&
-           (o->path == NSAMP_RSN_FUSED || (o->path == NSAMP_RSN_AUTO && strcmp(o->isa, "base")));
+    const bool chosen = o->path == NSAMP_RSN_AUTO && strcmp(o->isa, "base");
+    if (o->precision == NSAMP_BF16) return chosen && !nsamp_matmul_bf16_is_native();
+    return o->precision == NSAMP_FP32 && has_large_weights(net) && (o->path == NSAMP_RSN_FUSED || chosen);
 }
 
 /* Weights, or the reservoirs of 64 chains, that stay in a second-level cache from one step to the next. */
@@ -268,7 +270,8 @@ static nsamp_status prepare_panels(nsamp_model *model, nsamp_error *err) {
         return nsamp_fail(err, NSAMP_EUSAGE, "run.tile = %u: must be a multiple of 16 here", o->tile);
     nsamp_status status = check_tile(o, extra->net, err);
     if (status) return status;
-    status = nsamp_rsn_panels_create(params, &extra->panels, err);
+    const bool rounded = o->precision == NSAMP_BF16;
+    status = nsamp_rsn_panels_create(extra->net, extra->pinv, params, rounded, &extra->panels, err);
     if (status) return status;
     params->product = extra->panels;
     model->host_kernel = nsamp_rsn_panels_kernel(o->isa);
@@ -279,9 +282,13 @@ static nsamp_status prepare_panels(nsamp_model *model, nsamp_error *err) {
     const bool few = o->chains < 64 * (uint64_t)(o->threads > 0 ? o->threads : 1);
     model->lanes = choose_tile(o, few ? 16 : 64, resident ? 64 : MOST_LANES);
     model->scratch_bytes =
-        nsamp_rsn_panels_carve(params->dim, params->reservoir, model->lanes, &none, &parts);
-    say_why(model, false, o->path == NSAMP_RSN_FUSED ? "run.path" : "large weights");
+        nsamp_rsn_panels_carve(params->dim, params->reservoir, rounded, model->lanes, &none, &parts);
+    say_why(model, false,
+            o->path == NSAMP_RSN_FUSED ? "run.path"
+            : rounded                  ? "bf16 weights"
+                                       : "large weights");
     add_why(model, "in panels");
+    if (rounded) add_why(model, "float32 products of bf16 numbers");
     drop_blocks(model);
     return NSAMP_OK;
 }

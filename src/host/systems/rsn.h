@@ -40,7 +40,7 @@ typedef struct nsamp_rsn_extra {
     nsamp_rsn_options options;
     struct nsamp_rsn_product *product; /* product path on the CPU, or NULL */
     nsamp_rsn_bf16 *bf16;              /* bf16 in one kernel on the CPU, or NULL */
-    nsamp_rsn_panels *panels;          /* float32 of many outputs in one kernel on the CPU, or NULL */
+    nsamp_rsn_panels *panels;          /* many outputs in one kernel of multiply-adds on the CPU, or NULL */
 } nsamp_rsn_extra;
 
 /* Fills a zeroed model. Takes net, also on failure (model->destroy frees it). On the product path the CPU's
@@ -84,10 +84,11 @@ size_t nsamp_rsn_bf16_bytes(const nsamp_rsn_bf16 *packed);
 /* The kernel of an instruction set, or the one that uses the matrix unit. */
 const nsamp_cpu_kernel *nsamp_rsn_bf16_kernel(const char *isa, bool amx);
 
-/* ---- float32 of many outputs in one kernel on a CPU (rsn_panels.c) ------------------------------------- */
+/* ---- many outputs in one kernel of float32 multiply-adds on a CPU (rsn_panels.c) ------------------------ */
 
-/* The blocks of p once more, in panels; *packed also on failure, for nsamp_rsn_panels_destroy. NSAMP_ENOMEM. */
-nsamp_status nsamp_rsn_panels_create(const nsamp_rsn_params *p, nsamp_rsn_panels **packed, nsamp_error *err);
+/* The network of p in panels, for bf16 with W1 and W2 rounded; noise: S [n][m] of a reservoir. *packed also on failure, for nsamp_rsn_panels_destroy. NSAMP_ENOMEM. */
+nsamp_status nsamp_rsn_panels_create(const nsamp_network *net, const double *noise, const nsamp_rsn_params *p,
+                                     bool rounded, nsamp_rsn_panels **packed, nsamp_error *err);
 /* NULL: nothing. */
 void nsamp_rsn_panels_destroy(nsamp_rsn_panels *packed);
 size_t nsamp_rsn_panels_bytes(const nsamp_rsn_panels *packed, uint32_t m, uint32_t reservoir);

@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include "error.h"
+#include "kernels/bf16.h"
 #include "pages.h"
 #include "systems/rsn.h"
 
 enum {
-    B = NSAMP_RSN_BLOCK,
     ROWS = NSAMP_RSN_PANELS_ROWS,
     PANEL_BYTES = 512 << 10 /* of weights, beside the chains of a tile in a second-level cache */
 };
@@ -18,29 +18,42 @@ static uint32_t rows_of(uint32_t k, uint32_t rows) {
     return left >= ROWS ? ROWS : left >= 4 ? 4 : left >= 2 ? 2 : 1;
 }
 
-/* Numbers `field` of units `first` on, where those of unit j are: b, W2 [m], W1 [m], a S [m]. */
-static const float *at(const nsamp_rsn_params *p, uint32_t j, uint32_t field) {
-    return nsamp_rsn_blocks(p) + (size_t)(j / B) * nsamp_rsn_block_len(p) + (size_t)field * B + j % B;
+/* What is packed. Units beyond n are zeros. */
+typedef struct source {
+    const nsamp_network *net;
+    const double *s;
+    double noise;
+    bool rounded;
+} source;
+
+enum { W1, W2, S };
+
+static float number(const source *from, int what, size_t unit, size_t i) {
+    const nsamp_network *const net = from->net;
+    if (unit >= net->n) return 0.0f;
+    if (what == S) return (float)(from->noise * from->s[unit * net->m + i]);
+    const float w = what == W1 ? net->w1[i * net->n + unit] : net->w2[unit * net->m + i];
+    return from->rounded ? nsamp_bf16_round(w) : w;
 }
 
-/* Rows of units: numbers field to field + m - 1 of each. -> behind what was written, as the others. */
-static float *put_units(const nsamp_rsn_params *p, uint32_t first, uint32_t units, uint32_t field,
-                        float *to) {
+/* Rows of units, of W2 or S. -> behind what was written, as the others. */
+static float *put_units(const source *from, int what, uint32_t first, uint32_t units, float *to) {
     for (uint32_t k = 0, R; k < units; k += R) {
         R = rows_of(k, units);
-        for (uint32_t i = 0; i < p->dim; i++)
+        for (size_t i = 0; i < from->net->m; i++)
             for (uint32_t r = 0; r < R; r++)
-                *to++ = *at(p, first + k + r, field + i);
+                *to++ = number(from, what, first + k + r, i);
     }
     return to;
 }
 
-static float *put_outputs(const nsamp_rsn_params *p, uint32_t first, uint32_t units, float *to) {
-    for (uint32_t k = 0, R; k < p->dim; k += R) {
-        R = rows_of(k, p->dim);
+static float *put_outputs(const source *from, uint32_t first, uint32_t units, float *to) {
+    const uint32_t m = (uint32_t)from->net->m;
+    for (uint32_t k = 0, R; k < m; k += R) {
+        R = rows_of(k, m);
         for (uint32_t j = 0; j < units; j++)
             for (uint32_t r = 0; r < R; r++)
-                *to++ = *at(p, first + j, 1 + p->dim + k + r);
+                *to++ = number(from, W1, first + j, k + r);
     }
     return to;
 }
@@ -55,11 +68,14 @@ size_t nsamp_rsn_panels_bytes(const nsamp_rsn_panels *q, uint32_t m, uint32_t re
     return (size_t)q->units * nsamp_rsn_panels_each(m, reservoir) * sizeof(float);
 }
 
-nsamp_status nsamp_rsn_panels_create(const nsamp_rsn_params *p, nsamp_rsn_panels **packed, nsamp_error *err) {
+nsamp_status nsamp_rsn_panels_create(const nsamp_network *net, const double *noise, const nsamp_rsn_params *p,
+                                     bool rounded, nsamp_rsn_panels **packed, nsamp_error *err) {
+    const source from = {net, noise, (double)p->noise, rounded};
     nsamp_rsn_panels *const q = *packed = calloc(1, sizeof *q);
     if (!q) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
     q->units = p->units;
     q->panel = units_of_a_panel(p);
+    q->rounded = rounded;
     const size_t bytes = nsamp_rsn_panels_bytes(q, p->dim, p->reservoir);
     float *to = nsamp_pages_floats(bytes / sizeof(float), 0.0f); /* huge pages where there are any */
     if (!to) return nsamp_fail(err, NSAMP_ENOMEM, "no memory for %zu bytes of weights", bytes);
@@ -67,10 +83,10 @@ nsamp_status nsamp_rsn_panels_create(const nsamp_rsn_params *p, nsamp_rsn_panels
     for (uint32_t first = 0, units; first < p->units; first += units) {
         units = p->units - first < q->panel ? p->units - first : q->panel;
         for (uint32_t j = 0; j < units; j++)
-            *to++ = *at(p, first + j, 0);
-        to = put_units(p, first, units, 1, to);
-        if (p->reservoir) to = put_units(p, first, units, 1 + 2 * p->dim, to);
-        to = put_outputs(p, first, units, to);
+            *to++ = first + j < net->n ? net->b[first + j] : 0.0f;
+        to = put_units(&from, W2, first, units, to);
+        if (p->reservoir) to = put_units(&from, S, first, units, to);
+        to = put_outputs(&from, first, units, to);
     }
     return NSAMP_OK;
 }

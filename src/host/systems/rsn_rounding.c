@@ -10,21 +10,17 @@
 #include "kernels/bf16.h"
 #include "kernels/noise.h"
 
-static float narrow(float x) {
-    return nsamp_bf16_value(nsamp_bf16_of(x));
-}
-
 nsamp_status nsamp_rsn_round(const nsamp_network *net, bool bias, nsamp_network **rounded, nsamp_error *err) {
     nsamp_network *const to = nsamp_network_create(net->m, net->n);
     *rounded = to;
     if (!to) return nsamp_fail(err, NSAMP_ENOMEM, "no memory for a network of %zu x %zu", net->m, net->n);
     to->activation = net->activation;
     for (size_t i = 0; i < net->m * net->n; i++) {
-        to->w1[i] = narrow(net->w1[i]);
-        to->w2[i] = narrow(net->w2[i]);
+        to->w1[i] = nsamp_bf16_round(net->w1[i]);
+        to->w2[i] = nsamp_bf16_round(net->w2[i]);
     }
     for (size_t j = 0; j < net->n; j++)
-        to->b[j] = bias ? narrow(net->b[j]) : net->b[j];
+        to->b[j] = bias ? nsamp_bf16_round(net->b[j]) : net->b[j];
     return NSAMP_OK;
 }
 
@@ -34,9 +30,9 @@ static void drift(const nsamp_network *net, bool rounding, const double *x, doub
     for (size_t j = 0; j < n; j++) {
         double sum = (double)net->b[j];
         for (size_t i = 0; i < m; i++)
-            sum += (double)net->w2[j * m + i] * (rounding ? (double)narrow((float)x[i]) : x[i]);
+            sum += (double)net->w2[j * m + i] * (rounding ? (double)nsamp_bf16_round((float)x[i]) : x[i]);
         const double h = sum > 0.0 ? sum : 0.0;
-        hidden[j] = rounding ? (double)narrow((float)h) : h;
+        hidden[j] = rounding ? (double)nsamp_bf16_round((float)h) : h;
     }
     for (size_t i = 0; i < m; i++) {
         d[i] = -x[i];
