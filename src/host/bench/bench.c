@@ -17,7 +17,6 @@
 const nsamp_stopwatch nsamp_bench_watch = {0.5, 5}, nsamp_bench_quick = {0.04, 5};
 static const double CUDA_SECONDS = 0.2;
 
-
 enum { ANY, CPU, CUDA }; /* backends of a case */
 
 typedef struct bench_case {

@@ -144,7 +144,7 @@ static void advance_unit(cpu_backend *b, uint64_t first, uint64_t last, uint64_t
  * wander cost up to 36 % of the rate (bench/LOG.md). A thread whose units are AHEAD parts further than those of another, or done, takes a piece
  * from there. A piece can be taken when its unit has come through the part before.
  *
- * Each part is half of what is left, and PARTS of the whole at least: long ones first, through which the sums of a tile stay in a cache from one
+ * Each part is half of what is left, and a sixteenth of the whole at least: long ones first, through which the sums of a tile stay in a cache from one
  * sample to the next, and short ones last, so that threads end together. */
 enum { PARTS = 16, AHEAD = 2 };
 

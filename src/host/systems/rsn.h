@@ -86,7 +86,8 @@ const nsamp_cpu_kernel *nsamp_rsn_bf16_kernel(const char *isa, bool amx);
 
 /* ---- many outputs in one kernel of float32 multiply-adds on a CPU (rsn_panels.c) ------------------------ */
 
-/* The network of p in panels, for bf16 with W1 and W2 rounded; noise: S [n][m] of a reservoir. *packed also on failure, for nsamp_rsn_panels_destroy. NSAMP_ENOMEM. */
+/* The network of p in panels, for bf16 with W1 and W2 rounded; noise: S [n][m] of a reservoir. *packed also on failure, for
+ * nsamp_rsn_panels_destroy. NSAMP_ENOMEM. */
 nsamp_status nsamp_rsn_panels_create(const nsamp_network *net, const double *noise, const nsamp_rsn_params *p,
                                      bool rounded, nsamp_rsn_panels **packed, nsamp_error *err);
 /* NULL: nothing. */
