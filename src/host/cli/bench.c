@@ -136,7 +136,7 @@ static const cli_flag flags[] = {
 
 static const cli_example examples[] = {
     {"nsamp bench -o bench.json && nsamp plot bench.json",
-     "everything, all threads, some six minutes; and the roofline"},
+     "everything, all threads, some eight minutes; and the roofline"},
     {"nsamp bench langevin run.threads=1 --quick", "the small cases of one system on one core"},
     {"nsamp bench rsn --size large run.isa=v3", "large networks with the AVX2 kernels"},
     {"nsamp bench rsn --size large --against run.path=product",
