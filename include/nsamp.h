@@ -104,14 +104,18 @@ typedef struct nsamp_progress {
      * training (NaN: none yet); at the end, E_p |grad log p - s|^2 where the target's score is known, otherwise NaN. */
     double epoch, epochs, held_out, score_error;
     const char *where; /* training: what computes it, one line, as long as the call lasts; otherwise NULL */
+    /* Something to tell the user once ("goes on from step 1200 of 5000"), as long as the call lasts; otherwise NULL. */
+    const char *note;
 } nsamp_progress;
 
 /* Called from the thread that runs the plan, a few times a second at most. Non-zero asks for a stop with a
  * checkpoint, like SIGTERM. */
 typedef int nsamp_progress_fn(const nsamp_progress *progress, void *user);
 
-/* Runs all steps and writes the output that the job names (output.file empty: none). NSAMP_OK; NSAMP_EDIVERGED
- * (the rest is saved, err names the first chain and step); NSAMP_STOPPED; NSAMP_EIO. May be called once. */
+/* Runs all steps and writes the output that the job names (output.file empty: none). While it runs, PATH.lock keeps other runs from
+ * the output and from the checkpoint. NSAMP_OK; NSAMP_EDIVERGED (the rest is saved, err names the first chain and step);
+ * NSAMP_STOPPED; NSAMP_EUSAGE (another run has the output, a checkpoint is in the way); NSAMP_EIO: where the output failed after
+ * the last step, the summary is there, draws and checkpoint are kept, and err says how to finish. May be called once. */
 nsamp_status nsamp_plan_run(nsamp_plan *plan, nsamp_progress_fn *progress, void *user, nsamp_error *err);
 void nsamp_plan_destroy(nsamp_plan *plan);
 
@@ -136,6 +140,7 @@ typedef struct nsamp_summary {
     double seconds;                           /* wall time of the steps */
 } nsamp_summary;
 
+/* Of a run that did all its steps; before that dim is 0. */
 const nsamp_summary *nsamp_plan_summary(const nsamp_plan *plan);
 
 /* A statistic of one system beyond the moments (acceptance of a neuron, rates): named, with value and law. */

@@ -7,6 +7,7 @@
 
 #include "io/output.h"
 
+#define OUT_RUN_ID "0123456789abcdef0123456789abcdef"
 enum { OUT_CHAINS = 3, OUT_DRAWS = 5, OUT_DIM = 2, OUT_EVERY = 10 };
 
 /* x of a chain, draw and dimension: exact in float32. */
@@ -55,12 +56,11 @@ static inline nsamp_status out_write(const nsamp_job *job, nsamp_error *err) {
     const nsamp_statistic stats[2] = {
         {.name = "rate", .count = 3, .value = value, .se = value_se, .expected = expected, .unit = "Hz"},
         {.name = "acceptance", .count = 1, .value = value, .se = value_se}};
-    uint64_t steps[OUT_DRAWS];
+    const nsamp_recording what = {
+        .chains = OUT_CHAINS, .draws = OUT_DRAWS, .dim = OUT_DIM, .every = OUT_EVERY};
     const uint64_t first_bad[OUT_CHAINS] = {UINT64_MAX, 25, UINT64_MAX};
-    for (size_t k = 0; k < OUT_DRAWS; k++)
-        steps[k] = (k + 1) * OUT_EVERY;
     nsamp_output *out = NULL;
-    nsamp_status status = nsamp_output_create(job, OUT_CHAINS, OUT_DRAWS, OUT_DIM, steps, NULL, &out, err);
+    nsamp_status status = nsamp_output_create(job, &what, OUT_RUN_ID, NULL, &out, err);
     float x[OUT_CHAINS * OUT_DRAWS * OUT_DIM];
     for (size_t c = 0; c < OUT_CHAINS; c++)
         for (size_t k = 0; k < OUT_DRAWS; k++)

@@ -77,8 +77,12 @@ static inline nsamp_status run_write(const sample_run *s, const nsamp_job *job, 
     double rate[3] = {10, 20, 30}, se[3] = {1, 1, 1}, expected[3] = {10, 17, 30};
     const nsamp_statistic stats[1] = {
         {.name = "rate", .count = 3, .value = rate, .se = se, .expected = expected, .unit = "Hz"}};
-    nsamp_status status = nsamp_output_create(job, s->stored ? RUN_CHAINS : 0, s->stored ? RUN_DRAWS : 0, D,
-                                              steps, NULL, &out, err);
+    const nsamp_recording what = {.chains = s->stored ? RUN_CHAINS : 0,
+                                  .draws = s->stored ? RUN_DRAWS : 0,
+                                  .dim = D,
+                                  .every = RUN_EVERY};
+    nsamp_status status =
+        nsamp_output_create(job, &what, "0123456789abcdef0123456789abcdef", NULL, &out, err);
     if (!status && s->stored) status = nsamp_output_write(out, 0, x, err);
     if (!status) status = nsamp_output_summary(out, &summary, &law, bad, stats, 1, err);
     if (!status)

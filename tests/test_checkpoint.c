@@ -16,7 +16,8 @@
 #include "io/newfile.h"
 #include "scratch.h"
 
-static const uint64_t DIGEST = 0x0123456789abcdef;
+static const char JOB[] = "run.seed = 1\nrun.steps = 100\nsystem.dt = 0.05\n",
+                  OTHER[] = "run.seed = 1\nrun.steps = 200\nsystem.dt = 0.1\n";
 enum { STATE = 1000 };
 
 /* Sections that depend on the step, one of them empty. */
@@ -26,7 +27,7 @@ static nsamp_status save(uint64_t step, nsamp_error *err) {
         state[i] = (float)(step * STATE + (uint64_t)i);
     const nsamp_section sections[] = {
         {"state", state, sizeof state}, {"step", &step, sizeof step}, {"nothing", NULL, 0}};
-    return nsamp_checkpoint_save(scratch("run.ckpt"), DIGEST, step, sections, 3, err);
+    return nsamp_checkpoint_save(scratch("run.ckpt"), JOB, step, sections, 3, err);
 }
 
 static void must_save(uint64_t step) {
@@ -40,7 +41,7 @@ static uint64_t load(char note[600]) {
     nsamp_checkpoint *c = NULL;
     float state[STATE];
     uint64_t step = 0;
-    assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), DIGEST, &c, &err), NSAMP_OK);
+    assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), JOB, &c, &err), NSAMP_OK);
     if (!c) return 0;
     assert_true(nsamp_checkpoint_has(c, "nothing"));
     assert_false(nsamp_checkpoint_has(c, "stat"));
@@ -96,7 +97,10 @@ static void damage_falls_back(void **state) {
     for (size_t n = 0; n < n2; n += n < 400 ? 1 : 97)
         spoil(data, n, prev, n1);
     for (size_t i = 0; i < n2; i += i < 400 ? 1 : 97) {
-        if ((i >= 240 && i < 256) || (i >= 4256 && i < 4288)) continue; /* zeros before data mean nothing */
+        /* zeros between head and table, the job, the state and the step mean nothing */
+        if ((i >= 304 && i < 320) || (i >= 320 + strlen(JOB) && i < 384) || (i >= 4384 && i < 4416) ||
+            i >= 4424)
+            continue;
         data[i] ^= 0x10;
         spoil(data, n2, prev, n1);
         data[i] ^= 0x10;
@@ -118,24 +122,27 @@ static void two_damaged_are_refused(void **state) {
     must_save(2);
     assert_int_equal(truncate(scratch("run.ckpt"), 100), 0);
     assert_int_equal(truncate(scratch("run.ckpt.prev"), 100), 0);
-    assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), DIGEST, &c, &err), NSAMP_EIO);
+    assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), JOB, &c, &err), NSAMP_EIO);
     assert_null(c);
     assert_non_null(strstr(err.text, "so is the one before it"));
     unlink(scratch("run.ckpt.prev"));
-    assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), DIGEST, &c, &err), NSAMP_EIO);
+    assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), JOB, &c, &err), NSAMP_EIO);
     scratch_write(scratch("run.ckpt"), "not a checkpoint, but long enough to hold the head of one", 57);
-    assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), DIGEST, &c, &err), NSAMP_EIO);
+    assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), JOB, &c, &err), NSAMP_EIO);
     assert_non_null(strstr(err.text, "is not a checkpoint"));
     must_save(1);
     size_t bytes;
     unsigned char *data = scratch_read(scratch("run.ckpt"), &bytes);
-    data[12] = 1; /* as before the present version of the noise */
-    scratch_write(scratch("run.ckpt"), data, bytes);
-    free(data);
     unlink(scratch("run.ckpt.prev"));
-    assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), DIGEST, &c, &err), NSAMP_EUSAGE);
-    assert_non_null(strstr(err.text, "whose noise was version 1"));
-    assert_int_equal(nsamp_checkpoint_open(scratch_folder, DIGEST, &c, &err), NSAMP_EIO);
+    for (unsigned char version = 1; version < 3; version++) {
+        data[12] = version; /* earlier layouts */
+        scratch_write(scratch("run.ckpt"), data, bytes);
+        assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), JOB, &c, &err), NSAMP_EUSAGE);
+        assert_non_null(
+            strstr(err.text, version == 1 ? "checkpoints of version 1" : "checkpoints of version 2"));
+    }
+    free(data);
+    assert_int_equal(nsamp_checkpoint_open(scratch_folder, JOB, &c, &err), NSAMP_EIO);
     assert_non_null(strstr(err.text, "is a folder"));
     scratch_clear();
 }
@@ -146,10 +153,45 @@ static void other_jobs_are_refused(void **state) {
     nsamp_checkpoint *c = NULL;
     must_save(1);
     must_save(2);
-    assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), DIGEST + 1, &c, &err), NSAMP_EUSAGE);
+    assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), OTHER, &c, &err), NSAMP_EUSAGE);
     assert_null(c);
-    assert_non_null(strstr(err.text, "another job"));
+    assert_non_null(strstr(err.text, "another job: run.steps is 100 there, 200 here; 1 more keys differ"));
     assert_int_equal(load(NULL), 2);
+    scratch_clear();
+}
+
+/* A link in the place of a checkpoint is not followed: what it points to is not what a run wrote there. */
+static void links_are_refused(void **state) {
+    (void)state;
+    nsamp_error err = {0};
+    nsamp_checkpoint *c = NULL;
+    must_save(1);
+    assert_int_equal(rename(scratch("run.ckpt"), scratch("elsewhere")), 0);
+    assert_int_equal(symlink(scratch("elsewhere"), scratch("run.ckpt")), 0);
+    assert_int_equal(nsamp_checkpoint_open(scratch("run.ckpt"), JOB, &c, &err), NSAMP_EIO);
+    assert_null(c);
+    assert_non_null(strstr(err.text, "symbolic link"));
+    assert_int_equal(save(2, &err), NSAMP_EUSAGE);
+    assert_non_null(strstr(err.text, "symbolic link"));
+    scratch_clear();
+}
+
+/* What is there is said without being touched. */
+static void a_look_changes_nothing(void **state) {
+    (void)state;
+    char text[256];
+    nsamp_checkpoint_look(scratch("run.ckpt"), text, sizeof text);
+    assert_string_equal(text, "");
+    must_save(7);
+    nsamp_checkpoint_look(scratch("run.ckpt"), text, sizeof text);
+    assert_non_null(strstr(text, "of step 7"));
+    assert_int_equal(rename(scratch("run.ckpt"), scratch("run.ckpt.prev")), 0);
+    nsamp_checkpoint_look(scratch("run.ckpt"), text, sizeof text);
+    assert_non_null(strstr(text, "run.ckpt.prev of step 7"));
+    scratch_write(scratch("run.ckpt"), "damaged", 7);
+    nsamp_checkpoint_look(scratch("run.ckpt"), text, sizeof text);
+    assert_non_null(strstr(text, "cannot be read"));
+    assert_int_equal(scratch_count(NULL), 2);
     scratch_clear();
 }
 
@@ -174,7 +216,7 @@ static void full_disk_keeps_the_old_one(void **state) {
         assert_int_equal(scratch_count(NULL), 2);
     }
     nsamp_error err = {0};
-    assert_int_equal(nsamp_checkpoint_save(scratch("no/folder/x"), DIGEST, 1, NULL, 0, &err), NSAMP_EUSAGE);
+    assert_int_equal(nsamp_checkpoint_save(scratch("no/folder/x"), JOB, 1, NULL, 0, &err), NSAMP_EUSAGE);
     scratch_clear();
 }
 
@@ -219,6 +261,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sections_come_back),          cmocka_unit_test(damage_falls_back),
         cmocka_unit_test(two_damaged_are_refused),     cmocka_unit_test(other_jobs_are_refused),
+        cmocka_unit_test(links_are_refused),           cmocka_unit_test(a_look_changes_nothing),
         cmocka_unit_test(full_disk_keeps_the_old_one), cmocka_unit_test(orphans_are_swept),
     };
     return cmocka_run_group_tests_name("checkpoint", tests, scratch_open, scratch_close);

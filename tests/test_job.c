@@ -35,6 +35,15 @@ static nsamp_status read_text(nsamp_job *job, const char *text, nsamp_error *err
     return read_bytes(job, text, strlen(text), err);
 }
 
+static void assert_same_identity(const nsamp_job *a, const nsamp_job *b) {
+    char *one = nsamp_job_identity(a), *other = nsamp_job_identity(b);
+    assert_non_null(one);
+    assert_non_null(other);
+    assert_string_equal(one, other);
+    free(one);
+    free(other);
+}
+
 /* The text is refused with the status, and the message holds each of the parts. */
 static void refuse_as(nsamp_status status, const char *text, const char *part1, const char *part2) {
     nsamp_error err = {0};
@@ -43,7 +52,7 @@ static void refuse_as(nsamp_status status, const char *text, const char *part1, 
     assert_int_equal(err.status, status);
     assert_says(&err, part1);
     assert_says(&err, part2);
-    assert_int_equal(nsamp_job_digest(job), nsamp_job_digest(before));
+    assert_same_identity(job, before);
     nsamp_job_destroy(before);
     nsamp_job_destroy(job);
 }
@@ -318,47 +327,78 @@ static void test_numbers(void **state) {
     assert_string_equal(text, "0.1");
 }
 
-static uint64_t digest_with(const char *key, const char *value) {
+static char *identity_with(const char *key, const char *value) {
     nsamp_job *job = nsamp_job_create();
     nsamp_error err = {0};
     assert_int_equal(nsamp_job_set(job, key, value, &err), NSAMP_OK);
-    uint64_t d = nsamp_job_digest(job);
+    char *identity = nsamp_job_identity(job);
+    assert_non_null(identity);
     nsamp_job_destroy(job);
-    return d;
+    return identity;
+}
+
+/* Whether the job with this value is the job of the identity. */
+static bool is_same(const char *identity, const char *key, const char *value) {
+    char *other = identity_with(key, value);
+    const bool same = !strcmp(identity, other);
+    free(other);
+    return same;
+}
+
+/* Values count, not spellings, and only what shapes the numbers; the output belongs to them. */
+static void test_identity(void **state) {
+    (void)state;
+    char text[256], *before = identity_with("run.steps", "1000"), *other = identity_with("run.steps", "2000");
+    assert_true(is_same(before, "run.steps", "1e3"));
+    assert_null(strstr(before, "run.threads"));
+    assert_non_null(strstr(before, "output.file = \n"));
+    assert_null(strstr(before, "output.overwrite"));
+    nsamp_identity_difference(before, other, text, sizeof text);
+    assert_string_equal(text, "run.steps is 1000 there, 2000 here");
+    nsamp_identity_difference("", before, text, sizeof text);
+    assert_non_null(strstr(text, "not known there"));
+    nsamp_identity_difference(before, "", text, sizeof text);
+    assert_non_null(strstr(text, "keys that this job has not"));
+    free(before);
+    free(other);
 }
 
 /* A job of a file is another job once the file holds something else, wherever in it. */
-static void test_digest_of_files(void **state) {
+static void test_identity_of_files(void **state) {
     (void)state;
     static const char *const key[] = {"system.model", "target.file", "data.images", "data.labels"};
     char bytes[40000] = {0};
     for (int i = 0; i < 4; i++) {
         write_bytes(bytes, sizeof bytes);
-        const uint64_t before = digest_with(key[i], path);
-        assert_true(before == digest_with(key[i], path));
+        char *before = identity_with(key[i], path);
+        assert_true(is_same(before, key[i], path));
         bytes[sizeof bytes - 1] ^= 1;
         write_bytes(bytes, sizeof bytes);
-        assert_true(before != digest_with(key[i], path));
+        assert_false(is_same(before, key[i], path));
         write_bytes(bytes, sizeof bytes - 1);
-        assert_true(before != digest_with(key[i], path));
+        assert_false(is_same(before, key[i], path));
+        free(before);
     }
 }
 
-static void test_digest(void **state) {
+/* Keys that shape the numbers of a run, and some that do not. */
+static void test_what_shapes(void **state) {
     (void)state;
-    uint64_t plain = digest_with("run.chains", "1024");
-    assert_true(plain == digest_with("run.threads", "3"));
-    assert_true(plain == digest_with("run.chains", "1.024e3"));
-    assert_true(plain == digest_with("output.file", "x.nc"));
-    assert_true(plain == digest_with("run.backend", "cpu"));
-    assert_true(plain == digest_with("run.max_walltime_s", "5"));
-    assert_true(plain != digest_with("run.chains", "1025"));
-    assert_true(plain != digest_with("run.seed", "2"));
-    assert_true(plain != digest_with("target.rho", "0.25"));
-    assert_true(plain != digest_with("system.model", "a.nc"));
-    assert_true(plain != digest_with("train.hidden", "17"));
-    assert_true(plain != digest_with("system.geometry", "natural"));
-    assert_true(plain != digest_with("target.means", "-1 1 0"));
+    static const char *const same[][2] = {{"run.threads", "3"},
+                                          {"run.chains", "1.024e3"},
+                                          {"output.overwrite", "yes"},
+                                          {"run.backend", "cpu"},
+                                          {"run.max_walltime_s", "5"}},
+                             *const other[][2] = {{"run.chains", "1025"},     {"run.seed", "2"},
+                                                  {"target.rho", "0.25"},     {"system.model", "a.nc"},
+                                                  {"train.hidden", "17"},     {"system.geometry", "natural"},
+                                                  {"target.means", "-1 1 0"}, {"output.file", "x.nc"}};
+    char *plain = identity_with("run.chains", "1024");
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        assert_true(is_same(plain, same[i][0], same[i][1]));
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+        assert_false(is_same(plain, other[i][0], other[i][1]));
+    free(plain);
 }
 
 static void test_nearest(void **state) {
@@ -402,19 +442,13 @@ static void test_examples(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_table),
-        cmocka_unit_test(test_file),
-        cmocka_unit_test(test_precedence),
-        cmocka_unit_test(test_refused_files),
-        cmocka_unit_test(test_refused_bytes),
-        cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_refused_values),
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_digest),
-        cmocka_unit_test(test_digest_of_files),
-        cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_fail),
+        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_table),
+        cmocka_unit_test(test_file),          cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_refused_files), cmocka_unit_test(test_refused_bytes),
+        cmocka_unit_test(test_long_lines),    cmocka_unit_test(test_refused_values),
+        cmocka_unit_test(test_numbers),       cmocka_unit_test(test_what_shapes),
+        cmocka_unit_test(test_identity),      cmocka_unit_test(test_identity_of_files),
+        cmocka_unit_test(test_nearest),       cmocka_unit_test(test_fail),
         cmocka_unit_test(test_examples),
     };
     if (!mkdtemp(folder)) return 1;

@@ -20,7 +20,7 @@ static const char *model(void) {
 
 static void save(const nsamp_network *net) {
     nsamp_error err = {0};
-    assert_int_equal(nsamp_network_save(model(), net, &err), NSAMP_OK);
+    assert_int_equal(nsamp_network_save(model(), true, net, &err), NSAMP_OK);
 }
 
 /* The file must be refused as NSAMP_EIO, in one line with its name and `words`. */
@@ -392,11 +392,11 @@ static void bad_networks_are_not_saved(void **state) {
     nsamp_error err = {0};
     nsamp_network *net = net_sample(1);
     net->w2[3] = NAN;
-    assert_int_equal(nsamp_network_save(model(), net, &err), NSAMP_EINTERNAL);
+    assert_int_equal(nsamp_network_save(model(), true, net, &err), NSAMP_EINTERNAL);
     assert_non_null(strstr(err.text, "w2[3] = nan"));
     net->w2[3] = 0;
-    assert_int_equal(nsamp_network_save(scratch("no/folder.nc"), net, &err), NSAMP_EUSAGE);
-    assert_int_equal(nsamp_network_save(scratch_folder, net, &err), NSAMP_EUSAGE);
+    assert_int_equal(nsamp_network_save(scratch("no/folder.nc"), true, net, &err), NSAMP_EUSAGE);
+    assert_int_equal(nsamp_network_save(scratch_folder, true, net, &err), NSAMP_EUSAGE);
     assert_int_equal(scratch_count(NULL), 0);
     assert_null(nsamp_network_create(0, 4));
     assert_null(nsamp_network_create(SIZE_MAX / 8, 9));
@@ -416,7 +416,7 @@ static void full_disk_keeps_the_old_model(void **state) {
         nsamp_error err = {0};
         now = (struct rlimit){.rlim_cur = most, .rlim_max = before.rlim_max};
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &now), 0);
-        const nsamp_status status = nsamp_network_save(model(), net, &err);
+        const nsamp_status status = nsamp_network_save(model(), true, net, &err);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
         assert_int_equal(status, NSAMP_EIO);
         assert_non_null(strstr(err.text, "File too large"));

@@ -161,7 +161,8 @@ static nsamp_summary no_summary(void) {
 /* x [C][R][D] as the test wants it, and what is needed to write it block by block. */
 typedef struct array {
     size_t C, R, D, B;
-    uint64_t *steps, *bad;
+    nsamp_recording what;
+    uint64_t *bad;
     float *x, *block;
 } array;
 
@@ -170,13 +171,11 @@ static array array_of(size_t C, size_t R, size_t D) {
                      R,
                      D,
                      nsamp_output_block(C, D, R),
-                     malloc(R * sizeof *a.steps),
+                     {.chains = C, .draws = R, .dim = D, .every = 1},
                      malloc(C * sizeof *a.bad),
                      malloc(R * C * D * sizeof *a.x),
                      calloc((R + C) * C * D, sizeof *a.block)};
-    assert_true(a.steps && a.bad && a.x && a.block);
-    for (size_t k = 0; k < R; k++)
-        a.steps[k] = k + 1;
+    assert_true(a.bad && a.x && a.block);
     for (size_t c = 0; c < C; c++)
         a.bad[c] = UINT64_MAX;
     for (size_t k = 0; k < R * C * D; k++)
@@ -185,7 +184,6 @@ static array array_of(size_t C, size_t R, size_t D) {
 }
 
 static void free_array(const array *a) {
-    free(a->steps);
     free(a->bad);
     free(a->x);
     free(a->block);
@@ -223,7 +221,7 @@ static void large_arrays_keep_their_places(void **state) {
         nsamp_output *out = NULL;
         const nsamp_summary s = no_summary();
         assert_int_equal((a.R + a.B - 1) / a.B, blocks[i]);
-        assert_int_equal(nsamp_output_create(job, a.C, a.R, a.D, a.steps, NULL, &out, &err), NSAMP_OK);
+        assert_int_equal(nsamp_output_create(job, &a.what, OUT_RUN_ID, NULL, &out, &err), NSAMP_OK);
         assert_int_equal(nsamp_output_frame_of(out)->chunks, chunks[i]);
         for (size_t k = 0; k < blocks[i]; k++)
             write_block(&a, out, k);
@@ -237,7 +235,8 @@ static void large_arrays_keep_their_places(void **state) {
 }
 
 /* Killed at any point, PATH.draws is readable, or made so by the frame: here one is left in the middle of the draws, and
- * one in the middle of the last groups, the worst of which is a file whose every byte beside the draws is lost. */
+ * one in the middle of the last groups, the worst of which is a file whose every byte beside the draws and the digits of
+ * run_id, which nothing moves, is lost. */
 static void a_kept_file_goes_on(void **state) {
     (void)state;
     const array a = array_of(7, 1001, 300);
@@ -245,10 +244,13 @@ static void a_kept_file_goes_on(void **state) {
     nsamp_job *job = job_for(scratch("kept.nc"), "no");
     nsamp_output *out = NULL;
     const nsamp_summary s = no_summary();
-    assert_int_equal(nsamp_output_create(job, a.C, a.R, a.D, a.steps, NULL, &out, &err), NSAMP_OK);
+    assert_int_equal(nsamp_output_create(job, &a.what, OUT_RUN_ID, NULL, &out, &err), NSAMP_OK);
     const nsamp_output_frame *own = nsamp_output_frame_of(out);
-    nsamp_output_frame frame = {own->chunks, malloc(own->chunks * sizeof *own->at), own->bytes,
-                                malloc(own->bytes)};
+    nsamp_output_frame frame = {.chunks = own->chunks,
+                                .at = malloc(own->chunks * sizeof *own->at),
+                                .bytes = own->bytes,
+                                .data = malloc(own->bytes),
+                                .id_at = own->id_at};
     memcpy(frame.at, own->at, own->chunks * sizeof *own->at);
     memcpy(frame.data, own->data, own->bytes);
     write_block(&a, out, 0);
@@ -260,14 +262,14 @@ static void a_kept_file_goes_on(void **state) {
         size_t bytes;
         unsigned char *file = scratch_read(scratch("kept.nc.draws"), &bytes);
         for (size_t i = 0; ruined && i < bytes; i++) {
-            bool chunk = false;
+            bool chunk = i >= frame.id_at && i - frame.id_at < NSAMP_RUN_ID;
             for (size_t k = 0; k < frame.chunks; k++)
                 chunk |= i >= frame.at[k] && i - frame.at[k] < a.C * a.B * a.D * sizeof *a.x;
             if (!chunk) file[i] ^= 0xff;
         }
         scratch_write(scratch("kept.nc.draws"), file, bytes);
         free(file);
-        assert_int_equal(nsamp_output_create(job, a.C, a.R, a.D, a.steps, &frame, &out, &err), NSAMP_OK);
+        assert_int_equal(nsamp_output_create(job, &a.what, OUT_RUN_ID, &frame, &out, &err), NSAMP_OK);
         if (ruined) break;
         nsamp_output_abandon(out); /* with a frame, it is kept */
     }
@@ -286,8 +288,8 @@ static void a_kept_file_goes_on(void **state) {
     assert_int_equal(unlink(scratch("kept.nc")), 0);
     for (int cut = 0; cut < 2; cut++) {
         if (cut) scratch_write(scratch("kept.nc.draws"), "short", 5);
-        assert_int_equal(nsamp_output_create(job, a.C, a.R, a.D, a.steps, &frame, &out, &err), NSAMP_EIO);
-        assert_non_null(strstr(err.text, "start without run.resume"));
+        assert_int_equal(nsamp_output_create(job, &a.what, OUT_RUN_ID, &frame, &out, &err), NSAMP_EIO);
+        assert_non_null(strstr(err.text, "run.resume = no and output.overwrite = yes"));
     }
     free(frame.at);
     free(frame.data);
@@ -366,13 +368,13 @@ static void an_incomplete_output_gets_no_name(void **state) {
     nsamp_error err = {0};
     nsamp_job *job = job_for(scratch("part.nc"), "no");
     nsamp_output *out = NULL;
-    const uint64_t steps[2] = {1, 2};
+    const nsamp_recording what = {.chains = 1, .draws = 2, .dim = 2, .every = 1};
     const float x[4] = {1, 2, 3, 4};
-    assert_int_equal(nsamp_output_create(job, 1, 2, 2, steps, NULL, &out, &err), NSAMP_OK);
+    assert_int_equal(nsamp_output_create(job, &what, OUT_RUN_ID, NULL, &out, &err), NSAMP_OK);
     assert_int_equal(nsamp_output_write(out, 1, x, &err), NSAMP_EINTERNAL); /* there is one block */
     assert_int_equal(nsamp_output_write(out, 0, x, &err), NSAMP_OK);
     assert_int_equal(nsamp_output_close(out, &err), NSAMP_EINTERNAL);
-    assert_int_equal(nsamp_output_create(job, 1, 2, 2, steps, NULL, &out, &err), NSAMP_OK);
+    assert_int_equal(nsamp_output_create(job, &what, OUT_RUN_ID, NULL, &out, &err), NSAMP_OK);
     nsamp_output_abandon(out);
     assert_int_equal(scratch_count(NULL), 0);
     nsamp_job_destroy(job);
@@ -386,7 +388,8 @@ static void a_rival_is_not_replaced(void **state) {
     nsamp_output *out = NULL;
     double zero[1] = {0};
     const nsamp_summary s = {.dim = 1, .mean = zero, .offdiag = NAN, .offdiag_se = NAN, .exact_offdiag = NAN};
-    assert_int_equal(nsamp_output_create(job, 0, 0, 1, NULL, NULL, &out, &err), NSAMP_OK);
+    assert_int_equal(nsamp_output_create(job, &(nsamp_recording){.dim = 1}, OUT_RUN_ID, NULL, &out, &err),
+                     NSAMP_OK);
     scratch_write(scratch("rival.nc"), "theirs", 6);
     assert_int_equal(nsamp_output_summary(out, &s, NULL, NULL, NULL, 0, &err), NSAMP_OK);
     assert_int_equal(nsamp_output_close(out, &err), NSAMP_EUSAGE);

@@ -157,7 +157,7 @@ static void loss_and_images(void **state) {
     scratch_clear();
     nsamp_error err;
     nsamp_network *net = net_sample(1);
-    assert_int_equal(nsamp_network_save(scratch("model.nc"), net, &err), NSAMP_OK);
+    assert_int_equal(nsamp_network_save(scratch("model.nc"), true, net, &err), NSAMP_OK);
     plot(scratch("model.nc"), scratch("loss.png"), NULL);
     assert_int_equal(nsamp_plot(scratch("model.nc"), scratch("x.png"), "trace", &err), NSAMP_EUSAGE);
     const sample_run s = {NET_M, 0.3, 0.2, UINT64_MAX, 1, 8};

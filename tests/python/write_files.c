@@ -55,7 +55,7 @@ int main(int argc, char **argv) {
     if (write_run(path, &err)) return failed("run.nc", &err);
     snprintf(path, sizeof path, "%s/model.nc", argv[1]);
     nsamp_network *net = net_sample(1);
-    const nsamp_status status = nsamp_network_save(path, net, &err);
+    const nsamp_status status = nsamp_network_save(path, true, net, &err);
     nsamp_network_destroy(net);
     return status ? failed("model.nc", &err) : 0;
 }

@@ -20,7 +20,7 @@ static inline void save_network(char *setting, size_t size, nsamp_network *net) 
     nsamp_error err = {0};
     snprintf(name, sizeof name, "net%u", count++);
     const char *const path = scratch(name);
-    if (nsamp_network_save(path, net, &err)) fail_msg("%s", err.text);
+    if (nsamp_network_save(path, true, net, &err)) fail_msg("%s", err.text);
     nsamp_network_destroy(net);
     snprintf(setting, size, "system.model=%s", path);
 }

@@ -59,7 +59,7 @@ static network make(size_t m, size_t n, nsamp_activation phi, float w1 = 1) {
     net.w1.assign(out->w1, out->w1 + m * n);
     net.w2.assign(out->w2, out->w2 + m * n);
     net.b.assign(out->b, out->b + n);
-    if (nsamp_network_save(net.path, out, &err)) fail_msg("%s", err.text);
+    if (nsamp_network_save(net.path, true, out, &err)) fail_msg("%s", err.text);
     nsamp_network_destroy(out);
     return net;
 }

@@ -1,7 +1,10 @@
 /* main.c: nsamp VERB ...: finds the verb, runs it, turns its status into one line and the exit code. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <errno.h>
+#include <unistd.h>
 #include "cli/cli.h"
 #include "error.h"
 #include "job/nearest.h"
@@ -72,8 +75,18 @@ static nsamp_status dispatch(int argc, char **argv, nsamp_error *err) {
     return status;
 }
 
+/* A program that was started with a standard stream closed would give its number to the next file that it opens, and print
+ * into that file. Standard output becomes one that cannot be written, so that a lost result is seen as one. */
+static void open_standard_streams(void) {
+    static const int how[] = {O_RDONLY, O_RDONLY, O_WRONLY};
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", how[fd]) != fd) _exit(NSAMP_EIO);
+}
+
 int main(int argc, char **argv) {
     nsamp_error err = {0};
+    open_standard_streams();
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of write, with its name */
     if (argc < 2) {
         cli_overview(stderr);
         return NSAMP_EUSAGE;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "clock.h"
 #include "error.h"
+#include "io/newfile.h"
 
 static const double SILENT_S = 2.0, TERMINAL_S = 0.2, PLAIN_S = 5.0, STATUS_S = 1.0;
 
@@ -21,14 +22,23 @@ static void on_signal(int number) {
 }
 
 void cli_stop_on_signals(void) {
-    struct sigaction action = {0};
-    action.sa_handler = on_signal;
+    /* What batch systems and terminals send before they kill. */
+    static const int numbers[] = {SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGHUP, SIGINT};
+    struct sigaction action = {0}, before;
     sigemptyset(&action.sa_mask);
-    action.sa_flags = SA_RESTART;
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGUSR1, &action, NULL);
-    action.sa_flags |= (int)SA_RESETHAND;
-    sigaction(SIGINT, &action, NULL);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        const bool asked_to_ignore = numbers[i] == SIGHUP || numbers[i] == SIGINT; /* nohup, a shell's & */
+        if (asked_to_ignore && !sigaction(numbers[i], NULL, &before) && before.sa_handler == SIG_IGN)
+            continue;
+        action.sa_handler = on_signal;
+        /* Whoever presses the keys twice means it. */
+        action.sa_flags = numbers[i] == SIGINT ? SA_RESTART | (int)SA_RESETHAND : SA_RESTART;
+        sigaction(numbers[i], &action, NULL);
+    }
+    /* A reader of the table that goes away must not take the run with it. */
+    action.sa_handler = SIG_IGN;
+    action.sa_flags = 0;
+    sigaction(SIGPIPE, &action, NULL);
 }
 
 bool cli_stop_requested(void) {
@@ -86,16 +96,21 @@ static void show(cli_progress *p, const char *line) {
     p->shown = true;
 }
 
-/* The whole file under a temporary name, then renamed: a reader never sees half of it. */
+/* The whole file under a temporary name, then renamed: a reader never sees half of it. Only a plain file is replaced. */
 static nsamp_status write_status(const cli_progress *p, const char *state, const nsamp_progress *now,
                                  nsamp_error *err) {
-    char part[4096];
-    if (snprintf(part, sizeof part, "%s.part", p->status_path) >= (int)sizeof part)
-        return nsamp_fail(err, NSAMP_EIO, "output.status: the path is longer than %zu characters",
-                          sizeof part - 6);
-    FILE *f = fopen(part, "w");
-    if (!f)
-        return nsamp_fail(err, NSAMP_EIO, "output.status: %s cannot be written: %s", part, strerror(errno));
+    nsamp_newfile file;
+    nsamp_error why = {0};
+    const nsamp_status begun = nsamp_newfile_begin(p->status_path, true, &file, &why);
+    if (begun) return nsamp_fail(err, begun, "output.status: %s", why.text);
+    file.quick = true;
+    FILE *f = fopen(file.temp, "w");
+    if (!f) {
+        const int reason = errno;
+        nsamp_newfile_abandon(&file);
+        return nsamp_fail(err, NSAMP_EIO, "output.status: %s cannot be written: %s", p->status_path,
+                          strerror(reason));
+    }
     fprintf(f, "state = %s\npid = %ld\n", state, (long)getpid());
     if (*p->label) fprintf(f, "point = %s\n", p->label);
     if (now) {
@@ -107,14 +122,15 @@ static nsamp_status write_status(const cli_progress *p, const char *state, const
         if (isfinite(now->loss)) fprintf(f, "loss = %.9g\n", now->loss);
         fprintf(f, "diverged = %llu\n", (unsigned long long)now->diverged);
     }
-    bool failed = ferror(f) != 0;
-    if ((fclose(f) || failed) || rename(part, p->status_path)) {
-        int reason = errno;
-        remove(part);
+    const bool failed = ferror(f) != 0;
+    if (fclose(f) || failed) {
+        const int reason = errno;
+        nsamp_newfile_abandon(&file);
         return nsamp_fail(err, NSAMP_EIO, "output.status: %s cannot be written: %s", p->status_path,
                           strerror(reason));
     }
-    return NSAMP_OK;
+    const nsamp_status status = nsamp_newfile_commit(&file, &why);
+    return status ? nsamp_fail(err, status, "output.status: %s", why.text) : NSAMP_OK;
 }
 
 /* During a run a status that cannot be written is said once; the run is worth more than its status. */
@@ -138,6 +154,8 @@ nsamp_status cli_progress_begin(cli_progress *p, const nsamp_job *job, const cha
 int cli_progress_report(const nsamp_progress *now, void *user) {
     cli_progress *p = user;
     double t = nsamp_clock();
+    if (now->note && !p->quiet)
+        fprintf(stderr, "nsamp: %s%s%s\n", p->label, *p->label ? ": " : "", now->note);
     if (!p->quiet && now->seconds >= SILENT_S && t - p->printed_s >= (p->terminal ? TERMINAL_S : PLAIN_S)) {
         char line[512];
         compose(p, now, line, sizeof line);

@@ -13,12 +13,13 @@ static nsamp_status run_planned(nsamp_plan *plan, const nsamp_job *job, bool qui
     if (status) return status;
     status = nsamp_plan_run(plan, cli_progress_report, &progress, err);
     cli_progress_end(&progress, status);
-    if (quiet || (status && status != NSAMP_EDIVERGED)) return status;
+    /* Where only the output failed there is a summary, and it may be all that is left. */
+    if (quiet || !nsamp_plan_summary(plan)->dim) return status;
     size_t count = 0;
     const nsamp_statistic *stats = nsamp_plan_statistics(plan, &count);
     cli_print_summary(nsamp_plan_summary(plan), stats, count);
     const char *file = nsamp_job_text(job, NSAMP_KEY_output_file);
-    if (*file) printf("wrote %s\n", file);
+    if (*file && (!status || status == NSAMP_EDIVERGED)) printf("wrote %s\n", file);
     return status;
 }
 
@@ -75,7 +76,8 @@ const cli_verb cli_verb_run = {
              "A value first:step:last, or values with commas, is a sweep: the points run one after the "
              "other, each writes "
              "output.file with its keys in the name, and each gets a row of one table.\n\n"
-             "SIGTERM, SIGINT, SIGUSR1 and run.max_walltime_s stop a run with a checkpoint and exit code 75; "
+             "SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU and run.max_walltime_s stop a run with a "
+             "checkpoint and exit code 75; "
              "run.resume=yes "
              "goes on from there.",
     .flags = flags,

@@ -83,7 +83,8 @@ const cli_verb cli_verb_train = {
              "matching, and writes model.file, which holds the weights, the job and the loss curve. nsamp "
              "run with "
              "system.name=rsn samples it.\n\n"
-             "SIGTERM, SIGINT, SIGUSR1 and train.max_walltime_s stop the training with a checkpoint and exit "
+             "SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU and train.max_walltime_s stop the training "
+             "with a checkpoint and exit "
              "code 75; "
              "train.resume=yes goes on from there.",
     .examples = examples,

@@ -151,10 +151,10 @@ static nsamp_status set_paths(nsamp_plan *p, nsamp_error *err) {
                               "draws are to be stored, but output.file is not set");
     if (!*out && !*ckpt) return NSAMP_OK;
     p->checkpoint_path = malloc(size);
-    if (!p->checkpoint_path) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    if (!p->checkpoint_path) return nsamp_fail(err, NSAMP_ENOMEM, "no memory for the name of the checkpoint");
     snprintf(p->checkpoint_path, size, *ckpt ? "%s" : "%s.ckpt", *ckpt ? ckpt : out);
-    p->digest = nsamp_job_digest(p->job);
-    return NSAMP_OK;
+    p->identity = nsamp_job_identity(p->job);
+    return p->identity ? NSAMP_OK : nsamp_fail(err, NSAMP_ENOMEM, "no memory for the text of the job");
 }
 
 static nsamp_moments_spec moments_spec(const nsamp_plan *p, uint32_t lanes) {
@@ -360,6 +360,9 @@ void nsamp_plan_destroy(nsamp_plan *p) {
     free(p->batch.first_bad);
     free(p->exact_tau);
     free(p->checkpoint_path);
+    free(p->identity);
+    nsamp_lock_release(p->output_lock);
+    nsamp_lock_release(p->checkpoint_lock);
     nsamp_output_abandon(p->out);
     free(p->frame.at);
     free(p->frame.data);

@@ -4,6 +4,7 @@
 #define NSAMP_HOST_ENGINE_PLAN_H
 
 #include "engine.h"
+#include "io/lock.h"
 #include "io/output.h"
 #include "stats/moments.h"
 
@@ -19,8 +20,10 @@ struct nsamp_plan {
     uint64_t accumulate_every;
     uint64_t record_every, record_chains, records; /* records: stored draws a chain over the whole run */
     char *checkpoint_path;                         /* NULL: none */
-    uint64_t digest;                               /* of the job, where there is a checkpoint */
-    nsamp_output *out;                             /* of a run that records, from its start; NULL */
+    char *identity;                                /* of the job, where there is a checkpoint */
+    char run_id[NSAMP_RUN_ID + 1];                 /* of the run, however often it was resumed */
+    nsamp_lock *output_lock, *checkpoint_lock;     /* while it runs; NULL: none */
+    nsamp_output *out;                             /* of a run with an output, from its start; NULL */
     nsamp_output_frame frame; /* of the output that a restored run goes on with; data its own */
     bool ran;
     nsamp_statistic *statistics; /* of the system, after the run */
@@ -35,13 +38,6 @@ struct nsamp_plan {
 nsamp_status nsamp_plan_start(nsamp_plan *plan, nsamp_error *err);
 
 /* ---- recorder.c: recorded draws, written into the output by a thread of its own while the chains go on ---- */
-
-/* Which draws a run stores. */
-typedef struct nsamp_recording {
-    uint64_t chains, draws; /* of the whole run */
-    size_t dim;
-    uint64_t burn_in, every; /* draw k is x after burn_in + (k + 1) * every steps */
-} nsamp_recording;
 
 /* Starts the thread; the first `step` steps are done, and their draws in the output, which stays the caller's and must outlive the recorder. */
 nsamp_status nsamp_recorder_start(nsamp_output *out, const nsamp_recording *what, uint64_t step,
@@ -59,9 +55,9 @@ void nsamp_recorder_stop(nsamp_recorder *recorder);
 /* ---- resume.c: checkpoints of a plan ---- */
 
 nsamp_status nsamp_plan_save(nsamp_plan *plan, nsamp_error *err);
-/* Restores from plan->checkpoint_path when it is there; *found says so. NSAMP_EUSAGE when it belongs to
- * another job. */
-nsamp_status nsamp_plan_restore(nsamp_plan *plan, bool *found, nsamp_error *err);
+/* Restores from plan->checkpoint_path when it is there; *found says so, note (of size bytes) where the run goes on. NSAMP_EUSAGE
+ * when it belongs to another job. */
+nsamp_status nsamp_plan_restore(nsamp_plan *plan, bool *found, char *note, size_t size, nsamp_error *err);
 /* Removes the checkpoint of a finished run. */
 void nsamp_plan_forget(nsamp_plan *plan);
 

@@ -2,6 +2,7 @@
  * backends, lane counts and threads; the container with its checksums is io/checkpoint.h. */
 #include "plan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,8 +28,9 @@ static nsamp_status allocate(const nsamp_plan *p, canonical *k, nsamp_error *err
     k->first_bad = malloc(k->bad_bytes);
     k->sums = malloc(k->sums_bytes);
     if (k->state && k->first_bad && k->sums) return NSAMP_OK;
-    return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a checkpoint of %zu bytes",
-                      k->state_bytes + k->bad_bytes + k->sums_bytes);
+    return nsamp_fail(err, NSAMP_ENOMEM,
+                      "%s: no memory for a checkpoint of %zu bytes; fewer run.chains need less",
+                      p->checkpoint_path, k->state_bytes + k->bad_bytes + k->sums_bytes);
 }
 
 static void release(canonical *k) {
@@ -57,9 +59,11 @@ nsamp_status nsamp_plan_save(nsamp_plan *p, nsamp_error *err) {
                                           {"products", b->moments->products, k.products_bytes},
                                           {"every", &p->accumulate_every, sizeof p->accumulate_every},
                                           {"seconds", &p->seconds, sizeof p->seconds},
+                                          {"run_id", p->run_id, NSAMP_RUN_ID},
+                                          {"run_id_at", &frame->id_at, sizeof frame->id_at},
                                           {"chunks", frame->at, frame->chunks * sizeof *frame->at},
                                           {"frame", frame->data, frame->bytes}};
-        status = nsamp_checkpoint_save(p->checkpoint_path, p->digest, p->step, sections,
+        status = nsamp_checkpoint_save(p->checkpoint_path, p->identity, p->step, sections,
                                        sizeof sections / sizeof *sections, err);
     }
     release(&k);
@@ -74,9 +78,12 @@ static nsamp_status read_frame(nsamp_plan *p, nsamp_checkpoint *file, nsamp_erro
     f->bytes = nsamp_checkpoint_bytes(file, "frame");
     f->at = malloc(at + 1);
     f->data = malloc(f->bytes + 1);
-    if (!f->at || !f->data) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a checkpoint");
+    if (!f->at || !f->data)
+        return nsamp_fail(err, NSAMP_ENOMEM, "%s: no memory for the head of the draws (%zu bytes)",
+                          p->checkpoint_path, at + f->bytes);
     nsamp_status status = nsamp_checkpoint_read(file, "chunks", f->at, at, err);
     if (!status) status = nsamp_checkpoint_read(file, "frame", f->data, f->bytes, err);
+    if (!status) status = nsamp_checkpoint_read(file, "run_id_at", &f->id_at, sizeof f->id_at, err);
     return status;
 }
 
@@ -89,7 +96,10 @@ static nsamp_status read_all(nsamp_plan *p, nsamp_checkpoint *file, canonical *k
     if (!status) status = nsamp_checkpoint_read(file, "seconds", &p->seconds, sizeof p->seconds, err);
     if (!status)
         status = nsamp_checkpoint_read(file, "every", &p->accumulate_every, sizeof p->accumulate_every, err);
+    if (!status) status = nsamp_checkpoint_read(file, "run_id", p->run_id, NSAMP_RUN_ID, err);
     if (!status && p->records) status = read_frame(p, file, err);
+    if (!status && !(p->seconds >= 0))
+        status = nsamp_fail(err, NSAMP_EIO, "%s: took %g seconds", p->checkpoint_path, p->seconds);
     if (!status && (!p->accumulate_every || p->accumulate_every > p->steps))
         status = nsamp_fail(err, NSAMP_EIO, "%s: accumulates every %llu steps of %llu", p->checkpoint_path,
                             (unsigned long long)p->accumulate_every, (unsigned long long)p->steps);
@@ -110,10 +120,11 @@ static void distribute(nsamp_plan *p, const canonical *k) {
     memcpy(b->first_bad, k->first_bad, k->bad_bytes);
 }
 
-nsamp_status nsamp_plan_restore(nsamp_plan *p, bool *found, nsamp_error *err) {
+nsamp_status nsamp_plan_restore(nsamp_plan *p, bool *found, char *note, size_t size, nsamp_error *err) {
     *found = false;
+    *note = 0;
     nsamp_checkpoint *file = NULL;
-    nsamp_status status = nsamp_checkpoint_open(p->checkpoint_path, p->digest, &file, err);
+    nsamp_status status = nsamp_checkpoint_open(p->checkpoint_path, p->identity, &file, err);
     if (status || !file) return status;
     canonical k = {0};
     status = allocate(p, &k, err);
@@ -127,6 +138,9 @@ nsamp_status nsamp_plan_restore(nsamp_plan *p, bool *found, nsamp_error *err) {
         distribute(p, &k);
         p->step = step;
         nsamp_moments_set_step(p->batch.moments, step);
+        const char *why = nsamp_checkpoint_note(file);
+        snprintf(note, size, "%s%sgoes on from step %llu of %llu (%s)", why, *why ? "; " : "",
+                 (unsigned long long)step, (unsigned long long)p->steps, p->checkpoint_path);
         *found = true;
     }
     release(&k);

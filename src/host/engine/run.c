@@ -1,14 +1,20 @@
 /* run.c: the loop of a run: start states, blocks of steps between the points where something is told or
  * saved, and the output at the end. The bits do not depend on where the blocks end. */
+#define _DEFAULT_SOURCE /* getrandom */
 #include "plan.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "error.h"
+#include "io/checkpoint.h"
+#include "io/newfile.h"
 #include "stats/laws.h"
 #include "threads.h"
 
@@ -37,7 +43,9 @@ nsamp_status nsamp_plan_start(nsamp_plan *p, nsamp_error *err) {
         free(one);
         free(x);
     }
-    return failed ? nsamp_fail(err, NSAMP_ENOMEM, "out of memory for start states") : NSAMP_OK;
+    return failed ? nsamp_fail(err, NSAMP_ENOMEM, "no memory for start states (%zu numbers a thread)",
+                               S + p->model->dim)
+                  : NSAMP_OK;
 }
 
 typedef struct run_state {
@@ -46,7 +54,18 @@ typedef struct run_state {
     uint64_t first_step; /* of this part */
     uint64_t block;      /* steps a block */
     bool stop;
+    nsamp_progress_fn *progress;
+    void *user;
+    bool has_saved;      /* there is a checkpoint of this run, */
+    uint64_t saved_step; /* of so many steps */
 } run_state;
+
+/* Something that the user is to know before the run goes on. */
+static void say(const nsamp_plan *p, run_state *r, const char *note) {
+    const nsamp_progress report = {
+        .phase = "sample", .done = p->step, .total = p->steps, .seconds_left = -1, .loss = NAN, .note = note};
+    if (*note && r->progress && r->progress(&report, r->user)) r->stop = true;
+}
 
 static uint64_t diverged(const nsamp_batch *b) {
     uint64_t n = 0;
@@ -55,7 +74,7 @@ static uint64_t diverged(const nsamp_batch *b) {
     return n;
 }
 
-static void tell(nsamp_plan *p, run_state *r, nsamp_progress_fn *progress, void *user) {
+static void tell(nsamp_plan *p, run_state *r) {
     const double here = nsamp_clock() - r->began;
     const double rate = here > 0 ? (double)(p->step - r->first_step) / here : 0;
     const nsamp_progress report = {.phase = "sample",
@@ -66,7 +85,7 @@ static void tell(nsamp_plan *p, run_state *r, nsamp_progress_fn *progress, void 
                                    .seconds_left = rate > 0 ? (double)(p->steps - p->step) / rate : -1,
                                    .loss = NAN,
                                    .diverged = diverged(&p->batch)};
-    if (progress && progress(&report, user)) r->stop = true;
+    if (r->progress && r->progress(&report, r->user)) r->stop = true;
     const double most = nsamp_job_real(p->job, NSAMP_KEY_run_max_walltime_s);
     if (most > 0 && here >= most) r->stop = true;
 }
@@ -80,13 +99,15 @@ static nsamp_status save(nsamp_plan *p, run_state *r, nsamp_error *err) {
     p->seconds += here;
     if (!status) status = nsamp_plan_save(p, err);
     p->seconds -= here;
-    if (!status && p->out) nsamp_output_keep(p->out);
+    if (!status && p->out && p->records) nsamp_output_keep(p->out);
     r->saved = nsamp_clock();
-    return status;
+    if (status) return status;
+    r->has_saved = true;
+    r->saved_step = p->step;
+    return NSAMP_OK;
 }
 
-static nsamp_status steps(nsamp_plan *p, run_state *r, nsamp_progress_fn *progress, void *user,
-                          nsamp_error *err) {
+static nsamp_status steps(nsamp_plan *p, run_state *r, nsamp_error *err) {
     const double every_s = p->checkpoint_path ? nsamp_job_real(p->job, NSAMP_KEY_run_checkpoint_every_s) : 0;
     double told = nsamp_clock(), measured = told;
     uint64_t measured_step = p->step;
@@ -110,7 +131,9 @@ static nsamp_status steps(nsamp_plan *p, run_state *r, nsamp_progress_fn *progre
         }
         if (t - told >= BLOCK_SECONDS || p->step == p->steps) {
             const double asked = nsamp_clock();
-            tell(p, r, progress, user);
+            nsamp_lock_beat(p->output_lock);
+            nsamp_lock_beat(p->checkpoint_lock);
+            tell(p, r);
             measured += nsamp_clock() - asked; /* what the caller does in its callback is no step */
             told = t;
         }
@@ -170,48 +193,71 @@ static nsamp_status statistics(nsamp_plan *p, nsamp_error *err) {
     return status;
 }
 
-/* The output with room for the draws, or none where none are to be stored; a restored run goes on with the one it
- * left. */
-static nsamp_status create_output(nsamp_plan *p, const nsamp_output_frame *frame, nsamp_error *err) {
-    uint64_t *at = malloc((p->records + 1) * sizeof *at);
-    if (!at) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
-    for (uint64_t k = 0; k < p->records; k++)
-        at[k] = p->burn_in + (k + 1) * p->record_every;
-    nsamp_status status = nsamp_output_create(p->job, p->records ? p->record_chains : 0, p->records,
-                                              p->model->dim, at, frame, &p->out, err);
-    free(at);
-    return status;
+/* ---- the output ---------------------------------------------------------------------------------------- */
+
+static nsamp_recording recording_of(const nsamp_plan *p) {
+    return (nsamp_recording){.chains = p->records ? p->record_chains : 0,
+                             .draws = p->records,
+                             .dim = p->model->dim,
+                             .burn_in = p->burn_in,
+                             .every = p->record_every};
 }
 
-static nsamp_status start_recording(nsamp_plan *p, bool restored, nsamp_recorder **recorder,
-                                    nsamp_error *err) {
-    const nsamp_recording what = {.chains = p->record_chains,
-                                  .draws = p->records,
-                                  .dim = p->model->dim,
-                                  .burn_in = p->burn_in,
-                                  .every = p->record_every};
-    nsamp_status status = create_output(p, restored ? &p->frame : NULL, err);
-    return status ? status : nsamp_recorder_start(p->out, &what, p->step, recorder, err);
+/* The output with room for the draws, or none where none are to be stored; a restored run goes on with the one it
+ * left. */
+static nsamp_status create_output(nsamp_plan *p, bool restored, nsamp_recorder **recorder, nsamp_error *err) {
+    const nsamp_recording what = recording_of(p);
+    if (!*nsamp_job_text(p->job, NSAMP_KEY_output_file)) return NSAMP_OK;
+    nsamp_status status = nsamp_output_create(p->job, &what, p->run_id,
+                                              restored && p->records ? &p->frame : NULL, &p->out, err);
+    if (status || !p->records) return status;
+    return nsamp_recorder_start(p->out, &what, p->step, recorder, err);
 }
 
 static nsamp_status write_output(nsamp_plan *p, nsamp_recorder *recorder, nsamp_error *err) {
-    if (!*nsamp_job_text(p->job, NSAMP_KEY_output_file)) return NSAMP_OK;
-    nsamp_status status = recorder ? nsamp_recorder_flush(recorder, err) : create_output(p, NULL, err);
+    if (!p->out) return NSAMP_OK;
+    nsamp_status status = recorder ? nsamp_recorder_flush(recorder, err) : NSAMP_OK;
+    if (!status) status = nsamp_lock_check(p->output_lock, err);
     if (!status)
         status = nsamp_output_summary(p->out, &p->summary, &p->model->law, p->batch.first_bad, p->statistics,
                                       p->nstatistics, err);
     if (status) return status;
+    if (p->records) nsamp_output_keep(p->out); /* if it cannot be given its name, the draws stay */
     nsamp_output *const out = p->out;
     p->out = NULL;
     return nsamp_output_close(out, err);
 }
 
-static nsamp_status finish(nsamp_plan *p, nsamp_recorder *recorder, nsamp_error *err) {
+/* The output failed though all steps are done: a checkpoint of the end keeps what they gave. err goes on with how to finish. */
+static nsamp_status keep_the_end(nsamp_plan *p, run_state *r, nsamp_status status, nsamp_error *err) {
+    nsamp_error why = {0};
+    char how[700];
+    if (!nsamp_plan_save(p, &why)) {
+        if (p->out && p->records) nsamp_output_keep(p->out);
+        snprintf(how, sizeof how, "all steps are done and kept in %s%s; run.resume = yes writes the output",
+                 p->checkpoint_path, p->records ? " and the draws beside it" : "");
+    } else if (r->has_saved) {
+        snprintf(how, sizeof how, "%.300s; run.resume = yes goes on from step %llu", why.text,
+                 (unsigned long long)r->saved_step);
+    } else {
+        snprintf(how, sizeof how, "%.300s; only the summary is left", why.text);
+    }
+    char first[sizeof err->text];
+    snprintf(first, sizeof first, "%s", err->text);
+    return nsamp_fail(err, status, "%.300s; %s", first, how);
+}
+
+static nsamp_status finish(nsamp_plan *p, run_state *r, nsamp_error *err) {
+    nsamp_error why = {0};
     nsamp_status status = p->backend->ops->fetch(p->backend, err);
     if (!status) summarise(p);
     if (!status) status = statistics(p, err);
-    if (!status) status = write_output(p, recorder, err);
+    if (!status && (status = write_output(p, r->recorder, &why))) {
+        if (err) *err = why;
+        return keep_the_end(p, r, status, err ? err : &why);
+    }
     if (status) return status;
+    say(p, r, why.text);
     if (p->summary.diverged)
         return nsamp_fail(
             err, NSAMP_EDIVERGED,
@@ -221,43 +267,116 @@ static nsamp_status finish(nsamp_plan *p, nsamp_recorder *recorder, nsamp_error 
     return NSAMP_OK;
 }
 
-static nsamp_status run(nsamp_plan *p, nsamp_progress_fn *progress, void *user, nsamp_error *err) {
-    bool found = false;
+/* ---- the beginning ------------------------------------------------------------------------------------- */
+
+/* Nobody else writes what this run writes, and what it will write can be written. */
+static nsamp_status claim(nsamp_plan *p, nsamp_error *err) {
+    const char *output = nsamp_job_text(p->job, NSAMP_KEY_output_file);
     nsamp_status status = NSAMP_OK;
-    if (nsamp_job_bool(p->job, NSAMP_KEY_run_resume) && p->checkpoint_path)
-        status = nsamp_plan_restore(p, &found, err);
-    if (!status && !found) status = nsamp_plan_start(p, err);
-    run_state r = {.block = 1, .first_step = p->step};
-    /* A new file of draws takes the place of the one that an older checkpoint counts on. */
-    if (!status && p->records && !found) nsamp_plan_forget(p);
-    if (!status && p->records) status = start_recording(p, found, &r.recorder, err);
-    if (status) return status;
-    r.began = r.saved = nsamp_clock();
-    status = steps(p, &r, progress, user, err);
-    if (!status && p->step < p->steps) {
-        if (p->checkpoint_path) status = save(p, &r, err);
-        if (!status)
-            status = nsamp_fail(err, NSAMP_STOPPED, "stopped after step %llu of %llu%s%s",
-                                (unsigned long long)p->step, (unsigned long long)p->steps,
-                                p->checkpoint_path ? "; checkpoint "
-                                                   : "; nothing to save it in (output.file is not set)",
-                                p->checkpoint_path ? p->checkpoint_path : "");
-    } else if (!status) {
-        p->seconds += nsamp_clock() - r.began;
-        status = finish(p, r.recorder, err);
-        if ((!status || status == NSAMP_EDIVERGED) && p->checkpoint_path) nsamp_plan_forget(p);
-    }
-    nsamp_recorder_stop(r.recorder);
-    nsamp_output_abandon(p->out);
-    p->out = NULL;
+    if (*output) status = nsamp_output_check(p->job, err);
+    if (!status && *output) status = nsamp_lock_take(output, &p->output_lock, err);
+    if (!status && p->checkpoint_path) status = nsamp_newfile_check(p->checkpoint_path, true, err);
+    if (!status && p->checkpoint_path) status = nsamp_lock_take(p->checkpoint_path, &p->checkpoint_lock, err);
+    if (!status && *output) status = nsamp_output_check(p->job, err); /* it may have come before the lock */
+    if (status || !p->checkpoint_path) return status;
+    nsamp_newfile trial;
+    status = nsamp_newfile_begin(p->checkpoint_path, true, &trial, err);
+    if (!status) nsamp_newfile_abandon(&trial);
     return status;
+}
+
+/* A checkpoint that is there and is not to be gone on with is somebody's work: it goes only where the job says so. */
+static nsamp_status clear_the_way(nsamp_plan *p, run_state *r, nsamp_error *err) {
+    char there[512], note[600];
+    nsamp_checkpoint_look(p->checkpoint_path, there, sizeof there);
+    if (!*there) return NSAMP_OK;
+    if (!nsamp_job_bool(p->job, NSAMP_KEY_output_overwrite))
+        return nsamp_fail(
+            err, NSAMP_EUSAGE,
+            "%s is there: run.resume = yes goes on from it, output.overwrite = yes begins anew and "
+            "removes it",
+            there);
+    snprintf(note, sizeof note, "begins anew (run.resume = no); %s is removed", there);
+    say(p, r, note);
+    nsamp_plan_forget(p);
+    return NSAMP_OK;
+}
+
+/* Random digits. */
+static void new_run_id(char id[NSAMP_RUN_ID + 1]) {
+    unsigned char bytes[NSAMP_RUN_ID / 2];
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
+        const uint64_t other[2] = {(uint64_t)(nsamp_clock() * 1e9),
+                                   (uint64_t)time(NULL) << 32 ^ (uint64_t)getpid()};
+        memcpy(bytes, other, sizeof bytes);
+    }
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(id + 2 * i, 3, "%02x", bytes[i]);
+}
+
+/* Chains at their start or where the checkpoint left them, and the output. */
+static nsamp_status begin(nsamp_plan *p, run_state *r, nsamp_error *err) {
+    const bool resume = nsamp_job_bool(p->job, NSAMP_KEY_run_resume);
+    bool found = false;
+    char note[1200] = "";
+    nsamp_status status = claim(p, err);
+    if (!status && resume && p->checkpoint_path)
+        status = nsamp_plan_restore(p, &found, note, sizeof note, err);
+    if (!status && resume && !found && p->checkpoint_path)
+        snprintf(note, sizeof note, "no checkpoint %.500s: begins at the first step", p->checkpoint_path);
+    if (!status) say(p, r, note);
+    if (!status && !resume && p->checkpoint_path) status = clear_the_way(p, r, err);
+    if (!status && !found) {
+        new_run_id(p->run_id);
+        status = nsamp_plan_start(p, err);
+    }
+    r->has_saved = found;
+    r->saved_step = r->first_step = p->step;
+    return status ? status : create_output(p, found, &r->recorder, err);
+}
+
+/* A run that failed on the way says from where it can go on. */
+static nsamp_status failed_on_the_way(const run_state *r, nsamp_status status, nsamp_error *err) {
+    char first[700];
+    if (!r->has_saved || !err) return status;
+    snprintf(first, sizeof first, "%.699s", err->text);
+    return nsamp_fail(err, status, "%s; run.resume = yes goes on from step %llu", first,
+                      (unsigned long long)r->saved_step);
+}
+
+static nsamp_status run(nsamp_plan *p, run_state *r, nsamp_error *err) {
+    nsamp_status status = begin(p, r, err);
+    if (status) return status;
+    r->began = r->saved = nsamp_clock();
+    status = steps(p, r, err);
+    if (status) return failed_on_the_way(r, status, err);
+    if (p->step == p->steps) {
+        p->seconds += nsamp_clock() - r->began;
+        status = finish(p, r, err);
+        if ((!status || status == NSAMP_EDIVERGED) && p->checkpoint_path) nsamp_plan_forget(p);
+        return status;
+    }
+    if (p->checkpoint_path) status = save(p, r, err);
+    if (status) return failed_on_the_way(r, status, err);
+    return nsamp_fail(err, NSAMP_STOPPED, "stopped after step %llu of %llu; %s%s%s",
+                      (unsigned long long)p->step, (unsigned long long)p->steps,
+                      p->checkpoint_path ? "checkpoint " : "nothing to save it in (output.file is not set)",
+                      p->checkpoint_path ? p->checkpoint_path : "",
+                      p->checkpoint_path ? ": run.resume = yes goes on from there" : "");
 }
 
 nsamp_status nsamp_plan_run(nsamp_plan *p, nsamp_progress_fn *progress, void *user, nsamp_error *err) {
     if (p->ran) return nsamp_fail(err, NSAMP_EINTERNAL, "a plan runs once");
     p->ran = true;
     const int before = nsamp_threads_set(nsamp_job_int(p->job, NSAMP_KEY_run_threads));
-    const nsamp_status status = run(p, progress, user, err);
+    run_state r = {.block = 1, .progress = progress, .user = user};
+    const nsamp_status status = run(p, &r, err);
+    nsamp_recorder_stop(r.recorder);
+    nsamp_output_abandon(p->out);
+    p->out = NULL;
+    nsamp_lock_release(p->checkpoint_lock);
+    nsamp_lock_release(p->output_lock);
+    p->checkpoint_lock = p->output_lock = NULL;
     nsamp_threads_restore(before);
     return status;
 }

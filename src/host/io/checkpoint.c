@@ -10,18 +10,20 @@
 #include <zlib.h>
 
 #include "error.h"
+#include "job/job.h"
 #include "newfile.h"
 #include "plainfile.h"
 
 static const char MAGIC[8] = "NSAMPCKP";
-enum { ORDER = 0x01020304, VERSION = 2, ALIGN = 64 };
+enum { ORDER = 0x01020304, VERSION = 3, ALIGN = 64 };
+static const char JOB[] = "job"; /* the section with the identity */
 /* A path that goes on with other noise than it began with would be neither version's. */
 _Static_assert(NSAMP_NOISE_VERSION == 2, "another version of the noise: another VERSION");
 
 typedef struct header {
     char magic[8];
     uint32_t order, version;
-    uint64_t digest, step, bytes;
+    uint64_t zero, step, bytes;
     uint32_t count, crc;
 } header;
 
@@ -84,7 +86,7 @@ static bool write_file(FILE *f, const header *head, const entry *table, const ns
 /* The file at path, if any, becomes PATH.prev. */
 static nsamp_status keep_previous(const char *path, nsamp_error *err) {
     char *prev = with_ending(path, ".prev");
-    if (!prev) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    if (!prev) return nsamp_fail(err, NSAMP_ENOMEM, "%s: no memory for its name", path);
     nsamp_status status = NSAMP_OK;
     if (rename(path, prev) && errno != ENOENT)
         status = nsamp_fail(err, NSAMP_EIO, "%s: cannot be renamed to %s: %s", path, prev, strerror(errno));
@@ -92,15 +94,18 @@ static nsamp_status keep_previous(const char *path, nsamp_error *err) {
     return status;
 }
 
-nsamp_status nsamp_checkpoint_save(const char *path, uint64_t digest, uint64_t step,
-                                   const nsamp_section *sections, size_t count, nsamp_error *err) {
-    if (count > NSAMP_SECTIONS_MAX)
-        return nsamp_fail(err, NSAMP_EINTERNAL, "%zu sections in a checkpoint, at most %d", count,
-                          NSAMP_SECTIONS_MAX);
-    entry *table = calloc(count + 1, sizeof *table);
-    if (!table) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a checkpoint");
-    header head = {
-        .order = ORDER, .version = VERSION, .digest = digest, .step = step, .count = (uint32_t)count};
+/* The sections with the identity before them, malloc'ed. */
+static nsamp_section *with_identity(const char *identity, const nsamp_section *sections, size_t count) {
+    nsamp_section *all = malloc((count + 1) * sizeof *all);
+    if (!all) return NULL;
+    all[0] = (nsamp_section){JOB, identity, strlen(identity)};
+    memcpy(all + 1, sections, count * sizeof *all);
+    return all;
+}
+
+static nsamp_status save(const char *path, uint64_t step, const nsamp_section *sections, size_t count,
+                         entry *table, nsamp_error *err) {
+    header head = {.order = ORDER, .version = VERSION, .step = step, .count = (uint32_t)count};
     memcpy(head.magic, MAGIC, sizeof MAGIC);
     head.bytes = sizeof head + count * sizeof *table;
     for (size_t i = 0; i < count; i++) {
@@ -114,20 +119,33 @@ nsamp_status nsamp_checkpoint_save(const char *path, uint64_t digest, uint64_t s
 
     nsamp_newfile new = {0};
     nsamp_status status = nsamp_newfile_begin(path, true, &new, err);
-    if (!status) {
-        FILE *f = fopen(new.temp, "wb");
-        bool good = f && write_file(f, &head, table, sections);
-        const int why = errno;
-        if (f && fclose(f)) good = false;
-        if (!good)
-            status =
-                nsamp_fail(err, NSAMP_EIO, "%s: the checkpoint cannot be written: %s", path, strerror(why));
-        if (!status) status = keep_previous(path, err);
-        if (status)
-            nsamp_newfile_abandon(&new);
-        else
-            status = nsamp_newfile_commit(&new, err);
+    if (status) return status;
+    FILE *f = fopen(new.temp, "wb");
+    bool good = f && write_file(f, &head, table, sections);
+    int why = errno;
+    if (f && fclose(f) && good) {
+        why = errno;
+        good = false;
     }
+    if (!good)
+        status = nsamp_fail(err, NSAMP_EIO, "%s: the checkpoint cannot be written: %s", path, strerror(why));
+    if (!status) status = keep_previous(path, err);
+    if (!status) return nsamp_newfile_commit(&new, err);
+    nsamp_newfile_abandon(&new);
+    return status;
+}
+
+nsamp_status nsamp_checkpoint_save(const char *path, const char *identity, uint64_t step,
+                                   const nsamp_section *sections, size_t count, nsamp_error *err) {
+    if (count >= NSAMP_SECTIONS_MAX)
+        return nsamp_fail(err, NSAMP_EINTERNAL, "%zu sections in a checkpoint, at most %d", count,
+                          NSAMP_SECTIONS_MAX - 1);
+    nsamp_section *all = with_identity(identity, sections, count);
+    entry *table = calloc(count + 1, sizeof *table);
+    const nsamp_status status =
+        all && table ? save(path, step, all, count + 1, table, err)
+                     : nsamp_fail(err, NSAMP_ENOMEM, "%s: out of memory for the head of a checkpoint", path);
+    free(all);
     free(table);
     return status;
 }
@@ -176,10 +194,12 @@ static nsamp_status read_head(nsamp_checkpoint *c, nsamp_error *err) {
     if (h->order != ORDER)
         return nsamp_fail(err, NSAMP_EIO, "%s: the checkpoint comes from a machine of the other byte order",
                           c->path);
-    if (h->version == 1) /* whole, so not to be put aside as damaged */
+    if (h->version == 1 || h->version == 2) /* whole, so not to be put aside as damaged */
         return nsamp_fail(
             err, NSAMP_EUSAGE,
-            "%s: was written by an earlier nsamp, whose noise was version 1; finish it with that", c->path);
+            "%s: was written by an earlier nsamp (checkpoints of version %u, this one writes %d); "
+            "finish it with that",
+            c->path, (unsigned)h->version, VERSION);
     if (h->version != VERSION)
         return nsamp_fail(err, NSAMP_EIO, "%s: checkpoint version %u, this program reads %d", c->path,
                           (unsigned)h->version, VERSION);
@@ -199,33 +219,55 @@ static nsamp_status read_head(nsamp_checkpoint *c, nsamp_error *err) {
     return NSAMP_OK;
 }
 
-/* Opens and verifies one file. *found: it is there. */
-static nsamp_status open_one(const char *path, uint64_t digest, bool *found, nsamp_checkpoint **checkpoint,
-                             nsamp_error *err) {
+/* That the checkpoint is of the job with this identity. */
+static nsamp_status compare_job(nsamp_checkpoint *c, const char *identity, nsamp_error *err) {
+    const size_t bytes = nsamp_checkpoint_bytes(c, JOB);
+    char *there = malloc(bytes + 1), difference[512];
+    if (!there) return nsamp_fail(err, NSAMP_ENOMEM, "%s: no memory for its job (%zu bytes)", c->path, bytes);
+    nsamp_status status = nsamp_checkpoint_read(c, JOB, there, bytes, err);
+    there[status ? 0 : bytes] = 0;
+    if (!status && strcmp(there, identity)) {
+        nsamp_identity_difference(there, identity, difference, sizeof difference);
+        status = nsamp_fail(err, NSAMP_EUSAGE, "%s: belongs to another job: %s", c->path, difference);
+    }
+    free(there);
+    return status;
+}
+
+/* Opens one file and reads its head and table. *found: it is there. */
+static nsamp_status open_head(const char *path, bool *found, nsamp_checkpoint **checkpoint,
+                              nsamp_error *err) {
     *checkpoint = NULL;
-    FILE *file;
-    const nsamp_status opened = nsamp_fopen_plain(path, &file, err);
+    int fd;
+    const nsamp_status opened = nsamp_open_own(path, &fd, err);
     *found = !opened || errno != ENOENT;
     if (opened) return *found ? opened : NSAMP_OK;
     nsamp_checkpoint *c = calloc(1, sizeof *c);
-    if (!c) {
-        fclose(file);
-        return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a checkpoint");
+    if (c) {
+        c->file = fdopen(fd, "rb");
+        c->path = strdup(path);
     }
-    c->file = file;
-    c->path = strdup(path);
-    nsamp_status status =
-        c->path ? read_head(c, err) : nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a checkpoint");
-    if (!status && c->head.digest != digest)
-        status =
-            nsamp_fail(err, NSAMP_EUSAGE, "%s: belongs to another job (digest %016llx, this job %016llx)",
-                       path, (unsigned long long)c->head.digest, (unsigned long long)digest);
-    for (uint32_t i = 0; !status && i < c->head.count; i++)
-        status = read_section(c, &c->table[i], NULL, err);
+    if (!c || !c->file) close(fd);
+    const nsamp_status status = c && c->file && c->path
+                                    ? read_head(c, err)
+                                    : nsamp_fail(err, NSAMP_ENOMEM, "%s: no memory to read it", path);
     if (status)
         release(c);
     else
         *checkpoint = c;
+    return status;
+}
+
+/* Opens and verifies one file. */
+static nsamp_status open_one(const char *path, const char *identity, bool *found,
+                             nsamp_checkpoint **checkpoint, nsamp_error *err) {
+    nsamp_checkpoint *c;
+    nsamp_status status = open_head(path, found, &c, err);
+    if (!status && c) status = compare_job(c, identity, err);
+    for (uint32_t i = 0; !status && c && i < c->head.count; i++)
+        status = read_section(c, &c->table[i], NULL, err);
+    *checkpoint = status ? NULL : c;
+    if (status) release(c);
     return status;
 }
 
@@ -237,18 +279,18 @@ static void put_aside(const char *path) {
     free(aside);
 }
 
-nsamp_status nsamp_checkpoint_open(const char *path, uint64_t digest, nsamp_checkpoint **checkpoint,
+nsamp_status nsamp_checkpoint_open(const char *path, const char *identity, nsamp_checkpoint **checkpoint,
                                    nsamp_error *err) {
     bool found = false, prev_found = false;
     nsamp_error first = {0};
-    nsamp_status status = open_one(path, digest, &found, checkpoint, &first);
+    nsamp_status status = open_one(path, identity, &found, checkpoint, &first);
     if (found && status != NSAMP_EIO) {
         if (status) nsamp_fail(err, status, "%s", first.text);
         return status;
     }
     char *prev = with_ending(path, ".prev");
-    if (!prev) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
-    status = open_one(prev, digest, &prev_found, checkpoint, err);
+    if (!prev) return nsamp_fail(err, NSAMP_ENOMEM, "%s: no memory for its name", path);
+    status = open_one(prev, identity, &prev_found, checkpoint, err);
     if (*checkpoint) {
         snprintf((*checkpoint)->note, sizeof(*checkpoint)->note, "%.300s%s; going on from %.200s",
                  found ? first.text : path, found ? "" : ": is missing", prev);
@@ -259,6 +301,23 @@ nsamp_status nsamp_checkpoint_open(const char *path, uint64_t digest, nsamp_chec
                             prev_found ? "; so is the one before it (.prev)" : "");
     free(prev);
     return status;
+}
+
+void nsamp_checkpoint_look(const char *path, char *text, size_t size) {
+    char *prev = with_ending(path, ".prev");
+    const char *const names[] = {path, prev ? prev : path};
+    *text = 0;
+    for (int i = 0; i < 2 && !*text; i++) {
+        nsamp_checkpoint *c = NULL;
+        bool found = false;
+        if (open_head(names[i], &found, &c, NULL))
+            snprintf(text, size, "a checkpoint that cannot be read, %s,", names[i]);
+        else if (c)
+            snprintf(text, size, "the checkpoint %s of step %llu", names[i],
+                     (unsigned long long)c->head.step);
+        release(c);
+    }
+    free(prev);
 }
 
 static const entry *find(const nsamp_checkpoint *c, const char *name) {

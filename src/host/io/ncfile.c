@@ -1,4 +1,5 @@
 /* ncfile.c: see ncfile.h. */
+#define _GNU_SOURCE /* setenv */
 #include "ncfile.h"
 
 #include <errno.h>
@@ -15,15 +16,17 @@ static pthread_mutex_t the_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* A write that failed leaves the file open within HDF5 (1.10), and its clean-up at exit then crashes the
  * program, exit code and all. We close every file ourselves, so that clean-up is switched off. HDF5 tells of errors by
- * itself unless told not to: ours are told once, by us. */
-static void quiet_hdf5(void) {
+ * itself unless told not to: ours are told once, by us. Its locks of files are off: with them a reader of the draws makes the
+ * end of a run fail, and so does a file system without locks; who may write is decided by lock.h. */
+static void set_up_hdf5(void) {
+    setenv("HDF5_USE_FILE_LOCKING", "FALSE", 1);
     H5dont_atexit();
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
 void nsamp_nc_lock(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, quiet_hdf5);
+    pthread_once(&once, set_up_hdf5);
     pthread_mutex_lock(&the_lock);
 }
 
@@ -79,18 +82,17 @@ int nsamp_nc_var(nsamp_nc *w, int group, const char *name, int type, int rank, c
     return id;
 }
 
-int nsamp_nc_axis(nsamp_nc *w, int group, const char *name, size_t length, const uint64_t *values) {
+int nsamp_nc_axis(nsamp_nc *w, int group, const char *name, size_t length, uint64_t first, uint64_t step) {
+    enum { PIECE = 4096 }; /* at a time: a run may store 1e9 draws */
     const int dim = nsamp_nc_dim(w, group, name, length);
     const int var = nsamp_nc_var(w, group, name, NC_INT64, 1, &dim);
-    long long *at = malloc(length * sizeof *at);
-    if (!at) {
-        nsamp_nc_note(w, NC_ENOMEM, name);
-        return dim;
+    long long at[PIECE];
+    for (size_t begin = 0; begin < length && !w->status; begin += PIECE) {
+        const size_t n = length - begin < PIECE ? length - begin : PIECE;
+        for (size_t i = 0; i < n; i++)
+            at[i] = (long long)(first + (begin + i) * step);
+        nsamp_nc_note(w, nc_put_vara_longlong(group, var, &begin, &n, at), name);
     }
-    for (size_t i = 0; i < length; i++)
-        at[i] = (long long)(values ? values[i] : i);
-    if (!w->status) nsamp_nc_note(w, nc_put_var_longlong(group, var, at), name);
-    free(at);
     return dim;
 }
 

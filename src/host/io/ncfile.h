@@ -32,9 +32,8 @@ void nsamp_nc_reals(nsamp_nc *w, int group, int var, const char *name, size_t n,
 int nsamp_nc_group(nsamp_nc *w, const char *name);
 int nsamp_nc_dim(nsamp_nc *w, int group, const char *name, size_t length);
 int nsamp_nc_var(nsamp_nc *w, int group, const char *name, int type, int rank, const int *dims);
-/* A dimension with its coordinate variable (int64): values[i], or i where values is NULL. Returns the
- * dimension. */
-int nsamp_nc_axis(nsamp_nc *w, int group, const char *name, size_t length, const uint64_t *values);
+/* A dimension with its coordinate variable (int64): first + i * step. Returns the dimension. */
+int nsamp_nc_axis(nsamp_nc *w, int group, const char *name, size_t length, uint64_t first, uint64_t step);
 /* A variable of doubles with its data; nothing where data is NULL. Returns its id, -1 where there is none. */
 int nsamp_nc_doubles(nsamp_nc *w, int group, const char *name, int rank, const int *dims, const double *data);
 

@@ -58,8 +58,10 @@ static nsamp_status folder_check(const char *path, nsamp_error *err) {
 nsamp_status nsamp_newfile_check(const char *path, bool overwrite, nsamp_error *err) {
     struct stat st;
     if (!*path) return nsamp_fail(err, NSAMP_EUSAGE, "the name of a file to write is empty");
-    if (!stat(path, &st)) {
+    if (!lstat(path, &st)) {
         if (S_ISDIR(st.st_mode)) return nsamp_fail(err, NSAMP_EUSAGE, "%s: is a folder, not a file", path);
+        if (S_ISLNK(st.st_mode))
+            return nsamp_fail(err, NSAMP_EUSAGE, "%s: is a symbolic link; name the file itself", path);
         if (!S_ISREG(st.st_mode)) return nsamp_fail(err, NSAMP_EUSAGE, "%s: is not a plain file", path);
         if (!overwrite)
             return nsamp_fail(err, NSAMP_EUSAGE, "%s: exists already and is not to be overwritten", path);
@@ -119,32 +121,66 @@ void nsamp_newfile_sweep(const char *path) {
     free(folder);
 }
 
+static nsamp_status let_go(nsamp_newfile *f, nsamp_status status) {
+    free(f->path);
+    free(f->temp);
+    *f = (nsamp_newfile){0};
+    return status;
+}
+
 /* f for path and a temporary name of at most `size` bytes, yet to be filled in. */
 static nsamp_status hold(nsamp_newfile *f, const char *path, bool overwrite, size_t size, nsamp_error *err) {
     nsamp_status status = nsamp_newfile_check(path, overwrite, err);
     if (status) return status;
     *f = (nsamp_newfile){.path = strdup(path), .temp = malloc(size), .overwrite = overwrite};
     if (f->path && f->temp) return NSAMP_OK;
-    free(f->path);
-    free(f->temp);
-    *f = (nsamp_newfile){0};
-    return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    return let_go(f, nsamp_fail(err, NSAMP_ENOMEM, "%s: no memory for its name", path));
+}
+
+/* 0 or an errno; EEXIST where the name of the temporary file belongs to something else than a plain file. */
+static int open_temp(const nsamp_newfile *f, int *fd) {
+    struct stat old;
+    const bool replaces = !lstat(f->path, &old) && S_ISREG(old.st_mode);
+    const mode_t mode = replaces ? old.st_mode & 0777 : 0666;
+    const int how = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    struct stat st;
+    *fd = open(f->temp, how, mode);
+    if (*fd < 0 && errno == EEXIST) {
+        if (lstat(f->temp, &st) || !S_ISREG(st.st_mode)) return EEXIST;
+        *fd = unlink(f->temp) ? -1 : open(f->temp, how, mode);
+    }
+    if (*fd < 0) return errno;
+    /* What replaces a file keeps its permissions, and its owner where we may say so. */
+    if (replaces && (old.st_uid != geteuid() || old.st_gid != getegid()))
+        (void)!fchown(*fd, old.st_uid, old.st_gid);
+    return replaces && fchmod(*fd, mode) && errno != EPERM ? errno : 0;
 }
 
 /* Creates the temporary file, which must not be there; one that is was left by a dead process and is replaced. */
 static nsamp_status create(nsamp_newfile *f, nsamp_error *err) {
-    int fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
-    if (fd < 0 && errno == EEXIST && !unlink(f->temp)) fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
-    if (fd >= 0) {
-        close(fd);
-        return NSAMP_OK;
-    }
-    const nsamp_status status =
-        nsamp_fail(err, NSAMP_EIO, "%s: cannot be created: %s", f->path, strerror(errno));
-    free(f->path);
-    free(f->temp);
-    *f = (nsamp_newfile){0};
-    return status;
+    struct stat st;
+    int fd, failed = open_temp(f, &fd);
+    if (!failed && fstat(fd, &st)) failed = errno;
+    if (fd >= 0) close(fd);
+    if (fd >= 0 && failed) unlink(f->temp);
+    if (failed)
+        return let_go(f, nsamp_fail(err, NSAMP_EIO, "%s: cannot be created: %s: %s", f->path, f->temp,
+                                    strerror(failed)));
+    f->device = st.st_dev;
+    f->inode = st.st_ino;
+    return NSAMP_OK;
+}
+
+/* The temporary file of an earlier process, which is to be a plain one. Whether it is there is for the caller to see. */
+static nsamp_status find(nsamp_newfile *f, nsamp_error *err) {
+    struct stat st;
+    if (lstat(f->temp, &st)) return NSAMP_OK;
+    if (!S_ISREG(st.st_mode))
+        return let_go(f, nsamp_fail(err, NSAMP_EIO, "%s: is %s, not the file that an earlier run wrote",
+                                    f->temp, S_ISLNK(st.st_mode) ? "a symbolic link" : "no plain file"));
+    f->device = st.st_dev;
+    f->inode = st.st_ino;
+    return NSAMP_OK;
 }
 
 nsamp_status nsamp_newfile_begin(const char *path, bool overwrite, nsamp_newfile *f, nsamp_error *err) {
@@ -166,7 +202,7 @@ nsamp_status nsamp_newfile_begin_as(const char *path, const char *suffix, bool o
     nsamp_status status = hold(f, path, overwrite, size, err);
     if (status) return status;
     snprintf(f->temp, size, "%s%s", path, suffix);
-    return old ? NSAMP_OK : create(f, err);
+    return old ? find(f, err) : create(f, err);
 }
 
 /* 0, or the errno that writing `bytes` bytes would meet, as far as can be known without writing. */
@@ -211,15 +247,71 @@ static int give_name(const nsamp_newfile *f) {
     return rename(f->temp, f->path) ? errno : 0;
 }
 
-nsamp_status nsamp_newfile_commit(nsamp_newfile *f, nsamp_error *err) {
-    const int fd = open(f->temp, O_RDWR);
+/* Everything that fd can read, to the file f->temp. 0 or an errno. */
+static int copy_from(int fd, const nsamp_newfile *f) {
+    enum { PIECE = 1 << 20 };
+    const int to = open(f->temp, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    char *const piece = malloc(PIECE);
+    int failed = to < 0 ? errno : piece ? 0 : ENOMEM;
+    for (off_t at = 0; !failed;) {
+        const ssize_t n = pread(fd, piece, PIECE, at);
+        if (n < 0) failed = errno == EINTR ? 0 : errno;
+        if (n == 0) break;
+        for (ssize_t done = 0; done < n && !failed;) {
+            const ssize_t k = pwrite(to, piece + done, (size_t)(n - done), at + done);
+            if (k <= 0 && errno != EINTR) failed = k ? errno : ENOSPC;
+            done += k > 0 ? k : 0;
+        }
+        at += n > 0 ? n : 0;
+    }
+    free(piece);
+    if (to >= 0 && close(to) && !failed) failed = errno;
+    return failed;
+}
+
+nsamp_status nsamp_newfile_mend(nsamp_newfile *f, int fd, bool *again, nsamp_error *err) {
     struct stat st;
-    int failed = fd < 0 ? errno : 0;
-    if (fd >= 0 && (fstat(fd, &st) || ftruncate(fd, st.st_size) || fsync(fd)))
-        failed = errno; /* truncate: the unused reserve */
-    if (fd >= 0 && close(fd) && !failed) failed = errno;
+    *again = false;
+    if (!lstat(f->temp, &st)) {
+        if (st.st_dev == f->device && st.st_ino == f->inode) return NSAMP_OK;
+        f->keep = true; /* not ours to remove */
+        return nsamp_fail(err, NSAMP_EIO, "%s: was replaced by another file while it was written", f->temp);
+    }
+    int made, failed = errno == ENOENT ? open_temp(f, &made) : errno;
+    if (!failed) {
+        failed = fstat(made, &st) ? errno : 0;
+        close(made);
+        f->device = st.st_dev;
+        f->inode = st.st_ino;
+        *again = true;
+    }
+    if (!failed && fd >= 0) failed = copy_from(fd, f);
+    if (!failed) return NSAMP_OK;
+    return nsamp_fail(err, NSAMP_EIO, "%s: was removed while it was written, and cannot be made again: %s",
+                      f->temp, strerror(failed));
+}
+
+/* The temporary file as it is to last. 0 or an errno; ESTALE: it is not the one that was begun. */
+static int settle(const nsamp_newfile *f) {
+    struct stat st;
+    const int fd = open(f->temp, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return errno;
+    int failed = fstat(fd, &st) ? errno : 0;
+    if (!failed && (st.st_dev != f->device || st.st_ino != f->inode)) failed = ESTALE;
+    if (!failed && ftruncate(fd, st.st_size)) failed = errno; /* the unused reserve */
+    if (!failed && !f->quick && fsync(fd)) failed = errno;
+    if (close(fd) && !failed) failed = errno;
+    return failed;
+}
+
+nsamp_status nsamp_newfile_commit(nsamp_newfile *f, nsamp_error *err) {
+    nsamp_error why = {0};
     nsamp_status status = NSAMP_OK;
-    if (failed) {
+    int failed = settle(f);
+    if (failed == ESTALE) {
+        f->keep = true; /* not ours */
+        status = nsamp_fail(err, NSAMP_EIO, "%s: was replaced by another file while it was written", f->temp);
+    } else if (failed) {
         status = nsamp_fail(err, NSAMP_EIO, "%s: cannot be written: %s", f->path, strerror(failed));
     } else if ((failed = give_name(f))) {
         status = failed == EEXIST ? nsamp_fail(err, NSAMP_EUSAGE,
@@ -229,7 +321,8 @@ nsamp_status nsamp_newfile_commit(nsamp_newfile *f, nsamp_error *err) {
     } else {
         free(f->temp);
         f->temp = NULL;
-        status = nsamp_sync_folder(f->path, err);
+        if (!f->quick && nsamp_sync_folder(f->path, &why))
+            nsamp_note(err, "%s; the file is whole, but a power cut now may take its name away", why.text);
     }
     nsamp_newfile_abandon(f);
     return status;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <hdf5.h>
+#include <math.h>
 #include <netcdf.h>
 #include <netcdf_meta.h>
 #include <stdio.h>
@@ -26,9 +27,10 @@ struct nsamp_output {
     bool open;  /* nc.id is an open file */
     int fd;     /* of a file with draws; -1: none */
     int direct; /* the same past the system's cache; -1: none */
-    size_t chains, draws, dim;
-    size_t rows, block;       /* a chunk of x: chains, draws; all numbers of a draw */
-    uint64_t *steps;          /* [draws] */
+    nsamp_recording what;
+    size_t chains, draws, dim; /* of it; no draws: no chains */
+    size_t rows, block;        /* a chunk of x: chains, draws; all numbers of a draw */
+    char run_id[NSAMP_RUN_ID + 1];
     nsamp_output_frame frame; /* of a file with draws */
     size_t written;           /* blocks up to the last one written */
     bool summarised;
@@ -77,7 +79,7 @@ static size_t chunk_count(const nsamp_output *o) {
 /* An upper bound of the file's size, statistics aside: x with the index of its chunks, moments with covariances,
  * attributes. */
 static uint64_t bytes_at_most(const nsamp_output *o, size_t cov_dim) {
-    uint64_t bytes = ((uint64_t)1 << 20) + 8 * (20 * (uint64_t)o->dim + 3 * (uint64_t)(o->draws + o->chains));
+    uint64_t bytes = ((uint64_t)1 << 20) + 8 * (24 * (uint64_t)o->dim + 3 * (uint64_t)(o->draws + o->chains));
     if (o->dim <= cov_dim) bytes += 3 * 8 * (uint64_t)o->dim * o->dim;
     if (!o->chains) return bytes;
     return bytes + (uint64_t)chunk_count(o) * (chunk_bytes(o) + 256) + (uint64_t)o->chains * o->draws;
@@ -97,12 +99,21 @@ static void place_chunks(nsamp_output *o, int group, int x) {
         }
 }
 
+static void define_run_id(nsamp_output *o) {
+    nsamp_nc *w = &o->nc;
+    const int dim = nsamp_nc_dim(w, w->id, "run_id_digits", NSAMP_RUN_ID);
+    const int var = nsamp_nc_var(w, w->id, "run_id", NC_CHAR, 1, &dim);
+    nsamp_nc_text(w, w->id, var, "long_name", "random; one for each run, however often it was resumed");
+    if (!w->status) nsamp_nc_note(w, nc_put_var_text(w->id, var, o->run_id), "run_id");
+}
+
 static void define_posterior(nsamp_output *o) {
     nsamp_nc *w = &o->nc;
     const int group = nsamp_nc_group(w, "posterior");
-    const int dims[3] = {nsamp_nc_axis(w, group, "chain", o->chains, NULL),
-                         nsamp_nc_axis(w, group, "draw", o->draws, o->steps),
-                         nsamp_nc_axis(w, group, "dim", o->dim, NULL)};
+    const int dims[3] = {
+        nsamp_nc_axis(w, group, "chain", o->chains, 0, 1),
+        nsamp_nc_axis(w, group, "draw", o->draws, nsamp_recording_step(&o->what, 0), o->what.every),
+        nsamp_nc_axis(w, group, "dim", o->dim, 0, 1)};
     const int x = nsamp_nc_var(w, group, "x", NC_FLOAT, 3, dims);
     const size_t shape[3] = {o->rows, o->block, o->dim};
     if (w->status) return;
@@ -113,12 +124,16 @@ static void define_posterior(nsamp_output *o) {
     if (!w->status) place_chunks(o, group, x);
 }
 
-/* Where the chunks lie in the closed file: netCDF does not say, HDF5 does. Returns how many it found. */
+/* Where chunks and run_id lie in the closed file: netCDF does not say, HDF5 does. Returns how many chunks it found, 0 where it
+ * did not find run_id. */
 static size_t find_chunks(nsamp_output *o) {
     nsamp_nc_lock();
     const hid_t file = H5Fopen(o->file.temp, H5F_ACC_RDONLY, H5P_DEFAULT);
     const hid_t x = file < 0 ? -1 : H5Dopen2(file, "/posterior/x", H5P_DEFAULT);
+    const hid_t id = file < 0 ? -1 : H5Dopen2(file, "/run_id", H5P_DEFAULT);
+    const haddr_t id_at = id < 0 ? HADDR_UNDEF : H5Dget_offset(id);
     size_t found = 0;
+    o->frame.id_at = id_at;
     for (size_t c = 0; c < o->chains && x >= 0; c += o->rows)
         for (size_t k = 0; k < o->draws; k += o->block) {
             const hsize_t first[3] = {c, k, 0};
@@ -129,10 +144,11 @@ static size_t find_chunks(nsamp_output *o) {
             if (!known || at == HADDR_UNDEF || bytes != chunk_bytes(o)) continue;
             o->frame.at[found++] = at;
         }
+    if (id >= 0) H5Dclose(id);
     if (x >= 0) H5Dclose(x);
     if (file >= 0) H5Fclose(file);
     nsamp_nc_unlock();
-    return found;
+    return id_at == HADDR_UNDEF ? 0 : found;
 }
 
 /* Reads or writes all of it at the offset; 0 or an errno. */
@@ -185,9 +201,11 @@ static nsamp_status take_frame(nsamp_output *o, nsamp_error *err) {
     struct stat st;
     f->chunks = chunk_count(o);
     f->at = malloc(f->chunks * sizeof *f->at);
-    if (!f->at) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the output");
+    if (!f->at)
+        return nsamp_fail(err, NSAMP_ENOMEM, "%s: no memory for the places of %zu chunks of draws",
+                          o->file.temp, f->chunks);
     const uint64_t x = (uint64_t)f->chunks * chunk_bytes(o);
-    o->fd = open(o->file.temp, O_RDWR);
+    o->fd = open(o->file.temp, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (o->fd < 0 || fstat(o->fd, &st))
         return nsamp_fail(err, NSAMP_EIO, "%s: %s", o->file.temp, strerror(errno));
     const size_t found = find_chunks(o);
@@ -202,25 +220,48 @@ static nsamp_status take_frame(nsamp_output *o, nsamp_error *err) {
                       strerror(failed));
 }
 
+/* That the file at o->fd has the run_id of this run. */
+static nsamp_status compare_run_id(nsamp_output *o, nsamp_error *err) {
+    char digits[NSAMP_RUN_ID];
+    const int failed = transfer(o->fd, false, digits, sizeof digits, o->frame.id_at);
+    if (failed) return nsamp_fail(err, NSAMP_EIO, "%s: %s", o->file.temp, strerror(failed));
+    if (!memcmp(digits, o->run_id, sizeof digits)) return NSAMP_OK;
+    return nsamp_fail(err, NSAMP_EUSAGE,
+                      "%s: these draws are of another run than the checkpoint; put the right file back, or "
+                      "begin anew with run.resume = no and output.overwrite = yes",
+                      o->file.temp);
+}
+
 /* Puts the frame of an earlier part of the run back. */
 static nsamp_status put_frame(nsamp_output *o, const nsamp_output_frame *frame, nsamp_error *err) {
     nsamp_output_frame *f = &o->frame;
     struct stat st;
-    *f = (nsamp_output_frame){frame->chunks, malloc(frame->chunks * sizeof *f->at), frame->bytes,
-                              malloc(frame->bytes)};
-    if (!f->at || !f->data) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the output");
+    *f = (nsamp_output_frame){.chunks = frame->chunks,
+                              .at = malloc(frame->chunks * sizeof *f->at),
+                              .bytes = frame->bytes,
+                              .data = malloc(frame->bytes),
+                              .id_at = frame->id_at};
+    if (!f->at || !f->data)
+        return nsamp_fail(err, NSAMP_ENOMEM, "%s: no memory for its head (%zu bytes)", o->file.temp,
+                          f->bytes);
     memcpy(f->at, frame->at, f->chunks * sizeof *f->at);
     memcpy(f->data, frame->data, f->bytes);
     const uint64_t whole = f->bytes + (uint64_t)f->chunks * chunk_bytes(o);
-    o->fd = open(o->file.temp, O_RDWR);
+    o->fd = open(o->file.temp, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (o->fd < 0 || fstat(o->fd, &st))
-        return nsamp_fail(err, NSAMP_EIO,
-                          "%s: the draws of the checkpoint cannot be opened: %s; start without run.resume",
-                          o->file.temp, strerror(errno));
+        return nsamp_fail(
+            err, NSAMP_EIO,
+            "%s: the draws of the checkpoint cannot be opened: %s; put the file back, or begin anew "
+            "with run.resume = no and output.overwrite = yes",
+            o->file.temp, strerror(errno));
     if ((uint64_t)st.st_size < whole)
-        return nsamp_fail(err, NSAMP_EIO,
-                          "%s: %lld bytes, but the checkpoint was made with %llu; start without run.resume",
-                          o->file.temp, (long long)st.st_size, (unsigned long long)whole);
+        return nsamp_fail(
+            err, NSAMP_EIO,
+            "%s: %lld bytes, but the checkpoint was made with %llu; put the right file back, or begin "
+            "anew with run.resume = no and output.overwrite = yes",
+            o->file.temp, (long long)st.st_size, (unsigned long long)whole);
+    const nsamp_status status = compare_run_id(o, err);
+    if (status) return status;
     int failed = f->chunks == chunk_count(o) ? transfer_frame(o, true) : EINVAL;
     if (!failed && ftruncate(o->fd, (off_t)whole)) failed = errno;
     return failed ? nsamp_fail(err, NSAMP_EIO, "%s: %s", o->file.temp, strerror(failed)) : NSAMP_OK;
@@ -230,7 +271,7 @@ static nsamp_status put_frame(nsamp_output *o, const nsamp_output_frame *frame, 
 
 static nsamp_status close_nc(nsamp_output *o, nsamp_error *err) {
     if (o->open) nsamp_nc_note(&o->nc, nc_close(o->nc.id), "the file");
-    o->open = false;
+    o->open = false; /* even where that failed: a second close crashes */
     return nsamp_nc_result(&o->nc, o->file.path, err);
 }
 
@@ -241,6 +282,7 @@ static nsamp_status create_draws(nsamp_output *o, nsamp_error *err) {
     nc_set_alignment((int)NSAMP_OUTPUT_ALIGN, (int)NSAMP_OUTPUT_ALIGN); /* for write_direct */
 #endif
     o->open = !nsamp_nc_note(&o->nc, nc_create(o->file.temp, NC_NETCDF4 | NC_CLOBBER, &o->nc.id), "the file");
+    if (o->open) define_run_id(o);
     if (o->open) define_posterior(o);
     nsamp_status status = close_nc(o, err);
     nsamp_nc_unlock();
@@ -270,31 +312,42 @@ static nsamp_status begin(nsamp_output *o, const nsamp_output_frame *frame, nsam
     return status;
 }
 
-nsamp_status nsamp_output_create(const nsamp_job *job, size_t chains, size_t draws, size_t dim,
-                                 const uint64_t *steps, const nsamp_output_frame *frame, nsamp_output **out,
-                                 nsamp_error *err) {
+double nsamp_output_bytes(const nsamp_recording *what) {
+    if (!what->draws || !what->chains) return 0;
+    const double draw = (double)what->chains * (double)what->dim,
+                 chunk = fmax(CHUNK_FLOATS, (double)what->dim),
+                 chunks = draw * (double)what->draws / chunk + 1;
+    /* Offsets, twice while they are sorted, and HDF5's index of them; coordinates of the draws, in the copy of the frame. */
+    return chunks * (2 * sizeof(uint64_t) + 256) + (double)(what->draws + what->chains) * sizeof(int64_t) +
+           (1 << 20);
+}
+
+/* Past the system's cache, for write_direct; where the file system cannot, -1. */
+static void open_direct(nsamp_output *o) {
+#ifdef O_DIRECT
+    o->direct = open(o->file.temp, O_WRONLY | O_DIRECT | O_NOFOLLOW | O_CLOEXEC);
+#endif
+}
+
+nsamp_status nsamp_output_create(const nsamp_job *job, const nsamp_recording *what, const char *run_id,
+                                 const nsamp_output_frame *frame, nsamp_output **out, nsamp_error *err) {
     *out = NULL;
     nsamp_output *o = calloc(1, sizeof *o);
-    if (!o) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the output");
+    if (!o) return nsamp_fail(err, NSAMP_ENOMEM, "no memory for an output (%zu bytes)", sizeof *o);
     o->job = job;
     o->fd = o->direct = -1;
-    o->chains = draws ? chains : 0;
-    o->draws = draws;
-    o->dim = dim;
+    o->what = *what;
+    o->chains = what->draws ? (size_t)what->chains : 0;
+    o->draws = (size_t)what->draws;
+    o->dim = what->dim;
+    snprintf(o->run_id, sizeof o->run_id, "%s", run_id);
     if (o->chains) {
-        o->block = nsamp_output_block(chains, dim, draws);
-        o->rows = part(chains, CHUNK_FLOATS / o->block / dim);
+        o->block = nsamp_output_block(o->chains, o->dim, o->draws);
+        o->rows = part(o->chains, CHUNK_FLOATS / o->block / o->dim);
     }
     o->bytes = bytes_at_most(o, (size_t)nsamp_job_int(job, NSAMP_KEY_record_cov_dim));
-    o->steps = malloc((draws + 1) * sizeof *o->steps);
-    nsamp_status status = o->steps ? NSAMP_OK : nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the output");
-    if (!status) {
-        if (draws) memcpy(o->steps, steps, draws * sizeof *steps);
-        status = begin(o, frame, err);
-    }
-#ifdef O_DIRECT
-    if (!status && o->chains) o->direct = open(o->file.temp, O_WRONLY | O_DIRECT);
-#endif
+    const nsamp_status status = begin(o, frame, err);
+    if (!status && o->chains) open_direct(o);
     if (status)
         nsamp_output_abandon(o);
     else
@@ -357,8 +410,23 @@ nsamp_status nsamp_output_read(nsamp_output *o, size_t k, float *x, nsamp_error 
     return NSAMP_OK;
 }
 
+/* The file under its temporary name is the one that was begun, or is made so. */
+static nsamp_status mend(nsamp_output *o, nsamp_error *err) {
+    bool again = false;
+    nsamp_status status = nsamp_newfile_mend(&o->file, o->fd, &again, err);
+    if (status || !again || o->fd < 0) return status;
+    const int fd = open(o->file.temp, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return nsamp_fail(err, NSAMP_EIO, "%s: %s", o->file.temp, strerror(errno));
+    close(o->fd);
+    if (o->direct >= 0) close(o->direct);
+    o->fd = fd;
+    open_direct(o);
+    return NSAMP_OK;
+}
+
 nsamp_status nsamp_output_sync(nsamp_output *o, nsamp_error *err) {
-    if (!fsync(o->fd)) return NSAMP_OK;
+    const nsamp_status status = mend(o, err);
+    if (status || o->fd < 0 || !fsync(o->fd)) return status;
     return nsamp_fail(err, NSAMP_EIO, "%s: recorded draws cannot be written: %s", o->file.path,
                       strerror(errno));
 }
@@ -372,7 +440,8 @@ nsamp_status nsamp_output_summary(nsamp_output *o, const nsamp_summary *summary,
                                   nsamp_error *err) {
     for (size_t i = 0; i < nstats; i++)
         o->bytes += 4 * sizeof(double) * (uint64_t)stats[i].count;
-    nsamp_status status = nsamp_newfile_reserve(&o->file, o->bytes, err);
+    nsamp_status status = mend(o, err);
+    if (!status) status = nsamp_newfile_reserve(&o->file, o->bytes, err);
     if (status) return status;
     nsamp_nc *w = &o->nc;
     nsamp_nc_lock();
@@ -384,11 +453,12 @@ nsamp_status nsamp_output_summary(nsamp_output *o, const nsamp_summary *summary,
     if (!o->chains && o->open) status = nsamp_newfile_reserve(&o->file, o->bytes, err);
     if (o->open && !status) {
         nsamp_provenance_write(w, o->job);
+        if (!o->chains) define_run_id(o);
         if (o->chains) {
             int posterior = -1;
             nsamp_nc_note(w, nc_inq_ncid(w->id, "posterior", &posterior), "posterior");
             nsamp_provenance_group(w, posterior);
-            nsamp_output_sample_stats(w, o->chains, o->draws, o->steps, first_bad);
+            nsamp_output_sample_stats(w, &o->what, first_bad);
         }
         nsamp_output_moments(w, summary, law);
         if (nstats) nsamp_output_statistics(w, stats, nstats);
@@ -419,6 +489,7 @@ void nsamp_output_abandon(nsamp_output *o) {
     if (o->open) {
         nsamp_nc_lock();
         nc_close(o->nc.id);
+        o->open = false;
         nsamp_nc_unlock();
     }
     if (o->fd >= 0) close(o->fd);
@@ -426,6 +497,5 @@ void nsamp_output_abandon(nsamp_output *o) {
     nsamp_newfile_abandon(&o->file);
     free(o->frame.at);
     free(o->frame.data);
-    free(o->steps);
     free(o);
 }

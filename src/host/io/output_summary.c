@@ -12,12 +12,28 @@ static long long step_or_none(uint64_t step) {
     return step == UINT64_MAX ? -1 : (long long)step;
 }
 
-void nsamp_output_sample_stats(nsamp_nc *w, size_t chains, size_t draws, const uint64_t *steps,
-                               const uint64_t *first_bad) {
+/* Whether a chain had met a non-finite value at its draws, for one chain; in pieces, since a run may store 1e9 draws. */
+static void write_diverged(nsamp_nc *w, int group, int var, size_t chain, const nsamp_recording *what,
+                           uint64_t first_bad) {
+    enum { PIECE = 1 << 16 };
+    signed char row[PIECE];
+    for (size_t begin = 0; begin < what->draws && !w->status; begin += PIECE) {
+        const size_t n = what->draws - begin < PIECE ? (size_t)what->draws - begin : PIECE;
+        const size_t start[2] = {chain, begin}, count[2] = {1, n};
+        /* A draw counts the steps done before it; step number first_bad is the one that made first_bad + 1 of them. */
+        for (size_t k = 0; k < n; k++)
+            row[k] = first_bad < nsamp_recording_step(what, begin + k);
+        nsamp_nc_note(w, nc_put_vara_schar(group, var, start, count, row), "diverged");
+    }
+}
+
+void nsamp_output_sample_stats(nsamp_nc *w, const nsamp_recording *what, const uint64_t *first_bad) {
     const int g = nsamp_nc_group(w, "sample_stats");
+    const size_t chains = (size_t)what->chains;
     nsamp_provenance_group(w, g);
-    const int dims[2] = {nsamp_nc_axis(w, g, "chain", chains, NULL),
-                         nsamp_nc_axis(w, g, "draw", draws, steps)};
+    const int dims[2] = {
+        nsamp_nc_axis(w, g, "chain", chains, 0, 1),
+        nsamp_nc_axis(w, g, "draw", (size_t)what->draws, nsamp_recording_step(what, 0), what->every)};
     const int diverged = nsamp_nc_var(w, g, "diverged", NC_BYTE, 2, dims);
     nsamp_nc_text(w, g, diverged, "dtype", "bool"); /* so that xarray reads truth values */
     nsamp_nc_text(w, g, diverged, "long_name",
@@ -26,19 +42,13 @@ void nsamp_output_sample_stats(nsamp_nc *w, size_t chains, size_t draws, const u
     nsamp_nc_text(w, g, step, "long_name", "first step with a non-finite value; -1: none");
 
     long long *at = malloc(chains * sizeof *at);
-    signed char *row = malloc(draws);
-    if (!at || !row) nsamp_nc_note(w, NC_ENOMEM, "sample_stats");
+    if (!at) nsamp_nc_note(w, NC_ENOMEM, "sample_stats");
     for (size_t c = 0; c < chains && !w->status; c++) {
-        const size_t start[2] = {c, 0}, count[2] = {1, draws};
         at[c] = step_or_none(first_bad[c]);
-        /* steps[k] counts steps done; step number first_bad is the one that made first_bad + 1 of them */
-        for (size_t k = 0; k < draws; k++)
-            row[k] = first_bad[c] < steps[k];
-        nsamp_nc_note(w, nc_put_vara_schar(g, diverged, start, count, row), "diverged");
+        write_diverged(w, g, diverged, c, what, first_bad[c]);
     }
     if (!w->status) nsamp_nc_note(w, nc_put_var_longlong(g, step, at), "first_bad_step");
     free(at);
-    free(row);
 }
 
 static void scalar(nsamp_nc *w, int group, const char *name, double value) {
@@ -48,7 +58,7 @@ static void scalar(nsamp_nc *w, int group, const char *name, double value) {
 void nsamp_output_moments(nsamp_nc *w, const nsamp_summary *s, const nsamp_law *law) {
     const int g = nsamp_nc_group(w, "moments");
     nsamp_provenance_group(w, g);
-    const int dim = nsamp_nc_axis(w, g, "dim", s->dim, NULL);
+    const int dim = nsamp_nc_axis(w, g, "dim", s->dim, 0, 1);
     const struct {
         const char *name;
         const double *value;
@@ -69,7 +79,7 @@ void nsamp_output_moments(nsamp_nc *w, const nsamp_summary *s, const nsamp_law *
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
         nsamp_nc_doubles(w, g, vectors[i].name, 1, &dim, vectors[i].value);
     if (s->cov || s->exact_cov) {
-        const int dims[2] = {dim, nsamp_nc_axis(w, g, "dim_other", s->dim, NULL)};
+        const int dims[2] = {dim, nsamp_nc_axis(w, g, "dim_other", s->dim, 0, 1)};
         nsamp_nc_doubles(w, g, "cov", 2, dims, s->cov);
         nsamp_nc_doubles(w, g, "cov_se", 2, dims, s->cov_se);
         nsamp_nc_doubles(w, g, "cov_exact", 2, dims, s->exact_cov);
@@ -100,7 +110,7 @@ void nsamp_output_statistics(nsamp_nc *w, const nsamp_statistic *stats, size_t c
         const nsamp_statistic *s = &stats[i];
         char name[80];
         snprintf(name, sizeof name, "%s_dim_0", s->name);
-        const int dim = nsamp_nc_axis(w, g, name, s->count, NULL);
+        const int dim = nsamp_nc_axis(w, g, name, s->count, 0, 1);
         const int var = nsamp_nc_doubles(w, g, s->name, 1, &dim, s->value);
         if (*s->unit && var >= 0) nsamp_nc_text(w, g, var, "units", s->unit);
         snprintf(name, sizeof name, "%s_se", s->name);

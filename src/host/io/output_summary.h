@@ -4,12 +4,12 @@
 #define NSAMP_HOST_IO_OUTPUT_SUMMARY_H
 
 #include "io/ncfile.h"
+#include "io/output.h"
 #include "systems/model.h"
 
 /* diverged(chain, draw): the chain met a non-finite value before or at this draw; first_bad_step(chain), -1
- * for none. steps [draws]; first_bad [chains]. */
-void nsamp_output_sample_stats(nsamp_nc *w, size_t chains, size_t draws, const uint64_t *steps,
-                               const uint64_t *first_bad);
+ * for none. first_bad [chains]. */
+void nsamp_output_sample_stats(nsamp_nc *w, const nsamp_recording *what, const uint64_t *first_bad);
 /* Everything of the summary, under the names of nsamp_summary; law may be NULL. */
 void nsamp_output_moments(nsamp_nc *w, const nsamp_summary *summary, const nsamp_law *law);
 /* NAME(NAME_dim_0), NAME_se, NAME_exact for each statistic. */

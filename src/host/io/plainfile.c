@@ -9,12 +9,13 @@
 
 #include "error.h"
 
-nsamp_status nsamp_open_plain(const char *path, int *fd, nsamp_error *err) {
+static nsamp_status open_it(const char *path, int more, int *fd, nsamp_error *err) {
     struct stat st;
-    *fd = open(path, O_RDONLY | O_NONBLOCK); /* opening a pipe would wait for its writer */
+    *fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | more); /* opening a pipe would wait for its writer */
     if (*fd < 0) {
         const int why = errno;
-        nsamp_fail(err, NSAMP_EIO, "%s: cannot be opened: %s", path, strerror(why));
+        nsamp_fail(err, NSAMP_EIO, "%s: cannot be opened: %s", path,
+                   why == ELOOP && more ? "is a symbolic link, not a file that nsamp wrote" : strerror(why));
         errno = why;
         return NSAMP_EIO;
     }
@@ -25,6 +26,14 @@ nsamp_status nsamp_open_plain(const char *path, int *fd, nsamp_error *err) {
     *fd = -1;
     errno = EINVAL;
     return NSAMP_EIO;
+}
+
+nsamp_status nsamp_open_plain(const char *path, int *fd, nsamp_error *err) {
+    return open_it(path, 0, fd, err);
+}
+
+nsamp_status nsamp_open_own(const char *path, int *fd, nsamp_error *err) {
+    return open_it(path, O_NOFOLLOW, fd, err);
 }
 
 nsamp_status nsamp_fopen_plain(const char *path, FILE **file, nsamp_error *err) {

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "error.h"
-#include "io/plainfile.h"
 #include "job/nearest.h"
 #include "job/value.h"
 
@@ -154,88 +153,4 @@ nsamp_status nsamp_job_fail(const nsamp_job *job, nsamp_key key, nsamp_error *er
     vsnprintf(reason, sizeof reason, format, args);
     va_end(args);
     return nsamp_value_fail(key, job->values[key].text, job->values[key].origin, err, reason);
-}
-
-/* ---- digest ---- */
-
-/* Keys that change how, where or for how long a run computes and what is kept of it on the way, but not its
- * numbers. */
-static bool shapes_result(nsamp_key key) {
-    const char *section = nsamp_options[key].section;
-    /* The built-in networks are made of these. */
-    if (key == NSAMP_KEY_train_hidden || key == NSAMP_KEY_train_activation) return true;
-    if (!strcmp(section, "output") || !strcmp(section, "model") || !strcmp(section, "train")) return false;
-    switch (key) {
-    case NSAMP_KEY_run_backend:
-    case NSAMP_KEY_run_isa:
-    case NSAMP_KEY_run_threads:
-    case NSAMP_KEY_run_tile:
-    case NSAMP_KEY_run_checkpoint:
-    case NSAMP_KEY_run_checkpoint_every_s:
-    case NSAMP_KEY_run_resume:
-    case NSAMP_KEY_run_max_walltime_s:
-    case NSAMP_KEY_run_dry:
-        return false;
-    default:
-        return true;
-    }
-}
-
-/* FNV-1a, 64 bits. */
-static uint64_t mix(uint64_t hash, const void *data, size_t bytes) {
-    const unsigned char *b = data;
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ b[i]) * 0x100000001b3u;
-    return hash;
-}
-
-bool nsamp_key_shapes_training(nsamp_key key) {
-    const char *section = nsamp_options[key].section;
-    if (key == NSAMP_KEY_train_checkpoint_every_s || key == NSAMP_KEY_train_resume ||
-        key == NSAMP_KEY_train_max_walltime_s || key == NSAMP_KEY_train_max_batches)
-        return false;
-    return !strcmp(section, "target") || !strcmp(section, "data") || !strcmp(section, "train");
-}
-
-/* The bytes of the plain file that a value names; nothing where there is none, which its reader will say. */
-static uint64_t mix_file(uint64_t hash, const char *path) {
-    FILE *f;
-    nsamp_error ignored = {0};
-    if (!*path || nsamp_fopen_plain(path, &f, &ignored)) return hash;
-    unsigned char block[1 << 14];
-    for (size_t n; (n = fread(block, 1, sizeof block, f));)
-        hash = mix(hash, block, n);
-    fclose(f);
-    return hash;
-}
-
-/* Does the key name a file whose contents are part of the job? */
-static bool names_input(nsamp_key key) {
-    return key == NSAMP_KEY_system_model || key == NSAMP_KEY_target_file || key == NSAMP_KEY_data_images ||
-           key == NSAMP_KEY_data_labels;
-}
-
-static uint64_t digest_of(const nsamp_job *job, bool (*shapes)(nsamp_key)) {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (nsamp_key k = 0; k < NSAMP_KEY_count; k++) {
-        const nsamp_value *v = &job->values[k];
-        const nsamp_option *o = &nsamp_options[k];
-        if (!shapes(k)) continue;
-        hash = mix(hash, o->section, strlen(o->section) + 1);
-        hash = mix(hash, o->key, strlen(o->key) + 1);
-        /* Values, not spellings: 1000 and 1e3 are the same job. */
-        if (v->ints) hash = mix(hash, v->ints, v->count * sizeof *v->ints);
-        if (v->reals) hash = mix(hash, v->reals, v->count * sizeof *v->reals);
-        if (o->type == NSAMP_TEXT) hash = mix(hash, v->text, strlen(v->text) + 1);
-        if (names_input(k)) hash = mix_file(hash, v->text);
-    }
-    return hash;
-}
-
-uint64_t nsamp_job_digest(const nsamp_job *job) {
-    return digest_of(job, shapes_result);
-}
-
-uint64_t nsamp_job_training_digest(const nsamp_job *job) {
-    return digest_of(job, nsamp_key_shapes_training);
 }

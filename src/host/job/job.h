@@ -75,12 +75,16 @@ size_t nsamp_job_sweep_keys(const nsamp_job *job, nsamp_key keys[NSAMP_KEY_count
 /* NSAMP_EUSAGE if the job stands for more than one. The accessors above then give the first. */
 nsamp_status nsamp_job_require_plain(const nsamp_job *job, nsamp_error *err);
 
-/* All keys whose values shape the result of `nsamp run` (not threads, backend, output...), hashed, and with them the bytes of
- * the files that they name (model, target, images, labels; a folder by its name alone): what a checkpoint must agree with. Reads
- * those files: taken once, when they are read. */
-uint64_t nsamp_job_digest(const nsamp_job *job);
+/* ---- what a checkpoint must agree with (identity.c) ---- */
+
+/* All keys whose values shape the result of `nsamp run` (not threads, backend...) and output.file, a line each, "section.key =
+ * value"; of the files that they name (model, target, images, labels) the bytes in the place of the name. Reads those files:
+ * taken once, when they are read. Caller frees; NULL: out of memory. */
+char *nsamp_job_identity(const nsamp_job *job);
 /* The same for `nsamp train`: target.*, data.* and train.*, but not how often it saves and when it stops. */
 bool nsamp_key_shapes_training(nsamp_key key);
-uint64_t nsamp_job_training_digest(const nsamp_job *job);
+char *nsamp_job_training_identity(const nsamp_job *job);
+/* The first key in which two identities differ and both its values, in words: "run.seed is 1 there, 2 here". */
+void nsamp_identity_difference(const char *there, const char *here, char *text, size_t size);
 
 #endif

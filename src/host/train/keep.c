@@ -28,19 +28,24 @@ nsamp_status nsamp_training_save(nsamp_training *t, nsamp_error *err) {
     list_sections(t, list);
     const nsamp_status status = t->learner->ops->check(t->learner, err); /* that the numbers have come */
     if (status) return status;
-    return nsamp_checkpoint_save(t->checkpoint_path, t->digest, t->at.batch, list, SECTIONS, err);
+    return nsamp_checkpoint_save(t->checkpoint_path, t->identity, t->at.batch, list, SECTIONS, err);
 }
 
-nsamp_status nsamp_training_resume(nsamp_training *t, nsamp_error *err) {
+nsamp_status nsamp_training_resume(nsamp_training *t, char *note, size_t size, nsamp_error *err) {
     nsamp_checkpoint *file;
-    nsamp_status status = nsamp_checkpoint_open(t->checkpoint_path, t->digest, &file, err);
+    snprintf(note, size, "no checkpoint %s: begins at the first batch", t->checkpoint_path);
+    nsamp_status status = nsamp_checkpoint_open(t->checkpoint_path, t->identity, &file, err);
     if (status || !file) return status;
     nsamp_section list[SECTIONS];
     list_sections(t, list);
     for (int i = 0; i < SECTIONS && !status; i++)
         status = nsamp_checkpoint_read(file, list[i].name, (void *)list[i].data, list[i].bytes, err);
+    const char *why = nsamp_checkpoint_note(file);
+    snprintf(note, size, "%s%sgoes on from batch %llu (%s)", why, *why ? "; " : "",
+             (unsigned long long)t->at.batch, t->checkpoint_path);
     nsamp_checkpoint_close(file);
-    if (!status && (t->at.level >= t->s.levels || t->at.points > t->curve_capacity))
+    /* All levels may be done: a training whose model could not be written. */
+    if (!status && (t->at.level > t->s.levels || t->at.points > t->curve_capacity))
         status = nsamp_fail(err, NSAMP_EIO,
                             "%s: level %llu of %zu, %llu points of %zu: not a checkpoint of this training",
                             t->checkpoint_path, (unsigned long long)t->at.level, t->s.levels,
@@ -103,9 +108,10 @@ nsamp_status nsamp_training_write(nsamp_training *t, double score_error, nsamp_e
         if (t->source->images) net->pca = nsamp_pca_copy(t->source->images->pca);
     }
     if (!net || !net->job_text || (t->source->images && !net->pca) || !copy_curve(t, net))
-        status = nsamp_fail(err, NSAMP_ENOMEM, "no memory to write the model");
+        status = nsamp_fail(err, NSAMP_ENOMEM, "no memory to write a model of %zu numbers", 2 * m * n + n);
     else
-        status = nsamp_network_save(nsamp_job_text(t->job, NSAMP_KEY_model_file), net, err);
+        status = nsamp_network_save(nsamp_job_text(t->job, NSAMP_KEY_model_file),
+                                    nsamp_job_bool(t->job, NSAMP_KEY_model_overwrite), net, err);
     nsamp_network_destroy(net);
     return status;
 }

@@ -32,9 +32,9 @@ nsamp_network *nsamp_network_create(size_t m, size_t n);
  * anything is parsed. Refuses in one line (NSAMP_EIO) a file that is missing, truncated, damaged, of wrong
  * shapes or not finite (the losses may be NaN). On failure *net is NULL. */
 nsamp_status nsamp_network_load(const char *path, nsamp_network **net, nsamp_error *err);
-/* Temporary file, sync, rename; an existing file is replaced. The same network gives the same bytes.
- * NSAMP_EINTERNAL when it holds what nsamp_network_load would refuse. */
-nsamp_status nsamp_network_save(const char *path, const nsamp_network *net, nsamp_error *err);
+/* Temporary file, sync, rename; an existing file is replaced only with overwrite (else NSAMP_EUSAGE). The same network gives the
+ * same bytes. NSAMP_EINTERNAL when it holds what nsamp_network_load would refuse. */
+nsamp_status nsamp_network_save(const char *path, bool overwrite, const nsamp_network *net, nsamp_error *err);
 void nsamp_network_destroy(nsamp_network *net);
 
 #endif

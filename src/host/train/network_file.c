@@ -100,10 +100,11 @@ static void write_file(nsamp_nc *w, const nsamp_network *net) {
     }
 }
 
-nsamp_status nsamp_network_save(const char *path, const nsamp_network *net, nsamp_error *err) {
+nsamp_status nsamp_network_save(const char *path, bool overwrite, const nsamp_network *net,
+                                nsamp_error *err) {
     nsamp_newfile new;
     nsamp_status status = nsamp_network_check(net, path, NSAMP_EINTERNAL, err);
-    if (!status) status = nsamp_newfile_begin(path, true, &new, err);
+    if (!status) status = nsamp_newfile_begin(path, overwrite, &new, err);
     if (status) return status;
     nsamp_nc w = {0};
     nsamp_nc_lock();

@@ -187,12 +187,12 @@ static double seconds_left(const session *c, double rate) {
 }
 
 /* Calls back; a non-zero answer stops. */
-static void report(session *c, bool last, double score_error) {
+static void report(session *c, bool last, double score_error, const char *note) {
     const nsamp_training *t = c->t;
     const double seconds = last ? c->learnt_s : nsamp_clock() - c->begun;
     const double rows = (double)(t->at.batch - c->first_batch) * (double)t->s.batch;
     const double rate = rows / fmax(seconds, 1e-9), left = last || rows == 0 ? 0 : seconds_left(c, rate);
-    const size_t level = last ? t->s.levels - 1 : t->at.level;
+    const size_t level = t->at.level < t->s.levels ? t->at.level : t->s.levels - 1;
     nsamp_progress p = {.phase = "train",
                         .done = t->at.batch * t->s.batch,
                         .seconds = seconds,
@@ -206,7 +206,8 @@ static void report(session *c, bool last, double score_error) {
                         .epochs = nsamp_level_epochs(&t->s, level),
                         .held_out = t->at.held_out,
                         .score_error = score_error,
-                        .where = t->learner->text};
+                        .where = t->learner->text,
+                        .note = note && *note ? note : NULL};
     p.total = p.done + (last ? 0 : (uint64_t)(left * rate));
     c->reported = nsamp_clock();
     if (c->progress && c->progress(&p, c->user)) c->stop = true;
@@ -244,7 +245,9 @@ static nsamp_status run_levels(session *c, nsamp_error *err) {
         status = t->learner->ops->check(t->learner, err);
         if (status || t->at.level == t->s.levels) return status;
         const double now = nsamp_clock();
-        if (now - c->reported >= REPORT_EVERY_S) report(c, false, NAN);
+        nsamp_lock_beat(t->model_lock);
+        nsamp_lock_beat(t->ckpt_lock);
+        if (now - c->reported >= REPORT_EVERY_S) report(c, false, NAN, NULL);
         const bool stop = time_to_stop(c);
         if (stop || (t->s.checkpoint_every_s > 0 && now - c->saved >= t->s.checkpoint_every_s)) {
             status = nsamp_training_save(t, err);
@@ -253,7 +256,8 @@ static nsamp_status run_levels(session *c, nsamp_error *err) {
         }
         if (stop)
             return nsamp_fail(err, NSAMP_STOPPED,
-                              "stopped after batch %llu, level %llu of %zu; %s holds the state",
+                              "stopped after batch %llu, level %llu of %zu; checkpoint %s: train.resume = "
+                              "yes goes on from there",
                               (unsigned long long)t->at.batch, (unsigned long long)t->at.level + 1,
                               t->s.levels, t->checkpoint_path);
     }
@@ -264,7 +268,6 @@ static nsamp_status run_levels(session *c, nsamp_error *err) {
 
 static nsamp_status allocate(nsamp_training *t, nsamp_error *err) {
     const size_t row = t->source->m * sizeof(float);
-    const char *model = nsamp_job_text(t->job, NSAMP_KEY_model_file);
     const size_t batch_numbers = t->s.batch * t->source->m, fit = BLOCK_NUMBERS / batch_numbers;
     t->curve_capacity = t->s.levels * NSAMP_CURVE_POINTS;
     t->block_steps = t->kept || fit > NSAMP_BLOCK_STEPS ? NSAMP_BLOCK_STEPS : fit ? fit : 1;
@@ -277,22 +280,49 @@ static nsamp_status allocate(nsamp_training *t, nsamp_error *err) {
     t->curve_train = calloc(t->curve_capacity, sizeof(double));
     t->curve_held_out = calloc(t->curve_capacity, sizeof(double));
     t->curve_level = calloc(t->curve_capacity, sizeof(int32_t));
-    t->checkpoint_path = malloc(strlen(model) + sizeof ".ckpt");
     if (!t->x0 || !t->named || !t->widen || !t->eps_held_out || !t->row_loss || !t->curve_batch ||
-        !t->curve_train || !t->curve_held_out || !t->curve_level || !t->checkpoint_path)
+        !t->curve_train || !t->curve_held_out || !t->curve_level)
         return nsamp_fail(err, NSAMP_ENOMEM, "no memory to train in batches of %zu", t->s.batch);
-    sprintf(t->checkpoint_path, "%s.ckpt", model);
     set_widen(&t->s, t->widen);
-    t->digest = nsamp_job_training_digest(t->job);
+    t->identity = nsamp_job_training_identity(t->job);
+    return t->identity ? NSAMP_OK : nsamp_fail(err, NSAMP_ENOMEM, "no memory for the text of the job");
+}
+
+/* Nobody else writes the model or its checkpoint, and a checkpoint that is there is somebody's work: it goes only where the job
+ * says so. note: what the user is to know. */
+static nsamp_status claim(nsamp_training *t, char *note, size_t size, nsamp_error *err) {
+    const char *model = nsamp_job_text(t->job, NSAMP_KEY_model_file);
+    char there[512];
+    nsamp_status status =
+        nsamp_newfile_check_key(t->job, NSAMP_KEY_model_file, NSAMP_KEY_model_overwrite, err);
+    t->checkpoint_path = malloc(strlen(model) + sizeof ".ckpt");
+    if (!t->checkpoint_path) return nsamp_fail(err, NSAMP_ENOMEM, "no memory for the name of the checkpoint");
+    sprintf(t->checkpoint_path, "%s.ckpt", model);
+    if (!status) status = nsamp_lock_take(model, &t->model_lock, err);
+    if (!status) status = nsamp_newfile_check(t->checkpoint_path, true, err);
+    if (!status) status = nsamp_lock_take(t->checkpoint_path, &t->ckpt_lock, err);
+    if (!status) /* it may have come before the lock */
+        status = nsamp_newfile_check_key(t->job, NSAMP_KEY_model_file, NSAMP_KEY_model_overwrite, err);
+    if (status || t->s.resume) return status;
+    nsamp_checkpoint_look(t->checkpoint_path, there, sizeof there);
+    if (*there && !nsamp_job_bool(t->job, NSAMP_KEY_model_overwrite))
+        return nsamp_fail(
+            err, NSAMP_EUSAGE,
+            "%s is there: train.resume = yes goes on from it, model.overwrite = yes begins anew and "
+            "removes it",
+            there);
+    if (*there) {
+        snprintf(note, size, "begins anew (train.resume = no); %s is removed", there);
+        nsamp_checkpoint_remove(t->checkpoint_path);
+    }
     return NSAMP_OK;
 }
 
-static nsamp_status set_up(nsamp_training *t, nsamp_error *err) {
+static nsamp_status set_up(nsamp_training *t, char *note, size_t size, nsamp_error *err) {
     const char *isa;
     nsamp_status status = nsamp_train_settings_read(t->job, &t->s, err);
     if (!status) status = nsamp_isa_find(t->job, &isa, err);
-    if (!status)
-        status = nsamp_newfile_check_key(t->job, NSAMP_KEY_model_file, NSAMP_KEY_model_overwrite, err);
+    if (!status) status = claim(t, note, size, err);
     if (!status) status = nsamp_source_create(t->job, &t->s, &t->source, err);
     if (status) return status;
     t->kernels = nsamp_train_kernels_of(isa);
@@ -317,7 +347,7 @@ static nsamp_status set_up(nsamp_training *t, nsamp_error *err) {
     nsamp_batch_noise(t->kernels, t->s.threads, t->source->key, HELD_OUT_BATCH, t->source->held_out,
                       t->source->m, t->eps_held_out);
     t->at.held_out = NAN;
-    if (t->s.resume) status = nsamp_training_resume(t, err);
+    if (t->s.resume) status = nsamp_training_resume(t, note, size, err);
     return status ? status : t->learner->ops->check(t->learner, err);
 }
 
@@ -334,24 +364,50 @@ static void tear_down(nsamp_training *t) {
     free(t->curve_held_out);
     free(t->curve_level);
     free(t->checkpoint_path);
+    free(t->identity);
+    nsamp_lock_release(t->ckpt_lock);
+    nsamp_lock_release(t->model_lock);
+}
+
+/* The model could not be written though all levels are done: a checkpoint keeps them. err goes on with how to finish. */
+static nsamp_status keep_the_end(nsamp_training *t, nsamp_status status, nsamp_error *err) {
+    nsamp_error why = {0};
+    char first[700];
+    if (!err) return status;
+    snprintf(first, sizeof first, "%.500s", err->text);
+    if (nsamp_training_save(t, &why)) return nsamp_fail(err, status, "%.500s; %.400s", first, why.text);
+    return nsamp_fail(err, status,
+                      "%s; the training is done and kept in %.300s: train.resume = yes writes the model",
+                      first, t->checkpoint_path);
+}
+
+static nsamp_status write_model(session *c, nsamp_error *err) {
+    nsamp_training *t = c->t;
+    nsamp_error why = {0};
+    double score_error = NAN;
+    nsamp_status status = nsamp_train_score_error(t, &score_error, err);
+    if (!status) status = nsamp_lock_check(t->model_lock, &why);
+    if (!status) status = nsamp_training_write(t, score_error, &why);
+    if (status) {
+        if (err && *why.text) *err = why;
+        return keep_the_end(t, status, err);
+    }
+    nsamp_checkpoint_remove(t->checkpoint_path);
+    report(c, true, score_error, why.text);
+    return NSAMP_OK;
 }
 
 static nsamp_status train(const nsamp_job *job, nsamp_progress_fn *progress, void *user, nsamp_error *err) {
     nsamp_training t = {.job = job};
-    nsamp_status status = set_up(&t, err);
+    char note[1200] = "";
+    nsamp_status status = set_up(&t, note, sizeof note, err);
     if (!status) {
-        double score_error;
         session c = {.t = &t, .progress = progress, .user = user, .first_batch = t.at.batch, .loss = NAN};
         c.begun = c.reported = c.saved = c.counted = nsamp_clock();
-        report(&c, false, NAN);
+        report(&c, false, NAN, note);
         status = run_levels(&c, err);
         c.learnt_s = nsamp_clock() - c.begun;
-        if (!status) status = nsamp_train_score_error(&t, &score_error, err);
-        if (!status) status = nsamp_training_write(&t, score_error, err);
-        if (!status) {
-            nsamp_checkpoint_remove(t.checkpoint_path);
-            report(&c, true, score_error);
-        }
+        if (!status) status = write_model(&c, err);
     }
     tear_down(&t);
     return status;

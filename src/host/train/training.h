@@ -3,6 +3,7 @@
 #ifndef NSAMP_HOST_TRAIN_TRAINING_H
 #define NSAMP_HOST_TRAIN_TRAINING_H
 
+#include "io/lock.h"
 #include "train/learner.h"
 #include "train/settings.h"
 #include "train/source.h"
@@ -43,7 +44,8 @@ typedef struct nsamp_training {
     double *curve_batch, *curve_train, *curve_held_out; /* [curve_capacity] */
     int32_t *curve_level;
     char *checkpoint_path;
-    uint64_t digest; /* of the job */
+    char *identity;                     /* of the job (job.h) */
+    nsamp_lock *model_lock, *ckpt_lock; /* while it trains */
 } nsamp_training;
 
 /* Batches of a level; 0: seconds decide. */
@@ -58,8 +60,8 @@ double nsamp_train_held_out(nsamp_training *t);
 nsamp_status nsamp_train_score_error(nsamp_training *t, double *error, nsamp_error *err);
 
 nsamp_status nsamp_training_save(nsamp_training *t, nsamp_error *err);
-/* Goes on from the checkpoint where there is one. */
-nsamp_status nsamp_training_resume(nsamp_training *t, nsamp_error *err);
+/* Goes on from the checkpoint where there is one; note (of size bytes) says from where. */
+nsamp_status nsamp_training_resume(nsamp_training *t, char *note, size_t size, nsamp_error *err);
 /* The trained network -> model.file. */
 nsamp_status nsamp_training_write(nsamp_training *t, double score_error, nsamp_error *err);
 
