@@ -23,6 +23,8 @@ typedef struct program {
     const char *out_path;             /* standard output goes to this file instead */
     long file_limit;                  /* bytes that a file may grow to (a full disk); 0: no limit */
     int terminal;                     /* file descriptor for both outputs; 0: pipes */
+    int ignored;                      /* a signal that it is started to ignore, as by nohup; 0: none */
+    bool closed;                      /* it is started without standard input, output and error */
 } program;
 
 typedef struct program_result {
@@ -56,6 +58,9 @@ static void program_exec(const program *p, const int out[2], const int err[2]) {
         close(err[i]);
     }
     if (p->folder && chdir(p->folder)) _exit(126);
+    if (p->ignored) signal(p->ignored, SIG_IGN);
+    for (int fd = 0; p->closed && fd < 3; fd++)
+        close(fd);
     for (int i = 0; i < 4 && p->environment[i]; i++)
         putenv((char *)p->environment[i]);
     if (p->file_limit) {
@@ -86,9 +91,10 @@ static void program_drain(int out, int err, program_result *r) {
     r->out[used[0]] = r->err[used[1]] = 0;
 }
 
-/* Starts the program; once the file wait_for is there (NULL: never), sends it the signal. The result is static: one at a
- * time. */
-static const program_result *program_run_signal(const program *p, const char *wait_for, int number) {
+/* Starts the program; once the file wait_for is there (NULL: never) does something to it. The result is static: one at a
+ * time, so `meddle` must not run another program by these functions. */
+static const program_result *program_run_while(const program *p, const char *wait_for,
+                                               void (*meddle)(pid_t pid, void *user), void *user) {
     static program_result r;
     int out[2], err[2], status = 0;
     const char *path = program_path();
@@ -101,7 +107,7 @@ static const program_result *program_run_signal(const program *p, const char *wa
     close(err[1]);
     for (int i = 0; wait_for && i < 12000; i++) {
         if (!access(wait_for, F_OK)) {
-            kill(pid, number);
+            meddle(pid, user);
             break;
         }
         usleep(5000);
@@ -114,8 +120,17 @@ static const program_result *program_run_signal(const program *p, const char *wa
     return &r;
 }
 
+static inline void program_signal(pid_t pid, void *number) {
+    kill(pid, *(int *)number);
+}
+
+/* The same with a signal. */
+static inline const program_result *program_run_signal(const program *p, const char *wait_for, int number) {
+    return program_run_while(p, wait_for, program_signal, &number);
+}
+
 static const program_result *program_run(const program *p) {
-    return program_run_signal(p, NULL, 0);
+    return program_run_while(p, NULL, NULL, NULL);
 }
 
 /* A shorthand: PROGRAM("list", "keys"). */

@@ -235,7 +235,7 @@ static void large_arrays_keep_their_places(void **state) {
 }
 
 /* Killed at any point, PATH.draws is readable, or made so by the frame: here one is left in the middle of the draws, and
- * one in the middle of the last groups, the worst of which is a file whose every byte beside the draws and the digits of
+ * one in the middle of the last groups, the worst of which is a file whose every byte beside the draws, their step numbers and the digits of
  * run_id, which nothing moves, is lost. */
 static void a_kept_file_goes_on(void **state) {
     (void)state;
@@ -250,7 +250,8 @@ static void a_kept_file_goes_on(void **state) {
                                 .at = malloc(own->chunks * sizeof *own->at),
                                 .bytes = own->bytes,
                                 .data = malloc(own->bytes),
-                                .id_at = own->id_at};
+                                .id_at = own->id_at,
+                                .draw_at = own->draw_at};
     memcpy(frame.at, own->at, own->chunks * sizeof *own->at);
     memcpy(frame.data, own->data, own->bytes);
     write_block(&a, out, 0);
@@ -262,7 +263,8 @@ static void a_kept_file_goes_on(void **state) {
         size_t bytes;
         unsigned char *file = scratch_read(scratch("kept.nc.draws"), &bytes);
         for (size_t i = 0; ruined && i < bytes; i++) {
-            bool chunk = i >= frame.id_at && i - frame.id_at < NSAMP_RUN_ID;
+            bool chunk = (i >= frame.id_at && i - frame.id_at < NSAMP_RUN_ID) ||
+                         (i >= frame.draw_at && i - frame.draw_at < 8 * a.R);
             for (size_t k = 0; k < frame.chunks; k++)
                 chunk |= i >= frame.at[k] && i - frame.at[k] < a.C * a.B * a.D * sizeof *a.x;
             if (!chunk) file[i] ^= 0xff;

@@ -283,11 +283,12 @@ static void fill_views(cuda_backend *b, const cudaDeviceProp *device) {
     b->moments.group_halves = m->group_halves;
 }
 
-static nsamp_status make(cuda_backend *b, nsamp_batch *batch, const nsamp_job *job, nsamp_error *err) {
+/* Everything but memory: kernel, sizes, and the text as far as it is known then. */
+static nsamp_status choose(cuda_backend *b, nsamp_batch *batch, const nsamp_job *job, nsamp_error *err) {
     cudaDeviceProp device;
     size_t available;
     NSAMP_CUDA_TRY(err, cudaGetDeviceProperties(&device, 0));
-    nsamp_status status = describe(b, batch, job, &available, err);
+    const nsamp_status status = describe(b, batch, job, &available, err);
     if (status) return status;
     fill_views(b, &device);
     if (!b->kernel)
@@ -301,13 +302,32 @@ static nsamp_status make(cuda_backend *b, nsamp_batch *batch, const nsamp_job *j
         return nsamp_job_fail(job, NSAMP_KEY_run_math, err,
                               "only for langevin on an equicorrelated target, dim to %d",
                               nsamp_cuda_equi_most);
-    status = allocate(b, job, err);
+    snprintf(b->base.text, sizeof b->base.text, "cuda, %.80s (compute capability %d.%d)", device.name,
+             device.major, device.minor);
+    return NSAMP_OK;
+}
+
+static nsamp_status make(cuda_backend *b, nsamp_batch *batch, const nsamp_job *job, nsamp_error *err) {
+    nsamp_status status = choose(b, batch, job, err);
+    if (!status) status = allocate(b, job, err);
     if (status) return status;
     b->view.params = b->params;
-    snprintf(b->base.text, sizeof b->base.text, "cuda, %.80s (compute capability %d.%d)%s%.100s", device.name,
-             device.major, device.minor, b->cut.rows ? "; " : "",
-             b->cut.rows ? nsamp_cuda_rsn_text((const nsamp_cuda_rsn *)b->view.own) : "");
+    const size_t used = strlen(b->base.text);
+    if (b->cut.rows)
+        snprintf(b->base.text + used, sizeof b->base.text - used, "; %.100s",
+                 nsamp_cuda_rsn_text((const nsamp_cuda_rsn *)b->view.own));
     return NSAMP_OK;
+}
+
+nsamp_status nsamp_cuda_backend_text(nsamp_batch *batch, const nsamp_job *job, char *text, size_t size,
+                                     nsamp_error *err) {
+    cuda_backend *b = (cuda_backend *)calloc(1, sizeof *b);
+    if (!b) return nsamp_fail(err, NSAMP_ENOMEM, "no memory for a backend (%zu bytes)", sizeof *b);
+    b->base.batch = batch;
+    const nsamp_status status = choose(b, batch, job, err);
+    if (!status) snprintf(text, size, "%s", b->base.text);
+    free(b);
+    return status;
 }
 
 extern "C" nsamp_status nsamp_cuda_backend_create(nsamp_batch *batch, const nsamp_job *job,

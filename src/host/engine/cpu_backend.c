@@ -304,6 +304,23 @@ size_t nsamp_cpu_thread_bytes(const nsamp_model *model, size_t lanes) {
     return lay_out(model, lanes, &x_at, &bad_at);
 }
 
+static int threads_of(const nsamp_job *job) {
+    const int64_t threads = nsamp_job_int(job, NSAMP_KEY_run_threads);
+    return threads ? (int)threads : omp_get_max_threads();
+}
+
+nsamp_status nsamp_cpu_backend_text(const nsamp_model *model, const nsamp_job *job, char *text, size_t size,
+                                    nsamp_error *err) {
+    const nsamp_cpu_kernel *kernel;
+    const char *isa;
+    const nsamp_status status = nsamp_cpu_kernel_find(job, model, &kernel, &isa, err);
+    if (status) return status;
+    const int threads = threads_of(job);
+    snprintf(text, size, "cpu, %s%s kernels, %d thread%s", *isa == 'v' ? "x86-64-" : "", isa, threads,
+             threads == 1 ? "" : "s");
+    return NSAMP_OK;
+}
+
 nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, nsamp_backend **backend,
                                       nsamp_error *err) {
     static const nsamp_backend_ops ops = {"cpu", cpu_advance, cpu_observe, cpu_fetch, cpu_destroy};
@@ -318,8 +335,7 @@ nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, 
         free(b);
         return status;
     }
-    const int64_t threads = nsamp_job_int(job, NSAMP_KEY_run_threads);
-    b->threads = threads ? (int)threads : omp_get_max_threads();
+    b->threads = threads_of(job);
     const size_t L = batch->lanes, T = (size_t)b->threads;
     b->stride = lay_out(batch->model, L, &b->x_at, &b->bad_at);
     b->through = calloc(batch->tiles, sizeof *b->through);
@@ -329,8 +345,10 @@ nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, 
         cpu_destroy(&b->base);
         return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the scratch of %zu threads", T);
     }
-    snprintf(b->base.text, sizeof b->base.text, "cpu, %s%s kernels, %d thread%s",
-             *isa == 'v' ? "x86-64-" : "", isa, b->threads, b->threads == 1 ? "" : "s");
-    *backend = &b->base;
-    return NSAMP_OK;
+    status = nsamp_cpu_backend_text(batch->model, job, b->base.text, sizeof b->base.text, err);
+    if (status)
+        cpu_destroy(&b->base);
+    else
+        *backend = &b->base;
+    return status;
 }

@@ -61,6 +61,9 @@ struct nsamp_backend {
 /* threads: 0 for all; isa: "auto", "base", "v3", "v4". */
 nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, nsamp_backend **b,
                                       nsamp_error *err);
+/* The text of that backend, without one: for plans that are only to be looked at. */
+nsamp_status nsamp_cpu_backend_text(const nsamp_model *model, const nsamp_job *job, char *text, size_t size,
+                                    nsamp_error *err);
 /* Bytes of scratch of one thread of the CPU backend, for the plan. */
 size_t nsamp_cpu_thread_bytes(const nsamp_model *model, size_t lanes);
 /* Lanes of the kernel the CPU backend will use. */
@@ -69,6 +72,9 @@ nsamp_status nsamp_cpu_kernel_find(const nsamp_job *job, const nsamp_model *mode
 #ifdef NSAMP_HAVE_CUDA
 nsamp_status nsamp_cuda_backend_create(nsamp_batch *batch, const nsamp_job *job, nsamp_backend **b,
                                        nsamp_error *err);
+/* The text of that backend, without one. Of the batch is read what nsamp_cuda_bytes reads. */
+nsamp_status nsamp_cuda_backend_text(nsamp_batch *batch, const nsamp_job *job, char *text, size_t size,
+                                     nsamp_error *err);
 /* Device memory that the run takes and what the device has free, in bytes. Of the batch model, chains, tiles and the
  * scalars of the moments are read: nothing need be allocated. */
 nsamp_status nsamp_cuda_bytes(nsamp_batch *batch, const nsamp_job *job, uint64_t *needed, uint64_t *available,

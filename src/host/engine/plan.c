@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "memory.h"
 #include "pages.h"
 #include "threads.h"
 #include "io/output.h"
@@ -39,15 +40,6 @@ static void line(nsamp_plan *p, const char *format, ...) {
     va_start(args, format);
     vsnprintf(p->text + used, sizeof p->text - used, format, args);
     va_end(args);
-}
-
-static const char *bytes_text(double bytes, char text[32]) {
-    static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-    size_t i = 0;
-    while (bytes >= 1024 && i < 5)
-        bytes /= 1024, i++;
-    snprintf(text, 32, i ? "%.1f %s" : "%.0f %s", bytes, unit[i]);
-    return text;
 }
 
 static bool full_cov(const nsamp_job *job, const nsamp_model *model) {
@@ -170,27 +162,56 @@ static nsamp_moments_spec moments_spec(const nsamp_plan *p, uint32_t lanes) {
     return spec;
 }
 
-/* Bytes of the whole run, as a double so that no size overflows. */
+/* Bytes of the whole run, as a double so that no size overflows; with what only its end or a checkpoint takes. */
 static double memory_needed(const nsamp_plan *p, uint64_t lanes, int threads) {
     const nsamp_model *m = p->model;
-    const double chains = ceil((double)p->batch.chains / (double)lanes) * (double)lanes;
+    const double given = (double)p->batch.chains, chains = ceil(given / (double)lanes) * (double)lanes;
     const double state = chains * (double)m->state_len * sizeof(float) + chains * sizeof(uint64_t);
     const nsamp_moments_spec spec = moments_spec(p, (uint32_t)lanes);
+    const nsamp_moments described = nsamp_moments_describe(&spec);
     const double moments = (double)nsamp_moments_bytes(&spec);
     const double scratch = threads * (double)nsamp_cpu_thread_bytes(m, (size_t)lanes);
-    const double records =
-        p->records ? nsamp_recorder_bytes((size_t)p->record_chains, m->dim, p->records) : 0;
-    return state + moments + scratch + records + (double)m->params_bytes + (double)m->packed_bytes;
+    const nsamp_recording what = {.chains = p->records ? p->record_chains : 0,
+                                  .draws = p->records,
+                                  .dim = m->dim,
+                                  .burn_in = p->burn_in,
+                                  .every = p->record_every};
+    const double records = p->records ? nsamp_recorder_bytes((size_t)p->record_chains, m->dim, p->records) +
+                                            nsamp_output_bytes(&what)
+                                      : 0;
+    /* A checkpoint is put together in memory of its own, after that the final states for the system's statistics. */
+    const double saved = p->checkpoint_path
+                             ? given * ((double)m->state_len * sizeof(float) + sizeof(uint64_t) +
+                                        (double)nsamp_moments_record_len(&described) * sizeof(double))
+                             : 0;
+    const double states = m->statistics ? given * (double)m->state_len * sizeof(float) : 0;
+    const double built = fmax(nsamp_model_bytes(p->job), (double)m->params_bytes + (double)m->packed_bytes);
+    return state + moments + scratch + records + fmax(saved, states) + built;
 }
 
 static nsamp_status check_memory(const nsamp_plan *p, double bytes, nsamp_error *err) {
-    const double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-    char a[32], b[32];
-    if (bytes <= 0.9 * have) return NSAMP_OK;
+    char a[32], whose[160];
+    const double most = 0.9 * nsamp_memory_limit(whose, sizeof whose);
+    if (bytes <= most) return NSAMP_OK;
+    return nsamp_job_fail(p->job, NSAMP_KEY_run_chains, err,
+                          "%llu chains of dimension %zu need %s of memory and %s; fewer chains fit",
+                          (unsigned long long)p->batch.chains, p->model->dim, nsamp_bytes_text(bytes, a),
+                          whose);
+}
+
+/* Before anything is allocated: what the keys alone say that target and system take, and x of the chains with its sums at
+ * least. */
+static nsamp_status check_keys(const nsamp_plan *p, nsamp_error *err) {
+    char a[32], whose[160];
+    const double least = 16 * ceil((double)p->batch.chains / 16) * (sizeof(float) + 4 * sizeof(double)),
+                 bytes = nsamp_model_bytes(p->job) + least * nsamp_model_dim(p->job),
+                 most = 0.9 * nsamp_memory_limit(whose, sizeof whose);
+    if (bytes <= most) return NSAMP_OK;
     return nsamp_job_fail(
-        p->job, NSAMP_KEY_run_chains, err,
-        "%llu chains of dimension %zu need %s of memory and this machine has %s; fewer chains fit",
-        (unsigned long long)p->batch.chains, p->model->dim, bytes_text(bytes, a), bytes_text(have, b));
+        p->job, NSAMP_KEY_target_dim, err,
+        "with %llu chains (run.chains) this takes %s of memory at least, and %s; fewer chains or a "
+        "smaller dimension fit",
+        (unsigned long long)p->batch.chains, nsamp_bytes_text(bytes, a), whose);
 }
 
 #ifdef NSAMP_HAVE_CUDA
@@ -206,8 +227,8 @@ static nsamp_status check_device(nsamp_plan *p, nsamp_error *err) {
     return nsamp_job_fail(
         p->job, NSAMP_KEY_run_chains, err,
         "%llu chains of dimension %zu need %s on the GPU and it has %s free; fewer chains fit",
-        (unsigned long long)p->batch.chains, p->model->dim, bytes_text((double)p->device_bytes, a),
-        bytes_text((double)available, b));
+        (unsigned long long)p->batch.chains, p->model->dim, nsamp_bytes_text((double)p->device_bytes, a),
+        nsamp_bytes_text((double)available, b));
 }
 #endif
 
@@ -264,7 +285,21 @@ static nsamp_status allocate(nsamp_plan *p, nsamp_error *err) {
     return nsamp_cpu_backend_create(b, p->job, &p->backend, err);
 }
 
-static void describe(nsamp_plan *p, const char *why, double memory) {
+/* What the backend would say of itself: a dry plan allocates nothing for its chains. */
+static nsamp_status describe_backend(nsamp_plan *p, char *text, size_t size, nsamp_error *err) {
+#ifdef NSAMP_HAVE_CUDA
+    if (!p->kernel) {
+        const nsamp_moments_spec spec = moments_spec(p, p->batch.lanes);
+        nsamp_moments moments = nsamp_moments_describe(&spec);
+        nsamp_batch batch = p->batch;
+        batch.moments = &moments;
+        return nsamp_cuda_backend_text(&batch, p->job, text, size, err);
+    }
+#endif
+    return nsamp_cpu_backend_text(p->model, p->job, text, size, err);
+}
+
+static void describe(nsamp_plan *p, const char *backend, const char *why, double memory) {
     const nsamp_model *m = p->model;
     const nsamp_batch *b = &p->batch;
     char t[32], u[32];
@@ -279,18 +314,19 @@ static void describe(nsamp_plan *p, const char *why, double memory) {
          full_cov(p->job, m) ? ", full covariance"
          : m->sum_moments    ? ", off-diagonal from the variance of the sum"
                              : ", diagonal");
-    line(p, "backend     %s (%s)\n", p->backend->text, why);
+    line(p, "backend     %s (%s)\n", backend, why);
     line(p, "noise       Philox4x32-%u, layout %d, seed %lld%s\n", b->noise.rounds, NSAMP_NOISE_VERSION,
          (long long)nsamp_job_int(p->job, NSAMP_KEY_run_seed),
          nsamp_job_is(p->job, NSAMP_KEY_run_math, "fast")
              ? "; run.math = fast: normals by hardware approximations, not the bits of other machines"
              : "");
-    line(p, "memory      %s%s%s\n", bytes_text(memory, t), p->device_bytes ? ", on the GPU " : "",
-         p->device_bytes ? bytes_text((double)p->device_bytes, u) : "");
+    line(p, "memory      %s%s%s\n", nsamp_bytes_text(memory, t), p->device_bytes ? ", on the GPU " : "",
+         p->device_bytes ? nsamp_bytes_text((double)p->device_bytes, u) : "");
     if (p->records)
         line(p, "record      %llu draws of %llu chains: %s on disk\n", (unsigned long long)p->records,
              (unsigned long long)p->record_chains,
-             bytes_text((double)p->records * (double)p->record_chains * (double)m->dim * sizeof(float), u));
+             nsamp_bytes_text((double)p->records * (double)p->record_chains * (double)m->dim * sizeof(float),
+                              u));
     if (p->checkpoint_path) line(p, "checkpoint  %s\n", p->checkpoint_path);
 }
 
@@ -300,6 +336,7 @@ static nsamp_status build(nsamp_plan *p, nsamp_error *err) {
     if (!status) status = read_run(p, err);
     if (!status) status = set_paths(p, err);
     if (!status && *nsamp_job_text(p->job, NSAMP_KEY_output_file)) status = nsamp_output_check(p->job, err);
+    if (!status) status = check_keys(p, err);
     if (!status) status = nsamp_model_create(p->job, &p->model, err);
     if (!status) status = choose_backend(p, &why, err);
     if (!status) status = check_math(p, why, err);
@@ -312,8 +349,14 @@ static nsamp_status build(nsamp_plan *p, nsamp_error *err) {
 #ifdef NSAMP_HAVE_CUDA
     if (!status && !p->kernel) status = check_device(p, err);
 #endif
-    if (!status) status = allocate(p, err);
-    if (!status) describe(p, why, memory);
+    char backend[sizeof p->backend->text] = "";
+    if (!status && nsamp_job_bool(p->job, NSAMP_KEY_run_dry)) {
+        status = describe_backend(p, backend, sizeof backend, err);
+    } else if (!status) {
+        status = allocate(p, err);
+        if (!status) snprintf(backend, sizeof backend, "%s", p->backend->text);
+    }
+    if (!status) describe(p, backend, why, memory);
     return status;
 }
 

@@ -52,7 +52,7 @@ nsamp_status nsamp_plan_save(nsamp_plan *p, nsamp_error *err) {
             nsamp_moments_get(b->moments, c, k.sums + c * record);
         }
         memcpy(k.first_bad, b->first_bad, k.bad_bytes);
-        const nsamp_output_frame none = {0}, *frame = p->out ? nsamp_output_frame_of(p->out) : &none;
+        const nsamp_output_frame *frame = p->out ? nsamp_output_frame_of(p->out) : &p->frame;
         const nsamp_section sections[] = {{"state", k.state, k.state_bytes},
                                           {"first_bad", k.first_bad, k.bad_bytes},
                                           {"sums", k.sums, k.sums_bytes},
@@ -61,6 +61,7 @@ nsamp_status nsamp_plan_save(nsamp_plan *p, nsamp_error *err) {
                                           {"seconds", &p->seconds, sizeof p->seconds},
                                           {"run_id", p->run_id, NSAMP_RUN_ID},
                                           {"run_id_at", &frame->id_at, sizeof frame->id_at},
+                                          {"draw_at", &frame->draw_at, sizeof frame->draw_at},
                                           {"chunks", frame->at, frame->chunks * sizeof *frame->at},
                                           {"frame", frame->data, frame->bytes}};
         status = nsamp_checkpoint_save(p->checkpoint_path, p->identity, p->step, sections,
@@ -84,6 +85,7 @@ static nsamp_status read_frame(nsamp_plan *p, nsamp_checkpoint *file, nsamp_erro
     nsamp_status status = nsamp_checkpoint_read(file, "chunks", f->at, at, err);
     if (!status) status = nsamp_checkpoint_read(file, "frame", f->data, f->bytes, err);
     if (!status) status = nsamp_checkpoint_read(file, "run_id_at", &f->id_at, sizeof f->id_at, err);
+    if (!status) status = nsamp_checkpoint_read(file, "draw_at", &f->draw_at, sizeof f->draw_at, err);
     return status;
 }
 

@@ -64,7 +64,8 @@ typedef struct run_state {
 static void say(const nsamp_plan *p, run_state *r, const char *note) {
     const nsamp_progress report = {
         .phase = "sample", .done = p->step, .total = p->steps, .seconds_left = -1, .loss = NAN, .note = note};
-    if (*note && r->progress && r->progress(&report, r->user)) r->stop = true;
+    if (*note && r->progress)
+        (void)r->progress(&report, r->user); /* a stop is asked for again at the next report */
 }
 
 static uint64_t diverged(const nsamp_batch *b) {
@@ -222,7 +223,12 @@ static nsamp_status write_output(nsamp_plan *p, nsamp_recorder *recorder, nsamp_
         status = nsamp_output_summary(p->out, &p->summary, &p->model->law, p->batch.first_bad, p->statistics,
                                       p->nstatistics, err);
     if (status) return status;
-    if (p->records) nsamp_output_keep(p->out); /* if it cannot be given its name, the draws stay */
+    if (p->records) {
+        nsamp_output_keep(p->out); /* if it cannot be given its name, the draws stay, */
+        free(p->frame.at);         /* and the checkpoint needs their places */
+        free(p->frame.data);
+        p->frame = nsamp_output_take_frame(p->out);
+    }
     nsamp_output *const out = p->out;
     p->out = NULL;
     return nsamp_output_close(out, err);
@@ -367,6 +373,8 @@ static nsamp_status run(nsamp_plan *p, run_state *r, nsamp_error *err) {
 
 nsamp_status nsamp_plan_run(nsamp_plan *p, nsamp_progress_fn *progress, void *user, nsamp_error *err) {
     if (p->ran) return nsamp_fail(err, NSAMP_EINTERNAL, "a plan runs once");
+    if (!p->backend)
+        return nsamp_job_fail(p->job, NSAMP_KEY_run_dry, err, "this plan is only to be looked at");
     p->ran = true;
     const int before = nsamp_threads_set(nsamp_job_int(p->job, NSAMP_KEY_run_threads));
     run_state r = {.block = 1, .progress = progress, .user = user};

@@ -124,16 +124,19 @@ static void define_posterior(nsamp_output *o) {
     if (!w->status) place_chunks(o, group, x);
 }
 
-/* Where chunks and run_id lie in the closed file: netCDF does not say, HDF5 does. Returns how many chunks it found, 0 where it
+/* Where chunks, step numbers and run_id lie in the closed file: netCDF does not say, HDF5 does. Returns how many chunks it found, 0 where it
  * did not find run_id. */
 static size_t find_chunks(nsamp_output *o) {
     nsamp_nc_lock();
     const hid_t file = H5Fopen(o->file.temp, H5F_ACC_RDONLY, H5P_DEFAULT);
     const hid_t x = file < 0 ? -1 : H5Dopen2(file, "/posterior/x", H5P_DEFAULT);
     const hid_t id = file < 0 ? -1 : H5Dopen2(file, "/run_id", H5P_DEFAULT);
-    const haddr_t id_at = id < 0 ? HADDR_UNDEF : H5Dget_offset(id);
+    const hid_t draw = file < 0 ? -1 : H5Dopen2(file, "/posterior/draw", H5P_DEFAULT);
+    const haddr_t id_at = id < 0 ? HADDR_UNDEF : H5Dget_offset(id),
+                  draw_at = draw < 0 ? HADDR_UNDEF : H5Dget_offset(draw);
     size_t found = 0;
     o->frame.id_at = id_at;
+    o->frame.draw_at = draw_at;
     for (size_t c = 0; c < o->chains && x >= 0; c += o->rows)
         for (size_t k = 0; k < o->draws; k += o->block) {
             const hsize_t first[3] = {c, k, 0};
@@ -144,11 +147,12 @@ static size_t find_chunks(nsamp_output *o) {
             if (!known || at == HADDR_UNDEF || bytes != chunk_bytes(o)) continue;
             o->frame.at[found++] = at;
         }
+    if (draw >= 0) H5Dclose(draw);
     if (id >= 0) H5Dclose(id);
     if (x >= 0) H5Dclose(x);
     if (file >= 0) H5Fclose(file);
     nsamp_nc_unlock();
-    return id_at == HADDR_UNDEF ? 0 : found;
+    return id_at == HADDR_UNDEF || draw_at == HADDR_UNDEF ? 0 : found;
 }
 
 /* Reads or writes all of it at the offset; 0 or an errno. */
@@ -164,34 +168,47 @@ static int transfer(int fd, bool write, char *data, size_t bytes, uint64_t at) {
     return 0;
 }
 
-static int by_value(const void *a, const void *b) {
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+/* A part of the file that the frame leaves out. */
+typedef struct hole {
+    uint64_t at, bytes;
+} hole;
+
+static int by_place(const void *a, const void *b) {
+    const uint64_t x = ((const hole *)a)->at, y = ((const hole *)b)->at;
     return (x > y) - (x < y);
 }
 
-/* What is no chunk, read from the file or written to it; 0 or an errno, EINVAL where the chunks do not fit in. */
+static uint64_t bytes_of_holes(const nsamp_output *o) {
+    return (uint64_t)o->frame.chunks * chunk_bytes(o) + (uint64_t)o->draws * sizeof(int64_t);
+}
+
+/* What the frame holds, read from the file or written to it; 0 or an errno, EINVAL where the holes do not fit in. */
 static int transfer_frame(nsamp_output *o, bool write) {
     const nsamp_output_frame *f = &o->frame;
-    uint64_t *sorted = malloc((f->chunks + 1) * sizeof *sorted), at = 0;
-    if (!sorted) return ENOMEM;
-    memcpy(sorted, f->at, f->chunks * sizeof *sorted);
-    sorted[f->chunks] = f->bytes + (uint64_t)f->chunks * chunk_bytes(o); /* the end of the file */
-    qsort(sorted, f->chunks, sizeof *sorted, by_value);
+    const size_t count = f->chunks + 2;
+    hole *holes = malloc(count * sizeof *holes);
+    if (!holes) return ENOMEM;
+    for (size_t i = 0; i < f->chunks; i++)
+        holes[i] = (hole){f->at[i], chunk_bytes(o)};
+    holes[f->chunks] = (hole){f->draw_at, (uint64_t)o->draws * sizeof(int64_t)};
+    holes[f->chunks + 1] = (hole){f->bytes + bytes_of_holes(o), 0}; /* the end of the file */
+    qsort(holes, count, sizeof *holes, by_place);
     char *data = f->data;
     size_t left = f->bytes;
+    uint64_t at = 0;
     int failed = 0;
-    for (size_t i = 0; i <= f->chunks && !failed; i++) {
-        if (sorted[i] < at || sorted[i] - at > left) {
+    for (size_t i = 0; i < count && !failed; i++) {
+        if (holes[i].at < at || holes[i].at - at > left) {
             failed = EINVAL;
             break;
         }
-        const size_t n = (size_t)(sorted[i] - at);
+        const size_t n = (size_t)(holes[i].at - at);
         failed = transfer(o->fd, write, data, n, at);
         data += n;
         left -= n;
-        at = sorted[i] + chunk_bytes(o);
+        at = holes[i].at + holes[i].bytes;
     }
-    free(sorted);
+    free(holes);
     return failed;
 }
 
@@ -204,7 +221,7 @@ static nsamp_status take_frame(nsamp_output *o, nsamp_error *err) {
     if (!f->at)
         return nsamp_fail(err, NSAMP_ENOMEM, "%s: no memory for the places of %zu chunks of draws",
                           o->file.temp, f->chunks);
-    const uint64_t x = (uint64_t)f->chunks * chunk_bytes(o);
+    const uint64_t x = bytes_of_holes(o);
     o->fd = open(o->file.temp, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (o->fd < 0 || fstat(o->fd, &st))
         return nsamp_fail(err, NSAMP_EIO, "%s: %s", o->file.temp, strerror(errno));
@@ -240,13 +257,14 @@ static nsamp_status put_frame(nsamp_output *o, const nsamp_output_frame *frame, 
                               .at = malloc(frame->chunks * sizeof *f->at),
                               .bytes = frame->bytes,
                               .data = malloc(frame->bytes),
-                              .id_at = frame->id_at};
+                              .id_at = frame->id_at,
+                              .draw_at = frame->draw_at};
     if (!f->at || !f->data)
         return nsamp_fail(err, NSAMP_ENOMEM, "%s: no memory for its head (%zu bytes)", o->file.temp,
                           f->bytes);
     memcpy(f->at, frame->at, f->chunks * sizeof *f->at);
     memcpy(f->data, frame->data, f->bytes);
-    const uint64_t whole = f->bytes + (uint64_t)f->chunks * chunk_bytes(o);
+    const uint64_t whole = f->bytes + bytes_of_holes(o);
     o->fd = open(o->file.temp, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (o->fd < 0 || fstat(o->fd, &st))
         return nsamp_fail(
@@ -317,8 +335,8 @@ double nsamp_output_bytes(const nsamp_recording *what) {
     const double draw = (double)what->chains * (double)what->dim,
                  chunk = fmax(CHUNK_FLOATS, (double)what->dim),
                  chunks = draw * (double)what->draws / chunk + 1;
-    /* Offsets, twice while they are sorted, and HDF5's index of them; coordinates of the draws, in the copy of the frame. */
-    return chunks * (2 * sizeof(uint64_t) + 256) + (double)(what->draws + what->chains) * sizeof(int64_t) +
+    /* Their places, once more while they are sorted, and HDF5's index of them, which the frame holds too. */
+    return chunks * (sizeof(uint64_t) + sizeof(hole) + 512) + (double)what->chains * sizeof(int64_t) +
            (1 << 20);
 }
 
@@ -357,6 +375,12 @@ nsamp_status nsamp_output_create(const nsamp_job *job, const nsamp_recording *wh
 
 const nsamp_output_frame *nsamp_output_frame_of(const nsamp_output *o) {
     return &o->frame;
+}
+
+nsamp_output_frame nsamp_output_take_frame(nsamp_output *o) {
+    const nsamp_output_frame frame = o->frame;
+    o->frame = (nsamp_output_frame){0};
+    return frame;
 }
 
 /* Writes whole pages past the system's cache, where data and file lie on them: no copy, and no memory taken from others

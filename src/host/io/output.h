@@ -19,14 +19,16 @@ typedef struct nsamp_output nsamp_output;
 /* Blocks of draws at a multiple of this address, in bytes, are written without a copy where the system can. */
 #define NSAMP_OUTPUT_ALIGN ((size_t)4096)
 
-/* Where the chunks of PATH.draws and the digits of its run_id lie and what it holds beside the chunks: kept with a checkpoint, and put back by a resumed
+/* Where the chunks of PATH.draws, its step numbers and the digits of its run_id lie and what else it holds: kept with a checkpoint, and put back by a resumed
  * run, since one that is killed while the last groups are written leaves them half done. */
 typedef struct nsamp_output_frame {
     size_t chunks;
     uint64_t *at; /* [chunks] offsets in the file, in rising order of chain, then of draw */
     size_t bytes;
-    void *data;     /* [bytes] what is no chunk, in the order of the file */
+    void *data;     /* [bytes] what is neither chunk nor step number, in the order of the file */
     uint64_t id_at; /* offset of the digits, which no later write moves */
+    uint64_t
+        draw_at; /* offset of the step numbers of the draws, 8 bytes each: not in data, since they may be 1e9 */
 } nsamp_output_frame;
 
 /* Which draws a run stores; none: no group posterior. */
@@ -58,6 +60,8 @@ nsamp_status nsamp_output_create(const nsamp_job *job, const nsamp_recording *wh
 double nsamp_output_bytes(const nsamp_recording *what);
 /* Of a file with draws; the output's own. */
 const nsamp_output_frame *nsamp_output_frame_of(const nsamp_output *out);
+/* The same, the caller's from now on (frees at and data): of an output that is only to be closed. */
+nsamp_output_frame nsamp_output_take_frame(nsamp_output *out);
 /* Block number k, its draws being k B .. k B + B - 1, to or from the file: x [chains][B][D] with B =
  * nsamp_output_block. What lies beyond the last draw has no meaning. A block may be written more than once. One thread at a time, which need not be
  * the one that created the output. */

@@ -3,6 +3,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,42 @@ nsamp_status nsamp_model_create(const nsamp_job *job, nsamp_model **model, nsamp
         return status;
     }
     return nsamp_job_fail(job, NSAMP_KEY_system_name, err, "not in this build");
+}
+
+/* Upper bounds, measured with the largest sizes (tests/test_memory.c): numbers of 8 bytes for each coordinate, for each pair of
+ * coordinates, and for each entry of weights. */
+static const double VECTORS = 20, MATRICES = 12, WEIGHTS = 6;
+
+static bool is_built_in(const nsamp_job *job, nsamp_key file) {
+    return !strncmp(nsamp_job_text(job, file), "builtin:", 8);
+}
+
+double nsamp_model_dim(const nsamp_job *job) {
+    const char *target = nsamp_job_text(job, NSAMP_KEY_target_name);
+    bool known =
+        !strcmp(target, "equicorrelated") || !strcmp(target, "mixture") || !strcmp(target, "gaussian");
+    known =
+        known && (!*nsamp_job_text(job, NSAMP_KEY_target_file) || is_built_in(job, NSAMP_KEY_target_file));
+    if (nsamp_job_is(job, NSAMP_KEY_system_name, "rsn")) known = is_built_in(job, NSAMP_KEY_system_model);
+    return known ? (double)nsamp_job_int(job, NSAMP_KEY_target_dim) : 0;
+}
+
+double nsamp_model_bytes(const nsamp_job *job) {
+    const double D = nsamp_model_dim(job), n = (double)nsamp_job_int(job, NSAMP_KEY_train_hidden),
+                 number = sizeof(double);
+    const char *target = nsamp_job_text(job, NSAMP_KEY_target_name);
+    if (nsamp_job_is(job, NSAMP_KEY_system_name, "rsn"))
+        return D > 0 ? number * (WEIGHTS * D * n + VECTORS * (D + n) + MATRICES * D * fmin(n, 2048)) : 0;
+    double bytes = VECTORS * D;
+    if (!strcmp(target, "gaussian")) bytes += MATRICES * D * D;
+    if (!strcmp(target, "mixture")) {
+        size_t components;
+        nsamp_job_reals(job, NSAMP_KEY_target_weights, &components);
+        bytes += D * (2 * (double)components + 2 * fmin(D, 1024));
+    }
+    if (nsamp_job_is(job, NSAMP_KEY_system_name, "mh-spiking"))
+        bytes += WEIGHTS * D * (double)nsamp_job_int(job, NSAMP_KEY_system_neurons) + MATRICES * D * D;
+    return number * bytes;
 }
 
 float nsamp_matrix_entry(double x) {

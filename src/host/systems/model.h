@@ -65,6 +65,11 @@ struct nsamp_model {
 /* Builds the model of the job (its target too). On failure *model is NULL. */
 nsamp_status nsamp_model_create(const nsamp_job *job, nsamp_model **model, nsamp_error *err);
 void nsamp_model_destroy(nsamp_model *model);
+/* Coordinates of x where the keys alone say them (no file does); otherwise 0. */
+double nsamp_model_dim(const nsamp_job *job);
+/* Bytes that nsamp_model_create takes at most, target and law included, from the keys alone; sizes that a file says are not
+ * counted. Allocates nothing. */
+double nsamp_model_bytes(const nsamp_job *job);
 /* An entry of a matrix as kernels take it: the nearest float, and 0 in the place of a subnormal one, with which each operation would take
  * a processor a hundred cycles and more. */
 float nsamp_matrix_entry(double x);
