@@ -68,21 +68,37 @@ static size_t units_of(const nsamp_learner_shape *s) {
     return units < LEAST ? LEAST : nsamp_least(units, MOST);
 }
 
-/* Rows [rows][m] -> to. */
-static void take(products *p, size_t rows, const float *x, const nsamp_train_fp32_batch *to) {
-    const size_t m = p->base.shape.m;
-#pragma omp parallel for collapse(2) schedule(static) num_threads(p->base.threads)
-    for (size_t row = 0; row < rows; row += LANES)
-        for (size_t input = 0; input < m; input += LANES)
-            p->k->take(&p->batch, (uint32_t)row, (uint32_t)nsamp_least(rows - row, LANES), (uint32_t)input,
-                       x + row * m, to);
+/* Inputs or outputs of rows, in groups of 64. */
+static size_t across(const products *p) {
+    return nsamp_train_fp32_up(p->base.shape.m) / LANES;
 }
 
-static void inputs(nsamp_cpu_products *base, int slot, size_t rows, const float *x) {
+static void begin(nsamp_cpu_products *base, size_t rows) {
     products *p = (products *)base;
     base->rows = rows;
+    base->pieces = nsamp_train_fp32_up(rows) / LANES * across(p);
     p->batch.rows = (uint32_t)rows;
-    take(p, rows, x, &p->x[slot]);
+}
+
+/* A square of a piece. */
+typedef struct square {
+    uint32_t row, rows, column;
+} square;
+
+static square square_of(const products *p, size_t piece) {
+    const size_t row = piece / across(p) * LANES;
+    return (square){(uint32_t)row, (uint32_t)nsamp_least(p->base.rows - row, LANES),
+                    (uint32_t)(piece % across(p) * LANES)};
+}
+
+static void take(const products *p, size_t piece, const float *x, const nsamp_train_fp32_batch *to) {
+    const square s = square_of(p, piece);
+    p->k->take(&p->batch, s.row, s.rows, s.column, x + s.row * p->base.shape.m, to);
+}
+
+static void inputs(nsamp_cpu_products *base, size_t piece, int slot, const float *x) {
+    const products *p = (const products *)base;
+    take(p, piece, x, &p->x[slot]);
 }
 
 /* A part, of `of`, of a matrix of a chunk and its moments: to be fetched. */
@@ -101,27 +117,25 @@ static nsamp_train_fp32_ahead next_of(const products *p, size_t then, size_t fir
     return ahead_of(p, k.w1, k.units * p->base.shape.m, first, last, 3);
 }
 
-static void forward(nsamp_cpu_products *base, size_t c, int slot, size_t then) {
+static void forward(nsamp_cpu_products *base, size_t c, int slot, size_t then, int thread) {
     products *p = (products *)base;
+    (void)thread;
     const nsamp_cpu_chunk k = nsamp_cpu_chunk_of(base, c);
     const nsamp_train_fp32_ahead ahead = next_of(p, then, 1, 3);
     p->k->forward(&p->batch, (uint32_t)k.units, k.w2, k.w1, k.b, &p->x[slot], c % base->per_group != 0,
                   &ahead, p->h + k.first * p->padded, p->f + c / base->per_group * p->padded * base->shape.m);
 }
 
-static void outputs(nsamp_cpu_products *base, float *f) {
+static void outputs(nsamp_cpu_products *base, size_t piece, float *f) {
     const products *p = (const products *)base;
-    const size_t rows = base->rows, m = base->shape.m;
-#pragma omp parallel for collapse(2) schedule(static) num_threads(base->threads)
-    for (size_t row = 0; row < rows; row += LANES)
-        for (size_t output = 0; output < m; output += LANES)
-            p->k->outputs(&p->batch, base->groups, p->padded * m, p->f, (uint32_t)row,
-                          (uint32_t)nsamp_least(rows - row, LANES), (uint32_t)output, f + row * m);
+    const square s = square_of(p, piece);
+    p->k->outputs(&p->batch, base->groups, p->padded * base->shape.m, p->f, s.row, s.rows, s.column,
+                  f + s.row * base->shape.m);
 }
 
-static void errors(nsamp_cpu_products *base, const float *e) {
-    products *p = (products *)base;
-    take(p, base->rows, e, &p->e);
+static void errors(nsamp_cpu_products *base, size_t piece, const float *e) {
+    const products *p = (const products *)base;
+    take(p, piece, e, &p->e);
 }
 
 static nsamp_train_fp32_weights weights_of(const products *p, float *w) {
@@ -130,15 +144,15 @@ static nsamp_train_fp32_weights weights_of(const products *p, float *w) {
 }
 
 /* The weights of W1 are used before Adam changes them. */
-static void back(nsamp_cpu_products *base, size_t c, const nsamp_adam *adam, int slot, size_t then) {
+static void back(nsamp_cpu_products *base, size_t c, const nsamp_adam *adam, int slot, size_t then,
+                 int thread) {
     products *p = (products *)base;
     const nsamp_cpu_chunk k = nsamp_cpu_chunk_of(base, c);
     const uint32_t units = (uint32_t)k.units;
     const size_t count = k.units * base->shape.m;
     const float *const h = p->h + k.first * p->padded;
-    float *const d = p->scratch + (size_t)omp_get_thread_num() * p->scratch_floats, *const sums =
-                                                                                        d + p->padded *
-                                                                                                base->unit;
+    float *const d = p->scratch + (size_t)thread * p->scratch_floats;
+    float *const sums = d + p->padded * base->unit;
     float gb[NSAMP_TRAIN_FP32_UNITS];
     const nsamp_train_fp32_weights w1 = weights_of(p, k.w1), w2 = weights_of(p, k.w2);
     const nsamp_train_fp32_ahead first = ahead_of(p, k.w2, count, 0, 1, 2),
@@ -168,7 +182,7 @@ static void make_batch(const products *p, nsamp_train_fp32_batch *b, bool *ok) {
 
 nsamp_cpu_products *nsamp_cpu_products_fp32(const nsamp_learner_shape *shape, const nsamp_train_cpu *kernels,
                                             float *numbers) {
-    static const nsamp_cpu_products_ops ops = {inputs, forward, outputs, errors, back, destroy};
+    static const nsamp_cpu_products_ops ops = {begin, inputs, forward, outputs, errors, back, destroy};
     products *p = calloc(1, sizeof *p);
     if (!p) return NULL;
     nsamp_cpu_products_begin(&p->base, &ops, shape, kernels->loops, units_of(shape), numbers);

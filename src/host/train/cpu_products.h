@@ -14,18 +14,22 @@ enum { NSAMP_CPU_GROUPS = 32 /* at most */ };
 
 typedef struct nsamp_cpu_products nsamp_cpu_products;
 
-/* forward and back are called by the threads of a team, each with other groups. slot: 0 or 1, of two batches of inputs. */
+/* Called by the threads of a team, each with other pieces, chunks of other groups and a number `thread` of its own. slot: 0 or 1, of two
+ * batches of inputs. Rows [rows][m] are taken and given in nsamp_cpu_products.pieces pieces. */
 typedef struct nsamp_cpu_products_ops {
-    /* The inputs x [rows][m] of a batch, which stay where they are: before its forward passes. */
-    void (*inputs)(nsamp_cpu_products *p, int slot, size_t rows, const float *x);
+    /* The batches from here on have so many rows: before their inputs. */
+    void (*begin)(nsamp_cpu_products *p, size_t rows);
+    /* A piece of the inputs x [rows][m] of a batch, which stay where they are: before its forward passes. */
+    void (*inputs)(nsamp_cpu_products *p, size_t piece, int slot, const float *x);
     /* Adds the outputs of a chunk to those of its group. then: the chunk that this thread probably goes back through next, or NSAMP_CPU_NONE. */
-    void (*forward)(nsamp_cpu_products *p, size_t chunk, int slot, size_t then);
-    /* f [rows][m], of all groups. */
-    void (*outputs)(nsamp_cpu_products *p, float *f);
-    /* e [rows][m]: d objective / d f of a whole batch, which stays where it is: before it goes back. */
-    void (*errors)(nsamp_cpu_products *p, const float *e);
+    void (*forward)(nsamp_cpu_products *p, size_t chunk, int slot, size_t then, int thread);
+    /* A piece of f [rows][m], of all groups. */
+    void (*outputs)(nsamp_cpu_products *p, size_t piece, float *f);
+    /* A piece of e [rows][m]: d objective / d f of a whole batch, which stays where it is: before it goes back. */
+    void (*errors)(nsamp_cpu_products *p, size_t piece, const float *e);
     /* The gradients of a chunk, and Adam. */
-    void (*back)(nsamp_cpu_products *p, size_t chunk, const nsamp_adam *adam, int slot, size_t then);
+    void (*back)(nsamp_cpu_products *p, size_t chunk, const nsamp_adam *adam, int slot, size_t then,
+                 int thread);
     void (*destroy)(nsamp_cpu_products *p);
 } nsamp_cpu_products_ops;
 
@@ -34,8 +38,8 @@ struct nsamp_cpu_products {
     nsamp_learner_shape shape;
     const nsamp_train_kernels *k;
     int threads;
-    size_t most; /* rows of a batch in the products: twice the batch with the control variate */
-    size_t rows; /* of the last inputs */
+    size_t most;         /* rows of a batch in the products: twice the batch with the control variate */
+    size_t rows, pieces; /* of the batches now */
     size_t unit, chunks, per_group, groups;
     float *numbers; /* learner.h; the caller's */
 };

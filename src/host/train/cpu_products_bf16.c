@@ -1,6 +1,5 @@
 /* cpu_products_bf16.c: see cpu_products.h; here, factors of bf16. Weights are packed from float32 as a chunk comes by; kept between forward
  * and back are the hidden units, in bf16. */
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,54 +31,60 @@ static size_t up(size_t rows) {
     return nsamp_train_bf16_up((uint32_t)rows);
 }
 
-/* Rows [rows][m] -> to, rounded. */
-static void take(products *p, size_t rows, const float *x, const nsamp_train_bf16_batch *to) {
-    const size_t m = p->base.shape.m;
-#pragma omp parallel for schedule(static) num_threads(p->base.threads)
-    for (size_t row = 0; row < rows; row += BLOCK)
-        p->k->take(&p->batch, (uint32_t)row, (uint32_t)nsamp_least(rows - row, BLOCK), x + row * m, to);
-}
-
-static void inputs(nsamp_cpu_products *base, int slot, size_t rows, const float *x) {
+/* A piece is a block of rows. */
+static void begin(nsamp_cpu_products *base, size_t rows) {
     products *p = (products *)base;
     base->rows = rows;
+    base->pieces = up(rows) / BLOCK;
     p->batch.rows = (uint32_t)up(rows);
-    take(p, rows, x, &p->x[slot]);
+}
+
+static uint32_t rows_of(const products *p, size_t piece) {
+    return (uint32_t)nsamp_least(p->base.rows - piece * BLOCK, BLOCK);
+}
+
+/* Rounded. */
+static void take(const products *p, size_t piece, const float *x, const nsamp_train_bf16_batch *to) {
+    const size_t row = piece * BLOCK;
+    p->k->take(&p->batch, (uint32_t)row, rows_of(p, piece), x + row * p->base.shape.m, to);
+}
+
+static void inputs(nsamp_cpu_products *base, size_t piece, int slot, const float *x) {
+    const products *p = (const products *)base;
+    take(p, piece, x, &p->x[slot]);
 }
 
 static nsamp_bf16 *hidden_of(const products *p, const nsamp_cpu_chunk *k) {
     return p->h + k->first * p->padded;
 }
 
-static void forward(nsamp_cpu_products *base, size_t c, int slot, size_t then) {
+static void forward(nsamp_cpu_products *base, size_t c, int slot, size_t then, int thread) {
     products *p = (products *)base;
     (void)then;
     const nsamp_cpu_chunk k = nsamp_cpu_chunk_of(base, c);
     p->k->forward(&p->batch, (uint32_t)k.units, k.w2, k.w1, k.b, &p->x[slot], c % base->per_group != 0,
-                  &p->scratch[omp_get_thread_num()], hidden_of(p, &k),
-                  p->f + c / base->per_group * p->stride);
+                  &p->scratch[thread], hidden_of(p, &k), p->f + c / base->per_group * p->stride);
 }
 
-static void outputs(nsamp_cpu_products *base, float *f) {
+static void outputs(nsamp_cpu_products *base, size_t piece, float *f) {
     const products *p = (const products *)base;
-    const size_t rows = base->rows;
-#pragma omp parallel for schedule(static) num_threads(base->threads)
-    for (size_t row = 0; row < rows; row += BLOCK)
-        p->k->outputs(&p->batch, base->groups, p->stride, p->f, (uint32_t)row,
-                      (uint32_t)nsamp_least(rows - row, BLOCK), f + row * base->shape.m);
+    const size_t row = piece * BLOCK;
+    p->k->outputs(&p->batch, base->groups, p->stride, p->f, (uint32_t)row, rows_of(p, piece),
+                  f + row * base->shape.m);
 }
 
-static void errors(nsamp_cpu_products *base, const float *e) {
-    products *p = (products *)base;
-    take(p, base->rows, e, &p->e);
+static void errors(nsamp_cpu_products *base, size_t piece, const float *e) {
+    const products *p = (const products *)base;
+    take(p, piece, e, &p->e);
 }
 
 /* The weights of W1 are used before Adam changes them, so that one gradient at a time is enough. */
-static void back(nsamp_cpu_products *base, size_t c, const nsamp_adam *adam, int slot, size_t then) {
+static void back(nsamp_cpu_products *base, size_t c, const nsamp_adam *adam, int slot, size_t then,
+                 int thread) {
     products *p = (products *)base;
     (void)then;
     const nsamp_cpu_chunk k = nsamp_cpu_chunk_of(base, c);
-    const nsamp_train_bf16_scratch *const s = &p->scratch[omp_get_thread_num()];
+    const nsamp_train_bf16_scratch *const s = &p->scratch[thread];
     const uint32_t units = (uint32_t)k.units;
     const size_t count = k.units * base->shape.m;
     const nsamp_bf16 *const h = hidden_of(p, &k);
@@ -112,7 +117,7 @@ static void make_batch(const nsamp_train_bf16 *shape, nsamp_train_bf16_batch *b,
 
 nsamp_cpu_products *nsamp_cpu_products_bf16(const nsamp_learner_shape *shape, const nsamp_train_cpu *kernels,
                                             float *numbers) {
-    static const nsamp_cpu_products_ops ops = {inputs, forward, outputs, errors, back, destroy};
+    static const nsamp_cpu_products_ops ops = {begin, inputs, forward, outputs, errors, back, destroy};
     products *p = calloc(1, sizeof *p);
     if (!p) return NULL;
     nsamp_cpu_products_begin(&p->base, &ops, shape, kernels->loops, units_of(shape), numbers);

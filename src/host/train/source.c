@@ -2,25 +2,41 @@
  * of step `epoch` shuffle; of a target, draw i is row i, and draws from 2^62 on are held out. */
 #include "train/source.h"
 
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 #include "error.h"
+#include "team.h"
 
 /* Held-out draws of a target: 16384, fewer where their coordinates would be more than 2^22 numbers. */
 enum { HELD_OUT_DRAWS = 16384, HELD_OUT_NUMBERS = 1 << 22, HELD_OUT_LEAST = 256 };
 static const uint64_t FIRST_HELD_OUT_DRAW = UINT64_C(1) << 62;
 
+/* Exact draws of the target, from number `first` on. */
+typedef struct draws {
+    const nsamp_source *s;
+    uint64_t first;
+    size_t rows;
+    float *x;
+} draws;
+
+enum { ROWS = 64 }; /* of a piece */
+
 /* scratch: [threads][m] doubles, so that nothing is allocated while training. */
-static void draw_rows(const nsamp_source *s, uint64_t first, size_t rows, float *x) {
-    const size_t m = s->m;
-#pragma omp parallel for schedule(static) num_threads(s->threads)
-    for (size_t r = 0; r < rows; r++) {
-        double *draw = s->scratch + (size_t)omp_get_thread_num() * m;
-        s->target->ops->draw(s->target, s->key, NSAMP_PURPOSE_DATA, first + r, draw);
+static void draw_piece(void *user, size_t piece, int thread) {
+    const draws *const d = user;
+    const nsamp_source *const s = d->s;
+    const size_t m = s->m, end = (piece + 1) * ROWS < d->rows ? (piece + 1) * ROWS : d->rows;
+    double *const draw = s->scratch + (size_t)thread * m;
+    for (size_t r = piece * ROWS; r < end; r++) {
+        s->target->ops->draw(s->target, s->key, NSAMP_PURPOSE_DATA, d->first + r, draw);
         for (size_t k = 0; k < m; k++)
-            x[r * m + k] = (float)draw[k];
+            d->x[r * m + k] = (float)draw[k];
     }
+}
+
+static void draw_rows(const nsamp_source *s, uint64_t first, size_t rows, float *x) {
+    draws d = {s, first, rows, x};
+    nsamp_team_for(s->threads, (rows + ROWS - 1) / ROWS, draw_piece, &d);
 }
 
 /* Fisher and Yates; position i takes a word of its own, so the bias of the product with 32 bits is below
