@@ -13,8 +13,8 @@
 #include "clock.h"
 
 /* So long a thread looks for work before it sleeps, in seconds. To be woken costs a thread some ten
- * microseconds, and most stages end within that; where another process waits for the core it is lost to it.
- * */
+ * microseconds, and most stages end within that; where another process waits for the core, it takes it from
+ * that process. */
 static const double LOOK_S = 50e-6;
 
 /* `ticket` holds the number of the stage in its upper half and in its lower half how many pieces have been

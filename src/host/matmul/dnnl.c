@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "error.h"
+#include "team.h"
 
 /* ---- what differs between the two versions of the API: descriptors are structs in one, handles in the other ---- */
 
@@ -401,9 +402,8 @@ static void apply_block(const nsamp_layer *l, const product *p, size_t count, co
 }
 
 /* Rows from the largest blocks down; the last may be short. */
-static void apply_rows(const nsamp_layer *l, size_t rows, const float *x, float *y, bool add) {
+static void apply_rows(const nsamp_layer *l, size_t rows, const float *x, float *y, bool add, size_t slot) {
     char *own = NULL;
-    size_t slot = (size_t)omp_get_thread_num();
     char *scratch = l->scratch + slot * l->slot_bytes;
     if (slot >= l->slots) { /* more threads than there were processors when the layer was made */
         void *p = NULL;
@@ -423,24 +423,40 @@ static void apply_rows(const nsamp_layer *l, size_t rows, const float *x, float 
     free(own);
 }
 
+/* Rows that a team shares. */
+typedef struct shared {
+    const nsamp_layer *l;
+    size_t rows, step;
+    const float *x;
+    float *y;
+    bool add;
+} shared;
+
+static void shared_piece(void *user, size_t piece, int thread) {
+    const shared *const s = user;
+    const size_t first = piece * s->step, left = s->rows - first;
+    apply_rows(s->l, left < s->step ? left : s->step, s->x + first * s->l->in, s->y + first * s->l->out,
+               s->add, (size_t)thread);
+}
+
 void nsamp_layer_apply(const nsamp_layer *l, size_t rows, const float *x, float *y, bool accumulate) {
     if (l->plain) {
         nsamp_plain_apply(l->plain, rows, x, y, accumulate);
         return;
     }
     if (omp_in_parallel()) {
-        apply_rows(l, rows, x, y, accumulate);
+        apply_rows(l, rows, x, y, accumulate, (size_t)omp_get_thread_num());
         return;
     }
     /* The largest blocks that give every thread one. */
-    const size_t threads = (size_t)omp_get_max_threads();
+    const int threads = omp_get_max_threads();
     size_t step = block_rows[BLOCK_SIZES - 1];
     for (size_t i = BLOCK_SIZES; i-- > 0;)
-        if (l->products[i].rows && rows / l->products[i].rows >= threads) step = l->products[i].rows;
-#pragma omp parallel for schedule(dynamic, 1)
-    for (size_t first = 0; first < rows; first += step)
-        apply_rows(l, rows - first < step ? rows - first : step, x + first * l->in, y + first * l->out,
-                   accumulate);
+        if (l->products[i].rows && rows / l->products[i].rows >= (size_t)threads) step = l->products[i].rows;
+    shared s = {l, rows, step, x, y, accumulate};
+    omp_set_num_threads(1); /* within a piece the library must not use more */
+    nsamp_team_for(threads, (rows + step - 1) / step, shared_piece, &s);
+    omp_set_num_threads(threads);
 }
 
 static const char *isa_name(void) {

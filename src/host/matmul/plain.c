@@ -6,11 +6,13 @@
  * what is beside it shows. */
 #include "matmul/plain.h"
 
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 #include "error.h"
 #include "isa.h"
 #include "kernels/layer.h"
+#include "team.h"
 
 enum { LANES = NSAMP_LAYER_LANES };
 
@@ -94,17 +96,31 @@ static void apply_block(const nsamp_plain_layer *l, size_t count, const float *x
     l->finish(l->f, l->out, z, l->bias, count, y, accumulate);
 }
 
+/* Rows that a team shares. */
+typedef struct shared {
+    const nsamp_plain_layer *l;
+    size_t rows;
+    const float *x;
+    float *y;
+    bool add;
+    float *room; /* for each thread a block of x and z */
+} shared;
+
+static void shared_piece(void *user, size_t piece, int thread) {
+    const shared *const s = user;
+    const nsamp_plain_layer *const l = s->l;
+    const size_t first = piece * LANES, count = s->rows - first < LANES ? s->rows - first : LANES;
+    float *const xs = s->room + (size_t)thread * LANES * (l->in + l->out);
+    apply_block(l, count, s->x + first * l->in, s->y + first * l->out, s->add, xs, xs + LANES * l->in);
+}
+
 void nsamp_plain_apply(const nsamp_plain_layer *l, size_t rows, const float *x, float *y, bool accumulate) {
-#pragma omp parallel
-    {
-        float *xs = malloc(LANES * (l->in + l->out) * sizeof *xs);
-        if (!xs)
-            abort(); /* a block of rows beside the weights already held: nothing sensible is left to do */
-#pragma omp for schedule(dynamic, 1)
-        for (size_t first = 0; first < rows; first += LANES) {
-            const size_t count = rows - first < LANES ? rows - first : LANES;
-            apply_block(l, count, x + first * l->in, y + first * l->out, accumulate, xs, xs + LANES * l->in);
-        }
-        free(xs);
-    }
+    const int all = omp_get_max_threads(), threads = omp_in_parallel() ? 1 : all;
+    shared s = {l, rows, x, y, accumulate, NULL};
+    s.room = malloc((size_t)threads * LANES * (l->in + l->out) * sizeof *s.room);
+    if (!s.room) abort(); /* blocks of rows beside the weights already held: nothing sensible is left to do */
+    if (threads > 1) omp_set_num_threads(1); /* within a piece the library must not use more */
+    nsamp_team_for(threads, (rows + LANES - 1) / LANES, shared_piece, &s);
+    if (threads > 1) omp_set_num_threads(all);
+    free(s.room);
 }
