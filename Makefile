@@ -59,7 +59,7 @@ LIBS    := $(pkg_libs) $(if $(filter 1,$(DNNL)),-ldnnl) -lm -lpthread -ldl
 HOST_SRC := $(sort $(shell find src/host -name '*.c' -not -path 'src/host/cli/*'))
 CLI_SRC  := $(sort $(wildcard src/host/cli/*.c))
 CU_SRC   := $(if $(filter 1,$(CUDA)),$(sort $(wildcard src/kernels/*.cu)))
-KERN_SRC := cpu moments_cpu train_cpu layer_cpu ceilings rsn_panels rsn_bf16 train_bf16 train_fp32 # compiled for each instruction set; these for the matrix unit too:
+KERN_SRC := cpu moments_cpu train_cpu layer_cpu doubles ceilings rsn_panels rsn_bf16 train_bf16 train_fp32 # compiled for each instruction set; these for the matrix unit too:
 KERN_AMX := $(if $(filter 1,$(AMX)),ceilings rsn_bf16 train_bf16)
 HOST_OBJ := $(HOST_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)

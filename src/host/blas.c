@@ -22,10 +22,6 @@
     F(char *, openblas_get_corename, (void), ())                                                             \
     F(lapack_int, LAPACKE_dpotrf, (int order, char uplo, lapack_int n, double *a, lapack_int lda),           \
       (order, uplo, n, a, lda))                                                                              \
-    F(lapack_int, LAPACKE_dpotrs,                                                                            \
-      (int order, char uplo, lapack_int n, lapack_int columns, const double *a, lapack_int lda, double *b,   \
-       lapack_int ldb),                                                                                      \
-      (order, uplo, n, columns, a, lda, b, ldb))                                                             \
     F(lapack_int, LAPACKE_dposv,                                                                             \
       (int order, char uplo, lapack_int n, lapack_int columns, double *a, lapack_int lda, double *b,         \
        lapack_int ldb),                                                                                      \
@@ -36,12 +32,7 @@
       (order, n, columns, a, lda, pivots, b, ldb))                                                           \
     F(lapack_int, LAPACKE_dsyevd,                                                                            \
       (int order, char job, char uplo, lapack_int n, double *a, lapack_int lda, double *w),                  \
-      (order, job, uplo, n, a, lda, w))                                                                      \
-    F(lapack_int, LAPACKE_dsyevr,                                                                            \
-      (int order, char job, char range, char uplo, lapack_int n, double *a, lapack_int lda, double vl,       \
-       double vu, lapack_int il, lapack_int iu, double tolerance, lapack_int *found, double *w, double *z,   \
-       lapack_int ldz, lapack_int *support),                                                                 \
-      (order, job, range, uplo, n, a, lda, vl, vu, il, iu, tolerance, found, w, z, ldz, support))
+      (order, job, uplo, n, a, lda, w))
 
 #define WITHOUT_VALUE(F)                                                                                     \
     F(void, openblas_set_num_threads, (int threads), (threads))                                              \

@@ -1,11 +1,11 @@
 /* langevin_gauss.c: langevin on a Gaussian of any covariance: modes, coefficients, starts and law of the kernel
  * kernels/systems/langevin_gauss.h. */
-#include <lapacke.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "eigen.h"
 #include "error.h"
 #include "kernels/systems/langevin_gauss.h"
 #include "systems/langevin.h"
@@ -94,18 +94,15 @@ static void gauss_start(const nsamp_model *m, nsamp_noise_key key, uint32_t chai
     }
 }
 
-/* Eigenvalues -> lambda [D] ascending, eigenvectors -> the columns of v [D * D]. */
-static nsamp_status eigen(const nsamp_target *t, double *lambda, double *v, nsamp_error *err) {
+/* Eigenvalues -> lambda [D] ascending, eigenvectors -> the columns of v [D * D]; room [D * D]. */
+static nsamp_status eigen(const nsamp_target *t, double *lambda, double *v, double *room, nsamp_error *err) {
     const size_t D = t->dim;
     memcpy(v, t->cov, D * D * sizeof *v);
-    const lapack_int failed =
-        LAPACKE_dsyevd(LAPACK_ROW_MAJOR, 'V', 'L', (lapack_int)D, v, (lapack_int)D, lambda);
-    if (failed == LAPACK_WORK_MEMORY_ERROR || failed == LAPACK_TRANSPOSE_MEMORY_ERROR)
-        return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the eigenvectors of dimension %zu", D);
-    if (failed)
-        return nsamp_fail(err, NSAMP_EINTERNAL, "LAPACK dsyevd gave up on a covariance of dimension %zu (%d)",
-                          D, (int)failed);
-    return NSAMP_OK;
+    const nsamp_status status = nsamp_eigen(D, v, D, lambda, room, err);
+    for (size_t i = 0; !status && i < D; i++)
+        for (size_t j = 0; j < D; j++)
+            v[i * D + j] = room[j * D + i];
+    return status;
 }
 
 /* Places the arrays and fills them: basis [D * D], lambda [D] or NULL (natural). */
@@ -143,9 +140,9 @@ nsamp_status nsamp_langevin_gauss_build(const nsamp_job *job, nsamp_model *m, ns
         status = nsamp_langevin_check_dt(job, NAN, err);
         if (!status) status = fill(m, h, NULL, t->chol, err);
     } else {
-        double *lambda = malloc((D + D * D) * sizeof *lambda);
+        double *lambda = malloc((D + 2 * D * D) * sizeof *lambda);
         if (!lambda) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for %zu eigenvectors", D);
-        status = eigen(t, lambda, lambda + D, err);
+        status = eigen(t, lambda, lambda + D, lambda + D + D * D, err);
         if (!status) status = nsamp_langevin_check_dt(job, lambda[0], err);
         if (!status) status = fill(m, h, lambda, lambda + D, err);
         free(lambda);

@@ -2,11 +2,11 @@
 #include "systems/mh_spiking.h"
 
 #include <float.h>
-#include <lapacke.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "eigen.h"
 #include "error.h"
 #include "kernels/systems/mh_spiking.h"
 
@@ -27,7 +27,8 @@ static void roots_equicorrelated(size_t p, double variance, double rho, nsamp_ro
 
 /* Symmetric roots by the eigenvectors of cov. */
 static nsamp_status roots_general(size_t p, const double *cov, nsamp_roots *r, nsamp_error *err) {
-    double *vectors = malloc(p * p * sizeof(double)), *values = malloc(p * sizeof(double));
+    double *vectors = malloc(2 * p * p * sizeof(double)), *values = malloc(p * sizeof(double));
+    double *const copy = vectors ? vectors + p * p : NULL;
     r->root = calloc(p * p, sizeof(double));
     r->inverse = calloc(p * p, sizeof(double));
     nsamp_status status = NSAMP_OK;
@@ -35,19 +36,18 @@ static nsamp_status roots_general(size_t p, const double *cov, nsamp_roots *r, n
         status = nsamp_fail(err, NSAMP_ENOMEM,
                             "mh-spiking: no memory for the square root of a %zu x %zu covariance", p, p);
     } else {
-        memcpy(vectors, cov, p * p * sizeof(double));
-        int info =
-            (int)LAPACKE_dsyevd(LAPACK_ROW_MAJOR, 'V', 'L', (lapack_int)p, vectors, (lapack_int)p, values);
-        if (info != 0 || !(values[0] > 0.0))
+        memcpy(copy, cov, p * p * sizeof(double));
+        status = nsamp_eigen(p, copy, p, values, vectors, err);
+        if (!status && !(values[0] > 0.0))
             status = nsamp_fail(
                 err, NSAMP_EUSAGE,
                 "mh-spiking: the target's covariance is not positive definite (smallest eigenvalue %g)",
-                info ? NAN : values[0]);
+                values[0]);
         for (size_t k = 0; k < p && !status; k++) {
             double root = sqrt(values[k]);
             for (size_t i = 0; i < p; i++) {
                 for (size_t j = 0; j < p; j++) {
-                    double product = vectors[i * p + k] * vectors[j * p + k];
+                    double product = vectors[k * p + i] * vectors[k * p + j];
                     r->root[i * p + j] += root * product;
                     r->inverse[i * p + j] += product / root;
                 }

@@ -2,12 +2,12 @@
 #include "systems/rsn.h"
 
 #include <float.h>
-#include <lapacke.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cholesky.h"
 #include "error.h"
 #include "systems/rsn_rounding.h"
 #include "systems/start.h"
@@ -20,7 +20,9 @@ nsamp_status nsamp_rsn_pinv(const nsamp_network *net, double **s, nsamp_error *e
                           "the reservoir level needs at least as many units as outputs: n = %zu, m = %zu", n,
                           m);
     double *gram = calloc(m * m, sizeof(double)), *x = malloc(n * m * sizeof(double));
-    if (!gram || !x) {
+    double *room = malloc(m * NSAMP_CHOLESKY_LANES * sizeof(double));
+    if (!gram || !x || !room) {
+        free(room);
         free(gram);
         free(x);
         return nsamp_fail(err, NSAMP_ENOMEM, "no memory for the noise matrix of %zu x %zu", n, m);
@@ -37,20 +39,18 @@ nsamp_status nsamp_rsn_pinv(const nsamp_network *net, double **s, nsamp_error *e
     for (size_t j = 0; j < n; j++)
         for (size_t i = 0; i < m; i++)
             x[j * m + i] = (double)net->w1[i * n + j];
-    /* x is [n][m] row-major, which LAPACK reads as the m x n right-hand sides, column by column; gram is
-     * symmetric, its row-major lower triangle the upper one of LAPACK. */
-    int info = (int)LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'U', (lapack_int)m, gram, (lapack_int)m);
-    for (size_t i = 0; i < m && !info; i++)
-        if (!(gram[i * m + i] > 1e-7 * sqrt(largest))) info = (int)i + 1;
-    if (!info)
-        info = (int)LAPACKE_dpotrs(LAPACK_COL_MAJOR, 'U', (lapack_int)m, (lapack_int)n, gram, (lapack_int)m,
-                                   x, (lapack_int)m);
+    double pivot = 0;
+    size_t failed = nsamp_cholesky(m, gram, gram, &pivot);
+    for (size_t i = 0; i < m && !failed; i++)
+        if (!(gram[i * m + i] > 1e-7 * sqrt(largest))) failed = i + 1;
+    if (!failed) nsamp_cholesky_solve(m, gram, n, x, room);
+    free(room);
     free(gram);
-    if (info) {
+    if (failed) {
         free(x);
         return nsamp_fail(
             err, NSAMP_EUSAGE,
-            "the reservoir level needs W1 of full row rank: row %d depends on the rows before it", info);
+            "the reservoir level needs W1 of full row rank: row %zu depends on the rows before it", failed);
     }
     *s = x;
     return NSAMP_OK;

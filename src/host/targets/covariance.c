@@ -1,8 +1,8 @@
 /* covariance.c: means, covariances and their factors, as the job gives them: checked. */
-#include <lapacke.h>
 #include <math.h>
 #include <stdlib.h>
 
+#include "cholesky.h"
 #include "error.h"
 #include "targets/builders.h"
 
@@ -24,21 +24,6 @@ nsamp_status nsamp_target_mean(const nsamp_job *job, nsamp_target *t, nsamp_erro
     for (size_t i = 0; i < t->dim; i++)
         t->mean[i] = mean[count == 1 ? 0 : i];
     return NSAMP_OK;
-}
-
-size_t nsamp_cholesky(size_t n, const double *a, double *l, double *pivot) {
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < n; j++)
-            l[i * n + j] = j <= i ? a[i * n + j] : 0;
-    const lapack_int failed = LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', (lapack_int)n, l, (lapack_int)n);
-    if (failed == 0) return 0;
-    if (failed < 0) { /* a NaN among the entries */
-        *pivot = NAN;
-        return 1;
-    }
-    /* dpotrf leaves the reduced diagonal where it stopped */
-    *pivot = l[(size_t)(failed - 1) * n + (size_t)(failed - 1)];
-    return (size_t)failed;
 }
 
 nsamp_status nsamp_target_factor(const nsamp_job *job, const char *what, size_t dim, double *cov,

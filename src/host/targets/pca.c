@@ -1,13 +1,12 @@
 /* pca.c: see pca.h. */
 #include "pca.h"
 
-#include <cblas.h>
-#include <lapacke.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "eigen.h"
 #include "error.h"
 
 enum {
@@ -70,7 +69,7 @@ static void add(double *to, const double *from, size_t n) {
         to[j] += from[j];
 }
 
-/* Mean and the upper triangle of the covariance -> cov [pixels][pixels]. The points are cut into parts whose
+/* Mean and covariance -> cov [pixels][pixels]. The points are cut into parts whose
  * number does not depend on the number of threads, and the sums over the parts are added in order. scratch: a
  * block of points a part; sums: a matrix for each part but the first, whose matrix is cov. */
 static void covariance(nsamp_pca *p, size_t count, size_t parts, nsamp_point_fn *point, const void *user,
@@ -97,51 +96,32 @@ static void covariance(nsamp_pca *p, size_t count, size_t parts, nsamp_point_fn 
         for (size_t first = begin; first < end; first += BLOCK) {
             const size_t n = end - first < BLOCK ? end - first : BLOCK;
             centred(p, first, n, point, user, block);
-            cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, (blasint)P, (blasint)n,
-                        1.0 / (double)(count - 1), block, (blasint)P, first > begin ? 1.0 : 0.0, mine,
-                        (blasint)P);
+            if (first == begin) memset(mine, 0, P * P * sizeof *mine);
+            nsamp_doubles()->products(n, P, P, block, P, block, P, true, mine, P);
         }
     }
-    for (size_t k = 1; k < parts; k++)
-        for (size_t i = 0; i < P; i++) /* row by row: only the upper triangle is there */
+    for (size_t i = 0; i < P; i++) { /* only the upper triangles are there */
+        for (size_t k = 1; k < parts; k++)
             add(cov + i * P + i, sums + (k - 1) * P * P + i * P + i, P - i);
-}
-
-static void fix_sign(double *v, size_t n) {
-    size_t top = 0;
-    for (size_t j = 1; j < n; j++)
-        if (fabs(v[j]) > fabs(v[top])) top = j;
-    if (v[top] < 0)
-        for (size_t j = 0; j < n; j++)
-            v[j] = -v[j];
+        for (size_t j = i; j < P; j++)
+            cov[j * P + i] = cov[i * P + j] = cov[i * P + j] / (double)(count - 1);
+    }
 }
 
 /* The m largest eigenvalues and their eigenvectors, descending. cov is destroyed. */
-static nsamp_status eigen(nsamp_pca *p, double *cov, nsamp_error *err) {
+static nsamp_status components(nsamp_pca *p, double *cov, nsamp_error *err) {
     const size_t P = p->pixels, m = p->m;
     double *values = malloc(P * sizeof *values), *vectors = malloc(m * P * sizeof *vectors);
-    lapack_int *support = malloc(2 * m * sizeof *support), found = 0;
-    nsamp_status status = NSAMP_OK;
-    if (!values || !vectors || !support) {
-        status = nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the principal components of %zu pixels", P);
-    } else {
-        /* row-major upper = column-major lower; vectors come as columns of P, ascending */
-        const lapack_int info = LAPACKE_dsyevr(LAPACK_COL_MAJOR, 'V', 'I', 'L', (lapack_int)P, cov,
-                                               (lapack_int)P, 0, 0, (lapack_int)(P - m + 1), (lapack_int)P, 0,
-                                               &found, values, vectors, (lapack_int)P, support);
-        if (info || found != (lapack_int)m)
-            status = nsamp_fail(err, NSAMP_EINTERNAL,
-                                "dsyevr of the %zu x %zu covariance failed: info %d, %d of %zu vectors", P, P,
-                                (int)info, (int)found, m);
-    }
+    nsamp_status status =
+        values && vectors
+            ? nsamp_eigen(P, cov, m, values, vectors, err)
+            : nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the principal components of %zu pixels", P);
     for (size_t k = 0; !status && k < m; k++) {
-        p->variances[k] = fmax(values[m - 1 - k], 0);
+        p->variances[k] = fmax(values[P - 1 - k], 0);
         memcpy(p->components + k * P, vectors + (m - 1 - k) * P, P * sizeof *vectors);
-        fix_sign(p->components + k * P, P);
     }
     free(values);
     free(vectors);
-    free(support);
     return status;
 }
 
@@ -159,11 +139,8 @@ nsamp_status nsamp_pca_fit(nsamp_pca *p, size_t count, nsamp_point_fn *point, co
     if (!cov || !sums || !scratch) {
         status = nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the covariance of %zu pixels", P);
     } else {
-        const int threads = openblas_get_num_threads();
-        openblas_set_num_threads(1);
         covariance(p, count, parts, point, user, scratch, sums, cov);
-        status = eigen(p, cov, err);
-        openblas_set_num_threads(threads);
+        status = components(p, cov, err);
     }
     double sum = 0;
     for (size_t k = 0; k < p->m; k++)
@@ -177,30 +154,43 @@ nsamp_status nsamp_pca_fit(nsamp_pca *p, size_t count, nsamp_point_fn *point, co
     return status;
 }
 
+/* from [rows][cols] -> to [cols][rows], in squares that fit the cache's lines. */
+static void transpose(size_t rows, size_t cols, const double *from, double *to) {
+    enum { SIDE = 8 };
+    for (size_t i = 0; i < rows; i += SIDE)
+        for (size_t j = 0; j < cols; j += SIDE)
+            for (size_t a = i; a < i + SIDE && a < rows; a++)
+                for (size_t b = j; b < j + SIDE && b < cols; b++)
+                    to[b * rows + a] = from[a * cols + b];
+}
+
 nsamp_status nsamp_pca_project(const nsamp_pca *p, size_t first, size_t count, nsamp_point_fn *point,
                                const void *user, float *x, nsamp_error *err) {
-    const int threads = openblas_get_num_threads();
-    int failed = 0;
-    openblas_set_num_threads(1);
-#pragma omp parallel reduction(+ : failed)
+    enum { POINTS = 128 };
+    const size_t P = p->pixels, m = p->m;
+    double *const across = malloc(m * P * sizeof *across); /* components^T */
+    int failed = !across;
+    if (across) transpose(m, P, p->components, across);
+#pragma omp parallel reduction(+ : failed) if (across)
     {
-        double *block = malloc(BLOCK * p->pixels * sizeof *block), *y = malloc(BLOCK * p->m * sizeof *y);
-        failed += !block || !y;
+        double *block = malloc(2 * POINTS * P * sizeof *block), *y = malloc(POINTS * m * sizeof *y);
+        const bool room = across && block && y;
+        failed += !room;
 #pragma omp for schedule(static)
-        for (size_t i = 0; i < count; i += BLOCK) {
-            const size_t n = count - i < BLOCK ? count - i : BLOCK;
-            if (!block || !y) continue;
+        for (size_t i = 0; i < count; i += POINTS) {
+            const size_t n = count - i < POINTS ? count - i : POINTS;
+            if (!room) continue;
             centred(p, first + i, n, point, user, block);
-            cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n, (blasint)p->m,
-                        (blasint)p->pixels, p->scale, block, (blasint)p->pixels, p->components,
-                        (blasint)p->pixels, 0, y, (blasint)p->m);
-            for (size_t k = 0; k < n * p->m; k++)
-                x[i * p->m + k] = (float)y[k];
+            transpose(n, P, block, block + POINTS * P);
+            memset(y, 0, n * m * sizeof *y);
+            nsamp_doubles()->products(P, n, m, block + POINTS * P, n, across, m, false, y, m);
+            for (size_t k = 0; k < n * m; k++)
+                x[i * m + k] = (float)(p->scale * y[k]);
         }
         free(block);
         free(y);
     }
-    openblas_set_num_threads(threads);
+    free(across);
     return failed ? nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the projection on principal components")
                   : NSAMP_OK;
 }

@@ -21,10 +21,9 @@ void nsamp_pca_destroy(nsamp_pca *pca);
 
 /* Fills mean, components, variances and scale = sqrt(m / sum of variances) from `count` >= 2 points. point(i,
  * p, user) writes point i to p [pixels], and may be called from several threads at once. Covariance with
- * divisor count - 1, eigenvectors by LAPACK (dsyevr), signs such that the entry of largest magnitude (the
- * first of equals) is positive. The threads share the points, each with BLAS on one thread: the bits do not
- * depend on their number; nothing else may use BLAS meanwhile. NSAMP_EUSAGE: all points equal; NSAMP_ENOMEM.
- */
+ * divisor count - 1, eigenvectors by eigen.h, signs such that the entry of largest magnitude (the first of
+ * equals) is positive. The threads share the points: the bits depend neither on their number nor on the
+ * processor. NSAMP_EUSAGE: all points equal; NSAMP_ENOMEM. */
 typedef void nsamp_point_fn(size_t i, double *p, const void *user);
 nsamp_status nsamp_pca_fit(nsamp_pca *pca, size_t count, nsamp_point_fn *point, const void *user,
                            nsamp_error *err);

@@ -50,8 +50,4 @@ struct nsamp_target {
 nsamp_status nsamp_target_create(const nsamp_job *job, nsamp_target **target, nsamp_error *err);
 void nsamp_target_destroy(nsamp_target *target);
 
-/* Lower Cholesky factor of a [n * n] row-major (full) -> l, zeros above. Returns 0, or 1 + the failing
- * pivot's index, with its value in *pivot. LAPACK. */
-size_t nsamp_cholesky(size_t n, const double *a, double *l, double *pivot);
-
 #endif
