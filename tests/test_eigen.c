@@ -68,7 +68,9 @@ static void check(size_t n, size_t count, const double *a) {
     nsamp_error err = {0};
     double *const used = copy_of(n * n, a), *const values = numbers(n), *const v = numbers(n * count),
                   *const lapack = copy_of(n * n, a), *const theirs = numbers(n);
-    const double most = 4 * (double)n * DBL_EPSILON * largest_of(n * n, a) * sqrt((double)n);
+    /* and the smallest number */
+    const double most =
+        4 * (double)n * DBL_EPSILON * largest_of(n * n, a) * sqrt((double)n) + 4 * (double)n * 0x1p-1074;
     if (nsamp_eigen(n, used, count, values, v, &err)) fail_msg("%s", err.text);
     assert_int_equal(LAPACKE_dsyevd(LAPACK_ROW_MAJOR, 'N', 'L', (lapack_int)n, lapack, (lapack_int)n, theirs),
                      0);
