@@ -60,7 +60,7 @@ static const char *write_images(void) {
             const int pattern = i * (j / SIDE) % 7 + i / 3 * (j % SIDE) % 11;
             file[16 + i * PIXELS + j] = (uint8_t)(pattern * 10 + (int)(word >> 28));
         }
-    const char *const path = scratch("images-idx3-ubyte");
+    const char *const path = "images-idx3-ubyte";
     FILE *const f = fopen(path, "wb");
     if (!f || fwrite(file, sizeof file, 1, f) != 1 || fclose(f)) exit(1);
     return path;
@@ -86,11 +86,11 @@ static void images_bits(void) {
 }
 
 static void training_bits(const char *threads) {
-    const char *const path = scratch("model.nc");
+    const char *const path = "model.nc";
     const char *const pairs[] = {"target.name",
                                  "images",
                                  "data.images",
-                                 scratch("images-idx3-ubyte"),
+                                 "images-idx3-ubyte",
                                  "data.held_out",
                                  "100",
                                  "data.pca",
@@ -177,7 +177,8 @@ static int print_bits(const char *threads) {
                                      NULL};
     omp_set_num_threads(atoi(threads));
     printf("%s", openblas_get_corename());
-    if (scratch_open(NULL)) return 1;
+    /* the model file holds names as they are given */
+    if (scratch_open(NULL) || chdir(scratch_folder)) return 1;
     images_bits();
     training_bits(threads);
     scratch_close(NULL);
