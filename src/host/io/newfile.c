@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "io/pathname.h"
 
 /* The folder of path, malloc'ed. */
 static char *folder_of(const char *path) {
@@ -57,7 +58,8 @@ static nsamp_status folder_check(const char *path, nsamp_error *err) {
 
 nsamp_status nsamp_newfile_check(const char *path, bool overwrite, nsamp_error *err) {
     struct stat st;
-    if (!*path) return nsamp_fail(err, NSAMP_EUSAGE, "the name of a file to write is empty");
+    const nsamp_status named = nsamp_pathname_check_new(path, err);
+    if (named) return named;
     if (!lstat(path, &st)) {
         if (S_ISDIR(st.st_mode)) return nsamp_fail(err, NSAMP_EUSAGE, "%s: is a folder, not a file", path);
         if (S_ISLNK(st.st_mode))
@@ -67,8 +69,6 @@ nsamp_status nsamp_newfile_check(const char *path, bool overwrite, nsamp_error *
             return nsamp_fail(err, NSAMP_EUSAGE, "%s: exists already and is not to be overwritten", path);
     } else if (errno != ENOENT && errno != ENOTDIR) {
         return nsamp_fail(err, NSAMP_EIO, "%s: %s", path, strerror(errno));
-    } else if (path[strlen(path) - 1] == '/') {
-        return nsamp_fail(err, NSAMP_EUSAGE, "%s: is the name of a folder, not of a file", path);
     }
     return folder_check(path, err);
 }
@@ -128,11 +128,16 @@ static nsamp_status let_go(nsamp_newfile *f, nsamp_status status) {
     return status;
 }
 
-/* f for path and a temporary name of at most `size` bytes, yet to be filled in. */
-static nsamp_status hold(nsamp_newfile *f, const char *path, bool overwrite, size_t size, nsamp_error *err) {
+/* f for path and the temporary name of path with `ending`, as libraries take it (pathname.h). */
+static nsamp_status hold(nsamp_newfile *f, const char *path, const char *ending, bool overwrite,
+                         nsamp_error *err) {
     nsamp_status status = nsamp_newfile_check(path, overwrite, err);
     if (status) return status;
-    *f = (nsamp_newfile){.path = strdup(path), .temp = malloc(size), .overwrite = overwrite};
+    char *name = malloc(strlen(path) + strlen(ending) + 1);
+    if (name) sprintf(name, "%s%s", path, ending);
+    *f = (nsamp_newfile){
+        .path = strdup(path), .temp = name ? nsamp_pathname_library(name) : NULL, .overwrite = overwrite};
+    free(name);
     if (f->path && f->temp) return NSAMP_OK;
     return let_go(f, nsamp_fail(err, NSAMP_ENOMEM, "%s: no memory for its name", path));
 }
@@ -186,22 +191,20 @@ static nsamp_status find(nsamp_newfile *f, nsamp_error *err) {
 nsamp_status nsamp_newfile_begin(const char *path, bool overwrite, nsamp_newfile *f, nsamp_error *err) {
     static atomic_uint number; /* distinct names within the process */
     *f = (nsamp_newfile){0};
-    const size_t size = strlen(path) + 64;
-    nsamp_status status = hold(f, path, overwrite, size, err);
+    char ending[64];
+    snprintf(ending, sizeof ending, ".tmp-%08x-%ld-%u", host_number(), (long)getpid(),
+             atomic_fetch_add(&number, 1));
+    nsamp_status status = hold(f, path, ending, overwrite, err);
     if (status) return status;
     nsamp_newfile_sweep(path);
-    snprintf(f->temp, size, "%s.tmp-%08x-%ld-%u", path, host_number(), (long)getpid(),
-             atomic_fetch_add(&number, 1));
     return create(f, err);
 }
 
 nsamp_status nsamp_newfile_begin_as(const char *path, const char *suffix, bool overwrite, bool old,
                                     nsamp_newfile *f, nsamp_error *err) {
     *f = (nsamp_newfile){0};
-    const size_t size = strlen(path) + strlen(suffix) + 1;
-    nsamp_status status = hold(f, path, overwrite, size, err);
+    nsamp_status status = hold(f, path, suffix, overwrite, err);
     if (status) return status;
-    snprintf(f->temp, size, "%s%s", path, suffix);
     return old ? find(f, err) : create(f, err);
 }
 

@@ -1,4 +1,5 @@
 /* figure.c: the style of the figures and the run of gnuplot. */
+#define _XOPEN_SOURCE 700 /* realpath */
 #include "stats/figure.h"
 
 #include <errno.h>
@@ -52,11 +53,16 @@ static void house_style(FILE *script) {
 
 static nsamp_status open_script(nsamp_figure *f, nsamp_error *err) {
     const char *tmp = getenv("TMPDIR");
-    const char *folder = tmp && *tmp ? tmp : "/tmp";
+    const char *named = tmp && *tmp ? tmp : "/tmp";
+    char *folder = realpath(
+        named, NULL); /* begins with "/": gnuplot takes "<name" for a command, "-name" for an option */
+    if (!folder)
+        return nsamp_fail(err, NSAMP_EIO, "%s: no temporary file for gnuplot: %s", named, strerror(errno));
     const size_t size = strlen(folder) + sizeof "/nsamp-plot-XXXXXX";
     f->path = malloc(size);
+    if (f->path) snprintf(f->path, size, "%s/nsamp-plot-XXXXXX", folder);
+    free(folder);
     if (!f->path) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a figure");
-    snprintf(f->path, size, "%s/nsamp-plot-XXXXXX", folder);
     const int fd = mkstemp(f->path);
     if (fd >= 0) f->script = fdopen(fd, "w");
     if (f->script) return NSAMP_OK;
@@ -65,7 +71,7 @@ static nsamp_status open_script(nsamp_figure *f, nsamp_error *err) {
         close(fd);
         unlink(f->path);
     }
-    nsamp_fail(err, NSAMP_EIO, "%s: no temporary file for gnuplot: %s", folder, strerror(why));
+    nsamp_fail(err, NSAMP_EIO, "%s: no temporary file for gnuplot: %s", named, strerror(why));
     free(f->path);
     f->path = NULL;
     return NSAMP_EIO;
@@ -83,9 +89,6 @@ nsamp_status nsamp_figure_begin(nsamp_figure *f, const char *out, double width, 
         nsamp_figure_abandon(f);
         return status;
     }
-    fputs("set output ", f->script);
-    nsamp_figure_quote(f->script, f->file.temp);
-    fputc('\n', f->script);
     house_style(f->script);
     return NSAMP_OK;
 }
@@ -99,18 +102,19 @@ void nsamp_figure_panel(nsamp_figure *f, double left, double right, double botto
             left, right, bottom, top);
 }
 
-/* Runs gnuplot on the script; the first line that it says against it -> said. Returns its exit status, 127
- * where it cannot be started. */
-static int run_gnuplot(const char *script, char *said, size_t size) {
+/* Runs gnuplot on the script, with the picture's file as its output: gnuplot would take "|name" for a
+ * command and expand "~". The first line that it says against the script -> said. Returns its exit status,
+ * 127 where it cannot be started. */
+static int run_gnuplot(const char *script, int picture, char *said, size_t size) {
     int channel[2], ended = 0;
     pid_t child;
     posix_spawn_file_actions_t actions;
-    char *const arguments[] = {"gnuplot", (char *)script, NULL};
+    char *const arguments[] = {"gnuplot", "-d", (char *)script, NULL}; /* -d: no ~/.gnuplot */
     *said = 0;
     if (pipe(channel)) return 127;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, channel[1], 1);
+    posix_spawn_file_actions_adddup2(&actions, picture, 1);
     posix_spawn_file_actions_adddup2(&actions, channel[1], 2);
     posix_spawn_file_actions_addclose(&actions, channel[0]);
     const int rc = posix_spawnp(&child, "gnuplot", &actions, NULL, arguments, environ);
@@ -136,6 +140,22 @@ static int run_gnuplot(const char *script, char *said, size_t size) {
     return rc ? 127 : WIFEXITED(ended) ? WEXITSTATUS(ended) : 126;
 }
 
+/* Whether the file ends as a whole PNG, SVG or PDF does: gnuplot ends well on a disk that is full. */
+static bool is_whole(const char *temp, const char *out) {
+    char end[16] = "";
+    const char *dot = strrchr(out, '.'), *mark = !strcasecmp(dot, ".png")   ? "IEND\xae\x42\x60\x82"
+                                                 : !strcasecmp(dot, ".svg") ? "</svg>"
+                                                                            : "%%EOF";
+    FILE *f = fopen(temp, "rb");
+    if (!f) return false;
+    size_t n = fseek(f, -(long)(sizeof end - 1), SEEK_END) ? 0 : fread(end, 1, sizeof end - 1, f);
+    fclose(f);
+    while (n && (end[n - 1] == '\n' || end[n - 1] == '\r'))
+        n--;
+    const size_t length = strlen(mark);
+    return n >= length && !memcmp(end + n - length, mark, length);
+}
+
 nsamp_status nsamp_figure_end(nsamp_figure *f, nsamp_error *err) {
     fputs("unset output\n", f->script);
     const bool written = !ferror(f->script) && !fflush(f->script);
@@ -145,13 +165,20 @@ nsamp_status nsamp_figure_end(nsamp_figure *f, nsamp_error *err) {
         status = nsamp_fail(err, NSAMP_EIO, "%s: the script for gnuplot cannot be written: %s", f->path,
                             strerror(errno));
     } else {
-        const int code = run_gnuplot(f->path, said, sizeof said);
-        if (code == 127)
+        const int picture = open(f->file.temp, O_WRONLY | O_TRUNC | O_CLOEXEC),
+                  code = picture < 0 ? 126 : run_gnuplot(f->path, picture, said, sizeof said);
+        const bool closed = picture >= 0 && !close(picture);
+        if (!closed)
+            status = nsamp_fail(err, NSAMP_EIO, "%s: cannot be written: %s", f->file.path, strerror(errno));
+        else if (code == 127)
             status =
                 nsamp_fail(err, NSAMP_EIO, "gnuplot is not installed: figures need it (package gnuplot-nox)");
         else if (code)
             status = nsamp_fail(err, NSAMP_EIO, "%s: gnuplot failed (%d): %s", f->file.path, code,
                                 *said ? said : "no message");
+        else if (!is_whole(f->file.temp, f->file.path))
+            status = nsamp_fail(err, NSAMP_EIO, "%s: gnuplot did not write all of it: is the disk full?",
+                                f->file.path);
         else
             status = nsamp_newfile_commit(&f->file, err);
     }

@@ -21,6 +21,7 @@
 #include "io/cdf5.h"
 #include "io/ncfile.h"
 #include "io/newfile.h"
+#include "io/pathname.h"
 #include "io/seal.h"
 #include "train/network_check.h"
 
@@ -277,11 +278,15 @@ static nsamp_status read_file(const reader *r, nsamp_network **net) {
 nsamp_status nsamp_network_load(const char *path, nsamp_network **net, nsamp_error *err) {
     reader r = {.path = path, .err = err};
     *net = NULL;
-    nsamp_status status = nsamp_seal_check(path, &r.bytes, err);
+    nsamp_status status = nsamp_pathname_check(path, err);
+    if (!status) status = nsamp_seal_check(path, &r.bytes, err);
     if (!status) status = nsamp_cdf5_check(path, r.bytes, err);
     if (status) return status;
+    char *name = nsamp_pathname_library(path);
+    if (!name) return nsamp_fail(err, NSAMP_ENOMEM, "%s: out of memory", path);
     nsamp_nc_lock();
-    const int rc = nc_open(path, NC_NOWRITE, &r.id);
+    const int rc = nc_open(name, NC_NOWRITE, &r.id);
+    free(name);
     if (rc) {
         status = refuse(&r, "cannot be opened as netCDF: %s", nc_strerror(rc));
     } else {
