@@ -31,6 +31,41 @@ nsamp_status nsamp_training_save(nsamp_training *t, nsamp_error *err) {
     return nsamp_checkpoint_save(t->checkpoint_path, t->identity, t->at.batch, list, SECTIONS, err);
 }
 
+/* What is wrong with counters that a training cannot have reached, or NULL: the checkpoint's sums are
+ * right whoever wrote it. `step`: that of the checkpoint. */
+static const char *wrong_counters(const nsamp_training *t, uint64_t step) {
+    static const uint64_t BATCHES_MOST = UINT64_C(1) << 47; /* numbers of their noise (train.c) */
+    const nsamp_train_counters *at = &t->at;
+    /* All levels may be done: a training whose model could not be written. */
+    if (at->level > t->s.levels) return "level";
+    const uint64_t batches = at->level < t->s.levels ? nsamp_level_batches(t, (size_t)at->level) : 0;
+    if (at->batch != step || at->batch >= BATCHES_MOST) return "batch";
+    if (at->level_batch > at->batch || (batches && at->level_batch >= batches)) return "level_batch";
+    if (at->adam_steps > at->batch) return "adam_steps";
+    if (at->summed > at->batch) return "summed";
+    /* As many points as there is room for in the levels so far: so there is room for those to come. */
+    if (at->level_points > NSAMP_CURVE_POINTS) return "level_points";
+    if (at->points < at->level_points || at->points > at->level * NSAMP_CURVE_POINTS + at->level_points)
+        return "points";
+    if (!isfinite(at->loss_sum)) return "loss_sum";
+    if (!(isfinite(at->level_seconds) && at->level_seconds >= 0)) return "level_seconds";
+    if (isinf(at->held_out)) return "held_out";
+    return NULL;
+}
+
+/* The same for the loss curve. */
+static const char *wrong_curve(const nsamp_training *t) {
+    double last = 0;
+    for (size_t i = 0; i < (size_t)t->at.points; i++) {
+        if (!(t->curve_batch[i] >= last && t->curve_batch[i] <= (double)t->at.batch)) return "curve_batch";
+        if (!isfinite(t->curve_train[i])) return "curve_train";
+        if (isinf(t->curve_held_out[i])) return "curve_held_out";
+        if (t->curve_level[i] < 1 || (uint64_t)t->curve_level[i] > t->at.level + 1) return "curve_level";
+        last = t->curve_batch[i];
+    }
+    return NULL;
+}
+
 nsamp_status nsamp_training_resume(nsamp_training *t, char *note, size_t size, nsamp_error *err) {
     nsamp_checkpoint *file;
     snprintf(note, size, "no checkpoint %s: begins at the first batch", t->checkpoint_path);
@@ -40,16 +75,17 @@ nsamp_status nsamp_training_resume(nsamp_training *t, char *note, size_t size, n
     list_sections(t, list);
     for (int i = 0; i < SECTIONS && !status; i++)
         status = nsamp_checkpoint_read(file, list[i].name, (void *)list[i].data, list[i].bytes, err);
+    const char *wrong = status ? NULL : wrong_counters(t, nsamp_checkpoint_step(file));
+    if (!status && !wrong) wrong = wrong_curve(t);
     const char *why = nsamp_checkpoint_note(file);
     snprintf(note, size, "%s%sgoes on from batch %llu (%s)", why, *why ? "; " : "",
              (unsigned long long)t->at.batch, t->checkpoint_path);
     nsamp_checkpoint_close(file);
-    /* All levels may be done: a training whose model could not be written. */
-    if (!status && (t->at.level > t->s.levels || t->at.points > t->curve_capacity))
-        status = nsamp_fail(err, NSAMP_EIO,
-                            "%s: level %llu of %zu, %llu points of %zu: not a checkpoint of this training",
-                            t->checkpoint_path, (unsigned long long)t->at.level, t->s.levels,
-                            (unsigned long long)t->at.points, t->curve_capacity);
+    if (wrong)
+        status =
+            nsamp_fail(err, NSAMP_EIO,
+                       "%s: its %s is none that this training can have reached; start without train.resume",
+                       t->checkpoint_path, wrong);
     t->learner->ops->put(t->learner);
     return status;
 }

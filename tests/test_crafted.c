@@ -1,0 +1,150 @@
+/* test_crafted.c: checkpoints whose sums are right and whose numbers no training or run can have reached:
+ * refused in one line, never used. As somebody makes them who knows the format, or a machine whose memory
+ * failed before the sums were taken. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+
+#include "io/checkpoint.h"
+#include "job/settings.h"
+#include "scratch.h"
+#include "train/training.h"
+
+/* A checkpoint read into memory, to be changed and written again with right sums. */
+typedef struct copy {
+    uint64_t digest, step;
+    nsamp_section list[8];
+    size_t count;
+} copy;
+
+static copy read_copy(const char *path, const char *const *names, size_t count) {
+    nsamp_error err;
+    nsamp_checkpoint *file;
+    copy c = {.count = count};
+    size_t bytes;
+    unsigned char *head = scratch_read(path, &bytes);
+    memcpy(&c.digest, head + 16, sizeof c.digest); /* as checkpoint.h says */
+    free(head);
+    if (nsamp_checkpoint_open(path, c.digest, &file, &err) || !file) fail_msg("%s", err.text);
+    c.step = nsamp_checkpoint_step(file);
+    for (size_t i = 0; i < count; i++) {
+        const size_t n = nsamp_checkpoint_bytes(file, names[i]);
+        void *data = malloc(n + 1);
+        if (!data || nsamp_checkpoint_read(file, names[i], data, n, &err)) fail_msg("%s", err.text);
+        c.list[i] = (nsamp_section){names[i], data, n};
+    }
+    nsamp_checkpoint_close(file);
+    return c;
+}
+
+static void write_copy(const char *path, const copy *c) {
+    nsamp_error err;
+    if (nsamp_checkpoint_save(path, c->digest, c->step, c->list, c->count, &err)) fail_msg("%s", err.text);
+}
+
+static void free_copy(copy *c) {
+    for (size_t i = 0; i < c->count; i++)
+        free((void *)c->list[i].data);
+}
+
+/* ---- training ---- */
+
+static nsamp_status train(const char *more, nsamp_error *err) {
+    char settings[1024];
+    nsamp_job *job = nsamp_job_create();
+    snprintf(settings, sizeof settings,
+             "target.name=equicorrelated target.dim=2 target.rho=0.5 train.draws=4000 train.hidden=8 "
+             "train.batch=100 "
+             "train.sigmas=1,0.5 train.epochs=1 train.seed=4 run.threads=1 model.file=%s %s",
+             scratch("m.nc"), more);
+    if (!job || nsamp_job_set_all(job, settings, err)) fail_msg("%s", err->text);
+    const nsamp_status status = nsamp_train(job, NULL, NULL, err);
+    nsamp_job_destroy(job);
+    return status;
+}
+
+static const char *const training_sections[] = {"counters",    "numbers",        "curve_batch",
+                                                "curve_train", "curve_held_out", "curve_level"};
+
+#define AT(field, to)                                                                                        \
+    { #field, offsetof(nsamp_train_counters, field), to, 0 }
+#define AT_REAL(field, to)                                                                                   \
+    { #field, offsetof(nsamp_train_counters, field), 0, to }
+
+static void trainings(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t at;
+        uint64_t number;
+        double real;
+    } bad[] = {
+        AT(batch, 0),
+        AT(batch, UINT64_MAX),
+        AT(level, 2),
+        AT(level, UINT64_MAX),
+        AT(level_batch, UINT64_MAX),
+        AT(level_batch, 41),
+        AT(adam_steps, UINT64_MAX),
+        AT(level_points, UINT64_MAX),
+        AT(level_points, 101),
+        AT(points, 200), /* the capacity: the next point would lie beyond it */
+        AT(points, UINT64_MAX),
+        AT(points, 101),
+        AT(summed, UINT64_MAX),
+        AT_REAL(loss_sum, NAN),
+        AT_REAL(loss_sum, INFINITY),
+        AT_REAL(level_seconds, NAN),
+        AT_REAL(level_seconds, -1.0),
+        AT_REAL(held_out, INFINITY),
+    };
+    nsamp_error err;
+    assert_int_equal(train("train.max_batches=45", &err), NSAMP_STOPPED);
+    const char *path = scratch("m.nc.ckpt");
+    copy c = read_copy(path, training_sections, 6);
+    unsigned char *counters = (unsigned char *)c.list[0].data, good[sizeof(nsamp_train_counters)];
+    assert_int_equal(c.list[0].bytes, sizeof good);
+    memcpy(good, counters, sizeof good);
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        memcpy(counters, good, sizeof good);
+        memcpy(counters + bad[k].at, bad[k].real == 0 ? (const void *)&bad[k].number : &bad[k].real, 8);
+        write_copy(scratch("m.nc.ckpt"), &c);
+        err = (nsamp_error){0};
+        if (train("train.resume=yes", &err) != NSAMP_EIO || !strstr(err.text, bad[k].name) ||
+            !strstr(err.text, "m.nc.ckpt"))
+            fail_msg("case %zu, %s: status %d: %s", k, bad[k].name, err.status, err.text);
+        assert_int_not_equal(access(scratch("m.nc"), F_OK), 0);
+    }
+    memcpy(counters, good, sizeof good);
+    static const struct {
+        size_t section;
+        double real;
+        int32_t level;
+    } curve[] = {{2, NAN, 0},      {2, -1, 0}, {2, 1e9, 0}, {3, NAN, 0},
+                 {4, INFINITY, 0}, {5, 0, 0},  {5, 0, 3},   {5, 0, -1}};
+    for (size_t k = 0; k < sizeof curve / sizeof *curve; k++) {
+        unsigned char *data = (unsigned char *)c.list[curve[k].section].data, was[8];
+        const size_t size = curve[k].section == 5 ? sizeof(int32_t) : sizeof(double);
+        memcpy(was, data, size);
+        memcpy(data, size == 4 ? (const void *)&curve[k].level : &curve[k].real, size);
+        write_copy(scratch("m.nc.ckpt"), &c);
+        err = (nsamp_error){0};
+        if (train("train.resume=yes", &err) != NSAMP_EIO ||
+            !strstr(err.text, training_sections[curve[k].section]))
+            fail_msg("curve %zu: status %d: %s", k, err.status, err.text);
+        memcpy(data, was, size);
+    }
+    write_copy(scratch("m.nc.ckpt"), &c); /* as it was */
+    if (train("train.resume=yes", &err)) fail_msg("%s", err.text);
+    free_copy(&c);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trainings),
+    };
+    return cmocka_run_group_tests(tests, scratch_open, scratch_close);
+}
