@@ -21,6 +21,12 @@ enum {
 static const uint64_t DRAWS_SEED = 0x6e73616d70; /* of exact draws: no run's own stream */
 
 nsamp_status nsamp_result_target(const nsamp_result *r, nsamp_target **target, nsamp_error *err) {
+    *target = NULL;
+    /* Seen before it is built: a damaged file may say any dimension. */
+    if (nsamp_job_is_set(r->job, NSAMP_KEY_target_dim) &&
+        nsamp_job_int(r->job, NSAMP_KEY_target_dim) != (int64_t)r->dim)
+        return nsamp_fail(err, NSAMP_EUSAGE, "%s: draws of dimension %zu, target.dim = %s", r->path, r->dim,
+                          nsamp_job_text(r->job, NSAMP_KEY_target_dim));
     const nsamp_status status = nsamp_target_create(r->job, target, err);
     if (status) return status;
     const size_t dim = (*target)->dim;

@@ -19,13 +19,13 @@ typedef struct nsamp_result {
     char source[256]; /* what the exact values are, "" where none is known */
     nsamp_result_array *arrays;
     size_t count;
-    int file;                  /* netCDF id, open until destroyed */
     size_t chains, draws, dim; /* of the stored draws; chains 0: none are stored */
     double *steps;             /* [draws] step number of each draw */
 } nsamp_result;
 
-/* NSAMP_EIO for a file that is missing, a folder, no netCDF, cut short; NSAMP_EUSAGE for a netCDF file that
- * is no output of `nsamp run`. On failure *result is NULL. */
+/* Read by a child (io/apart.h): NSAMP_EIO for a file that is missing, a folder, no netCDF, cut short or
+ * damaged, whatever the netCDF library makes of it; NSAMP_EUSAGE for a netCDF file that is no output of
+ * `nsamp run`, and for a name that no library takes (io/pathname.h). On failure *result is NULL. */
 nsamp_status nsamp_result_open(const char *path, nsamp_result **result, nsamp_error *err);
 void nsamp_result_close(nsamp_result *result);
 

@@ -13,7 +13,9 @@
 #include <string.h>
 
 #include "error.h"
+#include "io/apart.h"
 #include "io/ncfile.h"
+#include "io/pathname.h"
 #include "targets/builders.h"
 #include "targets/rows.h"
 
@@ -79,8 +81,8 @@ static bool square(int group, int var, int rank, size_t *length) {
     return rank == 1 || n[0] == n[1];
 }
 
-static nsamp_status read_open(const nsamp_job *job, const char *path, int file, nsamp_target *t,
-                              nsamp_error *err) {
+/* In a child (io/apart.h): the mean and the covariance, doubles one after the other. */
+static nsamp_status send_open(const char *path, int file, FILE *to, nsamp_error *err) {
     int group, mean, cov;
     size_t dim, side;
     if (!find(file, &group, &mean, &cov))
@@ -88,30 +90,59 @@ static nsamp_status read_open(const nsamp_job *job, const char *path, int file, 
                           "%s: no variables mean and cov, neither in the root nor in group moments", path);
     if (!square(group, mean, 1, &dim) || !square(group, cov, 2, &side) || dim != side)
         return nsamp_fail(err, NSAMP_EUSAGE, "%s: mean and cov must have the shapes (D) and (D, D)", path);
-    nsamp_status status = allocate(job, t, dim, err);
-    if (status) return status;
-    int rc = nc_get_var_double(group, mean, t->mean);
-    if (!rc) rc = nc_get_var_double(group, cov, t->cov);
-    if (rc) return nsamp_fail(err, NSAMP_EIO, "%s: %s", path, nc_strerror(rc));
-    for (size_t i = 0; i < dim * (dim + 1); i++)
-        if (!isfinite(i < dim ? t->mean[i] : t->cov[i - dim]))
-            return nsamp_fail(err, NSAMP_EUSAGE, "%s: %s holds a number that is not finite", path,
-                              i < dim ? "mean" : "cov");
-    return NSAMP_OK;
+    if (dim < 1 || dim > NSAMP_TARGET_DENSE_MAX)
+        return nsamp_fail(err, NSAMP_EUSAGE, "%s: dimension %zu; valid: 1 to %d", path, dim,
+                          NSAMP_TARGET_DENSE_MAX);
+    const size_t count = dim + dim * dim;
+    double *value = malloc(count * sizeof *value);
+    if (!value) return nsamp_fail(err, NSAMP_ENOMEM, "%s: out of memory", path);
+    int rc = nc_get_var_double(group, mean, value);
+    if (!rc) rc = nc_get_var_double(group, cov, value + dim);
+    nsamp_status status = rc ? nsamp_fail(err, NSAMP_EIO, "%s: %s", path, nc_strerror(rc)) : NSAMP_OK;
+    if (!status && fwrite(value, sizeof *value, count, to) != count) status = NSAMP_EIO;
+    free(value);
+    return status;
 }
 
-static nsamp_status read_netcdf(const nsamp_job *job, const char *path, nsamp_target *t, nsamp_error *err) {
+static nsamp_status send_netcdf(void *context, FILE *to, nsamp_error *err) {
+    const char *path = context;
     int file;
+    char *name = nsamp_pathname_library(path);
+    if (!name) return nsamp_fail(err, NSAMP_ENOMEM, "%s: out of memory", path);
     nsamp_nc_lock();
-    const int rc = nc_open(path, NC_NOWRITE, &file);
+    const int rc = nc_open(name, NC_NOWRITE, &file);
+    free(name);
     nsamp_status status;
     if (rc) {
         status = nsamp_fail(err, NSAMP_EIO, "%s: %s", path, nc_strerror(rc));
     } else {
-        status = read_open(job, path, file, t, err);
+        status = send_open(path, file, to, err);
         nc_close(file);
     }
     nsamp_nc_unlock();
+    return status;
+}
+
+static nsamp_status read_netcdf(const nsamp_job *job, const char *path, nsamp_target *t, nsamp_error *err) {
+    char *data;
+    size_t bytes, dim = 0;
+    nsamp_status status = nsamp_pathname_check(path, err);
+    if (!status) status = nsamp_apart(path, send_netcdf, (void *)path, &data, &bytes, err);
+    if (status) return status;
+    while (bytes / sizeof(double) > dim + dim * dim)
+        dim++;
+    if (bytes != (dim + dim * dim) * sizeof(double))
+        status = nsamp_fail(err, NSAMP_EIO, "%s: damaged: %zu bytes of mean and cov", path, bytes);
+    if (!status) status = allocate(job, t, dim, err);
+    if (!status) {
+        memcpy(t->mean, data, dim * sizeof *t->mean);
+        memcpy(t->cov, data + dim * sizeof *t->mean, dim * dim * sizeof *t->cov);
+    }
+    free(data);
+    for (size_t i = 0; !status && i < dim * (dim + 1); i++)
+        if (!isfinite(i < dim ? t->mean[i] : t->cov[i - dim]))
+            status = nsamp_fail(err, NSAMP_EUSAGE, "%s: %s holds a number that is not finite", path,
+                                i < dim ? "mean" : "cov");
     return status;
 }
 
