@@ -109,6 +109,7 @@ static size_t coordinates(const draws *d) {
     return d->dim < COORDINATES ? d->dim : COORDINATES;
 }
 
+/* v: room for a number of each draw, and one of each chain. */
 static nsamp_status describe(nsamp_result *r, const draws *d, double *v, nsamp_error *err) {
     double tau[COORDINATES], kurtosis[COORDINATES], kurtosis_se[COORDINATES];
     const double every = (double)nsamp_job_int(r->job, NSAMP_KEY_record_every);
@@ -117,7 +118,7 @@ static nsamp_status describe(nsamp_result *r, const draws *d, double *v, nsamp_e
     for (size_t i = 0; i < n; i++) {
         coordinate(d, i, v);
         const nsamp_estimate k = nsamp_excess_kurtosis(v, d->chains, d->draws);
-        tau[i] = every * nsamp_series_tau(v, d->chains, d->draws);
+        tau[i] = every * nsamp_series_tau(v, d->chains, d->draws, v + d->chains * d->draws);
         kurtosis[i] = k.value;
         kurtosis_se[i] = k.se;
     }
@@ -229,7 +230,8 @@ nsamp_status nsamp_compare(nsamp_result *r, nsamp_error *err) {
         free(d.x);
         return status;
     }
-    double *const v = malloc(d.chains * d.draws * (d.dim <= 2 ? d.dim : 1) * sizeof *v);
+    const size_t most = d.chains * d.draws * (d.dim <= 2 ? d.dim : 1) + d.chains;
+    double *const v = malloc(most * sizeof *v);
     status =
         v ? describe(r, &d, v, err) : nsamp_fail(err, NSAMP_ENOMEM, "%s: no memory for its draws", r->path);
     if (!status) status = nsamp_result_target(r, &t, err);

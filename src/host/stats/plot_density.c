@@ -24,11 +24,12 @@ static void include(window *w, size_t axis, double *v, size_t n) {
     w->high[axis] = fmax(w->high[axis], v[n - 1 - (size_t)(0.001 * (double)n)]);
 }
 
-/* The window of the finite draws x [n][2] and of the target; false: out of memory, or nothing is finite. */
-static bool find_window(const float *x, size_t n, const nsamp_target *t, window *w) {
+/* The window of the finite draws x [n][2] and of the target. NSAMP_ENOMEM; NSAMP_EUSAGE: nothing is finite. */
+static nsamp_status find_window(const float *x, size_t n, const nsamp_target *t, window *w) {
     double *const v = malloc((n + 1) * sizeof *v), *const exact =
                                                        t ? nsamp_target_draws(t, RANGE_DRAWS, 0) : NULL;
-    bool ok = v && (exact || !t);
+    const bool room_for_all = v && (exact || !t);
+    bool ok = room_for_all;
     for (size_t axis = 0; axis < 2 && ok; axis++) {
         size_t finite = 0;
         w->low[axis] = INFINITY;
@@ -44,18 +45,20 @@ static bool find_window(const float *x, size_t n, const nsamp_target *t, window 
     }
     free(v);
     free(exact);
-    return ok;
+    return ok ? NSAMP_OK : room_for_all ? NSAMP_EUSAGE : NSAMP_ENOMEM;
 }
 
-/* $draws: "x y density" of the draws in bins of equal size. Returns the largest density. */
-static double write_draws(FILE *out, const float *x, size_t n, const window *w) {
+/* $draws: "x y density" of the draws in bins of equal size. *most: the largest density. False: out of memory. */
+static bool write_draws(FILE *out, const float *x, size_t n, const window *w, double *most) {
     const size_t bins =
         (size_t)fmin(120.0, fmax(20.0, 1.6 * cbrt((double)n))); /* enough draws a bin to see a density */
-    double *const count = calloc(bins * bins, sizeof *count), most = 0.0;
+    double *const count = calloc(bins * bins, sizeof *count);
     double size[2];
+    if (!count) return false;
+    *most = 0.0;
     for (size_t a = 0; a < 2; a++)
         size[a] = (w->high[a] - w->low[a]) / (double)bins;
-    for (size_t k = 0; count && k < n; k++) {
+    for (size_t k = 0; k < n; k++) {
         const double u = ((double)x[2 * k] - w->low[0]) / size[0],
                      v = ((double)x[2 * k + 1] - w->low[1]) / size[1];
         if (u >= 0.0 && u < (double)bins && v >= 0.0 && v < (double)bins)
@@ -64,14 +67,14 @@ static double write_draws(FILE *out, const float *x, size_t n, const window *w) 
     fputs("$draws << EOD\n", out);
     for (size_t i = 0; i < bins; i++, fputc('\n', out))
         for (size_t j = 0; j < bins; j++) {
-            const double density = (count ? count[i * bins + j] : 0.0) / ((double)n * size[0] * size[1]);
-            most = fmax(most, density);
+            const double density = count[i * bins + j] / ((double)n * size[0] * size[1]);
+            *most = fmax(*most, density);
             fprintf(out, "%.6g %.6g %.6g\n", w->low[0] + ((double)i + 0.5) * size[0],
                     w->low[1] + ((double)j + 0.5) * size[1], density);
         }
     fputs("EOD\n", out);
     free(count);
-    return most;
+    return true;
 }
 
 /* Densities whose regions above hold the given masses of the table; false: out of memory. */
@@ -129,7 +132,9 @@ static void panel(nsamp_figure *f, const window *w, double left, double right, c
 
 static nsamp_status draw(nsamp_figure *f, const float *x, size_t n, const nsamp_pit *p, const window *w,
                          nsamp_error *err) {
-    double most = write_draws(f->script, x, n, w);
+    double most;
+    if (!write_draws(f->script, x, n, w, &most))
+        return nsamp_fail(err, NSAMP_ENOMEM, "no memory for a density of %zu draws", n);
     if (p) {
         double level[LEVELS] = {0};
         most = write_target(f->script, p, w);
@@ -164,8 +169,11 @@ nsamp_status nsamp_plot_density(const nsamp_result *r, const nsamp_target *t, co
     nsamp_status status = nsamp_result_draws(r, r->chains, 0, &x, err);
     if (status) return status;
     const size_t n = r->chains * r->draws;
-    if (!find_window(x, n, t, &w))
-        status = nsamp_fail(err, NSAMP_EUSAGE, "%s: no finite draws to picture", r->path);
+    status = find_window(x, n, t, &w);
+    if (status)
+        status =
+            nsamp_fail(err, status, "%s: %s", r->path,
+                       status == NSAMP_ENOMEM ? "no memory for its draws" : "no finite draws to picture");
     if (!status && t) status = nsamp_target_pit(t, &p, err);
     if (!status) status = nsamp_figure_begin(&f, out, p ? 9.0 : 5.0, 4.4, err);
     if (!status) {

@@ -2,7 +2,6 @@
 #include "stats/series.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "stats/blocks.h"
 
@@ -71,10 +70,8 @@ static double autocovariance(const double *x, const double *means, size_t chains
     return sum / (double)chains;
 }
 
-double nsamp_series_tau(const double *x, size_t chains, size_t draws) {
+double nsamp_series_tau(const double *x, size_t chains, size_t draws, double *means) {
     if (draws < 4 || !chains) return NAN;
-    double *const means = malloc(chains * sizeof *means);
-    if (!means) return NAN;
     double mean = 0.0, between = 0.0;
     for (size_t c = 0; c < chains; c++) {
         means[c] = 0.0;
@@ -96,6 +93,5 @@ double nsamp_series_tau(const double *x, size_t chains, size_t draws) {
         tau += 2.0 * pair;
         last = pair;
     }
-    free(means);
     return var > 1e-24 * mean * mean ? tau : NAN; /* else nothing but rounding */
 }

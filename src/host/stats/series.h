@@ -12,7 +12,7 @@ nsamp_estimate nsamp_excess_kurtosis(const double *x, size_t chains, size_t draw
 
 /* Integrated autocorrelation time 1 + 2 sum rho_k, in draws, by Geyer's initial monotone sequence on the
  * autocovariance averaged over chains, with the chains' common mean and variance [Geyer 1992; Vehtari et al.
- * 2021]. NaN when draws < 4 or there is no spread. */
-double nsamp_series_tau(const double *x, size_t chains, size_t draws);
+ * 2021]. NaN when draws < 4 or there is no spread. means [chains]: room for work. */
+double nsamp_series_tau(const double *x, size_t chains, size_t draws, double *means);
 
 #endif

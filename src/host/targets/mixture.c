@@ -11,7 +11,7 @@
 /* Dense covariance of the whole mixture up to this dimension. */
 enum { COV_MAX = 2048 };
 
-/* log(w_k N(x; mu_k, C_k)); r [D] <- C_k^-1 (x - mu_k). */
+/* log(w_k N(x; mu_k, C_k)). With full covariances r [D] <- C_k^-1 (x - mu_k); otherwise r is left alone. */
 static double component(const nsamp_target *t, size_t k, const double *x, double *r) {
     const size_t D = t->dim;
     const double *mean = t->means + k * D;
@@ -36,30 +36,30 @@ static double component(const nsamp_target *t, size_t k, const double *x, double
         for (size_t i = 0; i < D; i++) {
             const double s = (x[i] - mean[i]) / sd;
             square += s * s;
-            r[i] = s / sd;
         }
         log_det = (double)D * log(sd);
     }
     return log(t->weights[k]) - 0.5 * square - log_det - 0.5 * (double)D * log(2 * acos(-1.0));
 }
 
-/* Both at once; s may be NULL. The sums are kept relative to the largest component so far. */
+/* Both at once; s may be NULL. The sums are kept relative to the largest component so far. Nothing is
+ * allocated: a density has no way to say that memory is short. */
 static double evaluate(const nsamp_target *t, const double *x, double *s) {
     const size_t D = t->dim;
-    double *r = malloc(D * sizeof *r), most = -INFINITY, sum = 0;
+    double r[NSAMP_TARGET_DENSE_MAX], most = -INFINITY, sum = 0; /* r: of full covariances, which end there */
     if (s) memset(s, 0, D * sizeof *s);
-    if (!r) return NAN;
     for (size_t k = 0; k < t->components; k++) {
-        const double l = component(t, k, x, r);
+        const double l = component(t, k, x, r), *mean = t->means + k * D;
         const double up = fmax(l, most), old = exp(most - up), new = exp(l - up);
         most = up;
         sum = sum * old + new;
-        for (size_t i = 0; s && i < D; i++)
-            s[i] = s[i] * old - new *r[i];
+        for (size_t i = 0; s && i < D; i++) {
+            const double towards = t->chols ? r[i] : (x[i] - mean[i]) / t->sds[k] / t->sds[k];
+            s[i] = s[i] * old - new *towards;
+        }
     }
     for (size_t i = 0; s && i < D; i++)
         s[i] /= sum;
-    free(r);
     return most + log(sum);
 }
 
@@ -94,8 +94,8 @@ static void draw(const nsamp_target *t, nsamp_noise_key key, uint32_t purpose, u
     }
 }
 
-/* Components from the keys: K weights, K D means (or K, each for all coordinates of its component), K standard deviations. D is
- * target.dim where set. */
+/* Components from the keys: K weights, K D means (or K, each for all coordinates of its component), K
+ * standard deviations. D is target.dim where set. */
 static nsamp_status read_keys(const nsamp_job *job, nsamp_target *t, nsamp_error *err) {
     size_t K, nmeans, nsds;
     const double *weights = nsamp_job_reals(job, NSAMP_KEY_target_weights, &K);
