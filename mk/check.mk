@@ -31,6 +31,19 @@ $(BUILD)/tests/test_products: tests/products/run.sh $(BUILD)/tests/test_matmul $
 	@chmod +x $@
 TEST_EXTRA += $(BUILD)/tests/test_products
 
+# Every call that fails, by a preloaded library: Linux with the GNU C library, and no sanitizer, which preloads its own.
+ifeq (,$(SAN))
+ifneq (,$(findstring linux-gnu,$(MACHINE)))
+$(BUILD)/tests/libfaults.so: tests/faults/faults.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -Wall -Wextra -Werror -O2 -fPIC -shared -o $@ $< -ldl
+$(BUILD)/tests/test_faults: tests/faults/run.sh $(BUILD)/tests/libfaults.so $(BUILD)/nsamp
+	@printf '#!/bin/sh\nexec "%s" "%s" "%s"\n' '$(abspath tests/faults/run.sh)' '$(abspath $(BUILD)/nsamp)' '$(abspath $(BUILD)/tests/libfaults.so)' >$@
+	@chmod +x $@
+TEST_EXTRA += $(BUILD)/tests/test_faults
+endif
+endif
+
 ## make check      install what is missing, build, run all tests; the last line says how many passed
 check:
 	@mk/setup.sh

@@ -65,7 +65,6 @@ static void program_exec(const program *p, const int out[2], const int err[2]) {
         putenv((char *)p->environment[i]);
     if (p->file_limit) {
         struct rlimit limit = {(rlim_t)p->file_limit, (rlim_t)p->file_limit};
-        signal(SIGXFSZ, SIG_IGN);
         setrlimit(RLIMIT_FSIZE, &limit);
     }
     execv(program_path(), argv);

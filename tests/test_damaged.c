@@ -173,6 +173,29 @@ static void a_reader_cannot_harm(void **state) {
     unlink(path);
 }
 
+/* ---- pictures ---- */
+
+/* gnuplot ends well where the disk is full: what it wrote is looked at. */
+static void a_picture_that_was_cut_short(void **state) {
+    (void)state;
+    if (system("gnuplot --version >/dev/null 2>&1")) {
+        print_message("gnuplot is not installed: figures are not tested\n");
+        skip();
+    }
+    static const char *const names[] = {"cut.png", "cut.svg", "cut.pdf"};
+    scratch_write(scratch("good.nc"), files[0].bytes, files[0].count);
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        const program_result *r =
+            program_run(&(program){.folder = scratch_folder,
+                                   .words = {"plot", "--kind", "moments", "good.nc", "-o", names[k]},
+                                   .file_limit = 6000});
+        if (r->code != NSAMP_EIO || lines(r->err) != 1 || !strstr(r->err, names[k]))
+            fail_msg("%s: ended with %d: %s", names[k], r->code, r->err);
+        assert_int_equal(scratch_count(NULL), 1);
+    }
+    unlink(scratch("good.nc"));
+}
+
 static int begin(void **state) {
     if (scratch_open(state)) return -1;
     const sample_run kinds[KINDS] = {
@@ -195,6 +218,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(damaged_outputs),
         cmocka_unit_test(a_reader_cannot_harm),
+        cmocka_unit_test(a_picture_that_was_cut_short),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
