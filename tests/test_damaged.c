@@ -76,13 +76,17 @@ static void judge(const program_result *p, const char *verb, size_t seed) {
 
 static void damaged_outputs(void **state) {
     (void)state;
+    /* Found among 6,000: HDF5 1.10.8 crashes on them. */
+    enum { FATAL = 2 };
+    static const size_t fatal[FATAL] = {2412, 5904};
     const bool slow = getenv("NSAMP_SLOW") && *getenv("NSAMP_SLOW");
     const size_t all = slow ? 6000 : 72;
     char path[600], png[600];
     snprintf(path, sizeof path, "%s", scratch("bad.nc"));
     snprintf(png, sizeof png, "%s", scratch("bad.png"));
     size_t refused = 0, crashed = 0;
-    for (size_t seed = 0; seed < all; seed++) {
+    for (size_t k = 0; k < all; k++) {
+        const size_t seed = slow || k + FATAL < all ? k : fatal[all - 1 - k];
         rng r = {seed + 1};
         const whole *w = &files[seed % KINDS];
         unsigned char *bytes = malloc(w->count);
@@ -183,6 +187,7 @@ static void a_picture_that_was_cut_short(void **state) {
         skip();
     }
     static const char *const names[] = {"cut.png", "cut.svg", "cut.pdf"};
+    scratch_clear();
     scratch_write(scratch("good.nc"), files[0].bytes, files[0].count);
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         const program_result *r =
