@@ -315,47 +315,11 @@ static void large_mean(void **state) {
     free(id);
 }
 
-static void edges(void **state) {
-    (void)state;
-    nsamp_error err;
-    nsamp_moments *m;
-    nsamp_summary s = {0};
-    nsamp_moments_spec spec = {1, 16, 1, true, true, 10, 0, 25, NULL};
-    uint64_t bad[1] = {UINT64_MAX};
-    assert_int_equal(nsamp_moments_create(&spec, &m, &err), NSAMP_OK);
-    assert_int_equal(nsamp_moments_next(m, 0), 10);
-    assert_int_equal(nsamp_moments_next(m, 10), 20);
-    assert_int_equal(nsamp_moments_next(m, UINT64_MAX - 1), UINT64_MAX);
-    nsamp_moments_finish(m, bad, 0, &s); /* no samples */
-    assert_true(isnan(s.mean[0]) && isnan(s.cov[0]) && isnan(s.offdiag) && s.samples_per_chain == 0);
-    const float x[16] = {3.5f};
-    nsamp_moments_add_tile(m, 0, 10, x);
-    nsamp_moments_set_step(m, 10);
-    nsamp_moments_finish(m, bad, 0,
-                         &s); /* one sample of one chain: a mean, and nothing that needs a spread */
-    assert_true(s.mean[0] == 3.5 && isnan(s.var[0]) && isnan(s.mean_se[0]) && isnan(s.rhat[0]) &&
-                isnan(s.ess[0]));
-    bad[0] = 4;
-    nsamp_moments_finish(m, bad, 0, &s); /* nobody left */
-    assert_true(isnan(s.mean[0]) && s.diverged == 1 && s.first_bad_chain == 0 && s.first_bad_step == 4);
-    nsamp_moments_destroy(m);
-    nsamp_moments_destroy(NULL);
-
-    spec.chains = 0;
-    assert_int_equal(nsamp_moments_create(&spec, &m, &err), NSAMP_EINTERNAL);
-    assert_null(m);
-    spec = (nsamp_moments_spec){1ull << 32, 16, 100000000, true, false, 1, 0, 10, NULL};
-    assert_int_equal(nsamp_moments_create(&spec, &m, &err), NSAMP_ENOMEM);
-    spec.dim = 1ull << 40;
-    assert_true(nsamp_moments_bytes(&spec) == UINT64_MAX);
-    assert_int_equal(nsamp_moments_create(&spec, &m, &err), NSAMP_ENOMEM);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equals_reference), cmocka_unit_test(covariance_equals_reference),
         cmocka_unit_test(same_bits),        cmocka_unit_test(moves_between_lanes),
-        cmocka_unit_test(large_mean),       cmocka_unit_test(edges),
+        cmocka_unit_test(large_mean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -292,8 +292,8 @@ static void tau_of_ar1(void **state) {
     enum { C = 64, n = 5000 };
     double *x = malloc(C * n * sizeof *x), means[C];
     const gauss g = {{5, 0}, 2, 0, 1};
-    const double a[3] = {0.0, 0.8, 0.95};
-    for (int k = 0; k < 3; k++) {
+    const double a[4] = {0.0, 0.8, 0.95, -0.5};
+    for (int k = 0; k < 4; k++) {
         draw(x, C, n, a[k], &g, 50 + (uint64_t)k);
         const double tau = (1 + a[k]) / (1 - a[k]);
         near(nsamp_series_tau(x, C, n, means), tau, 0.06 * tau);
@@ -301,8 +301,12 @@ static void tau_of_ar1(void **state) {
             near(nsamp_series_tau(x, 1, n, means), tau, 0.5 * tau); /* 0.95: 128 independent draws, too few */
     }
     for (int i = 0; i < C * n; i++)
-        x[i] = 1.0;
+        x[i] = 0.1;
     assert_true(isnan(nsamp_series_tau(x, C, n, means)) && isnan(nsamp_series_tau(x, 5, 3, means)));
+    assert_true(isnan(nsamp_excess_kurtosis(x, C, n).value));
+    for (int i = 0; i < C * n; i++) /* there and back: no sum of so few lags is a time */
+        x[i] = i % 2 ? 1.0 : -1.0;
+    assert_true(isnan(nsamp_series_tau(x, C, 6, means)));
     free(x);
 }
 

@@ -52,7 +52,27 @@ static void finite_tau(void **state) {
     near(nsamp_tau_observed(9, 1, 100000000), 9, 1e-6);
 }
 
+/* A factor below 0: tau in (0, 1), and a chain seen at odd intervals still alternates. A time far beyond the
+ * run: the sums of lags lose no digits to differences of factors near 1. */
+static void alternating_and_slow_tau(void **state) {
+    (void)state;
+    const double f = 1 - 1.9, tau = (1 + f) / (1 - f);
+    assert_true(tau > 0 && tau < 1);
+    near(nsamp_tau_observed(tau, 1, 1 << 30), tau, 1e-6);
+    near(nsamp_tau_observed(tau, 3, 1 << 30), 3 * (1 + pow(f, 3)) / (1 - pow(f, 3)), 1e-6);
+    near(nsamp_tau_observed(tau, 2, 1 << 30), 2 * (1 + f * f) / (1 - f * f), 1e-6);
+    near(nsamp_tau_observed(tau, 3, 1), 3, 1e-12);
+    static const double slow[] = {1e4, 1e7, 1e10, 1e13, 1e17, INFINITY};
+    for (size_t i = 0; i < sizeof slow / sizeof *slow; i++) {
+        long double sum = 1, rate = log1pl(-2.0L / (slow[i] + 1.0L));
+        for (int lag = 1; lag < 100; lag++)
+            sum += 2 * (1 - lag / 100.0L) * expl(5 * lag * rate);
+        near(nsamp_tau_observed(slow[i], 5, 100), (double)(5 * sum), 1e-9);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(thresholds), cmocka_unit_test(finite_tau)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(thresholds), cmocka_unit_test(finite_tau),
+                                       cmocka_unit_test(alternating_and_slow_tau)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,7 +65,14 @@ const char *nsamp_verdict_text(nsamp_verdict verdict) {
 }
 
 double nsamp_tau_observed(double tau_steps, uint64_t every, uint64_t n) {
-    const double a = (tau_steps - 1.0) / (tau_steps + 1.0), A = pow(a, (double)every), N = (double)n;
-    return (double)every *
-           ((1.0 + A) / (1.0 - A) - 2.0 * A * (1.0 - pow(A, N)) / (N * (1.0 - A) * (1.0 - A)));
+    const double a = 1.0 - 2.0 / (tau_steps + 1.0), k = (double)every, N = (double)n;
+    double A = pow(a, k), gone = 1.0 - A, left = 1.0 - pow(A, N);
+    if (a > 0.0) { /* near 1 the differences would lose their digits */
+        const double l = -k * log1p(-2.0 / (tau_steps + 1.0));
+        if (l * N < 1e-3) return k * (N - (N * N - 1.0) * l * (1.0 / 3.0 - l * N / 12.0));
+        A = exp(-l);
+        gone = -expm1(-l);
+        left = -expm1(-l * N);
+    }
+    return k * ((1.0 + A) / gone - 2.0 * A * left / (N * gone * gone));
 }

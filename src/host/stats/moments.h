@@ -113,7 +113,8 @@ void nsamp_moments_put(nsamp_moments *m, uint64_t chain, const double *record);
  *   offdiag      from the variance of the sum over coordinates (row_sum)
  * With M < 16 half chains take the place of chains (but in rhat_nested), as if independent: too optimistic when tau
  * is not small against half a run; half_batches says so. NaN where there are too few batches, samples or clean
- * groups. */
+ * groups: of two batches no error of a variance or a time, of one sample a batch no tau. A coordinate that is
+ * the same number in all samples has variance and standard errors 0, and no ess, tau or R-hat. */
 void nsamp_moments_finish(nsamp_moments *m, const uint64_t *first_bad, uint64_t superchains,
                           nsamp_summary *s);
 

@@ -151,6 +151,11 @@ static void gather(work *w, size_t row) {
     }
 }
 
+/* Two batches lie at the same distance from their average: their squares have a spread that says nothing. */
+static bool few(const work *w) {
+    return w->used < 3.0;
+}
+
 /* One row's estimates. */
 typedef struct row_result {
     double mean, mean_se, var, var_se, ess, tau, tau_se;
@@ -180,7 +185,21 @@ static row_result estimate(work *w) {
     /* The influence of a batch on log tau has mean 0 but for the -1/B of a sample variance. */
     r.tau_se = r.tau * sqrt(sum(w->term, w->batches) / (w->used * (w->used - 1.0)));
     if (!(between > 0.0)) r.ess = r.tau = r.tau_se = NAN;
+    if (w->n < 2.0) r.tau = r.tau_se = NAN; /* one sample a batch says nothing of the time between two */
+    if (few(w)) r.var_se = r.tau_se = NAN;
     return r;
+}
+
+/* In the place of estimate, of a row that is x in all samples: known exactly, without what rounding leaves of
+ * the sums. Nor do half chains differ, so that there is no R-hat. One sample says nothing of a spread. */
+static row_result still(work *w, double x) {
+    const double spread = w->used * w->n > 1.0 ? 0.0 : NAN;
+    SHARE(w->batches)
+    for (uint64_t b = 0; b < w->batches; b++)
+        w->square[b] = 0.0;
+    for (uint64_t c = 0; c < 2 * w->m->chains; c++)
+        w->half_mean[c] = w->half_var[c] = 0.0;
+    return (row_result){x, spread, spread, spread, NAN, NAN, NAN};
 }
 
 /* Split R-hat from the half chains of the row that gather read. */
@@ -355,7 +374,7 @@ static void covariance(work *w, nsamp_moments *m, double *cov, double *se) {
             const double correct = clean > 1.0 ? clean / (clean - 1.0) : NAN;
             cov[i * D + j] = cov[j * D + i] =
                 clean > 0.0 ? sum + (clean > 1.0 ? between * correct : 0.0) : NAN;
-            se[i * D + j] = se[j * D + i] = sqrt(spread * correct);
+            se[i * D + j] = se[j * D + i] = clean > 2.0 ? sqrt(spread * correct) : NAN; /* see few */
         }
 }
 
@@ -368,7 +387,8 @@ static void averages(work *w, double sum_of_means, double sum_of_vars, nsamp_sum
     s->mean_average = sum_of_means / D;
     s->mean_average_se = sqrt(batch_variance(w, w->means, batch_average(w, w->means)) / w->used) / D;
     s->var_average = sum_of_vars / D;
-    s->var_average_se = sqrt(batch_variance(w, w->squares, batch_average(w, w->squares)) / w->used) / D;
+    s->var_average_se =
+        few(w) ? NAN : sqrt(batch_variance(w, w->squares, batch_average(w, w->squares)) / w->used) / D;
 }
 
 /* Var(sum of x) = sum of variances + D (D - 1) offdiag, batch by batch. Reads the last row of the sums. */
@@ -379,7 +399,8 @@ static void off_diagonal(work *w, double sum_of_vars, nsamp_summary *s) {
     for (uint64_t b = 0; b < w->batches; b++)
         w->squares[b] = (w->square[b] - w->squares[b]) / pairs;
     s->offdiag = (var - sum_of_vars) / pairs;
-    s->offdiag_se = sqrt(batch_variance(w, w->squares, batch_average(w, w->squares)) / w->used);
+    s->offdiag_se =
+        few(w) ? NAN : sqrt(batch_variance(w, w->squares, batch_average(w, w->squares)) / w->used);
 }
 
 static void point_summary(nsamp_moments *m, nsamp_summary *s) {
@@ -420,8 +441,11 @@ void nsamp_moments_finish(nsamp_moments *m, const uint64_t *first_bad, uint64_t 
     double *const out = m->results;
     double sum_of_means = 0.0, sum_of_vars = 0.0;
     for (size_t i = 0; i < D; i++) {
+        double *const low = out + NSAMP_MOMENTS_AT_min * D + i, *const high =
+                                                                    out + NSAMP_MOMENTS_AT_max * D + i;
+        extremes(&w, i, low, high);
         gather(&w, i);
-        const row_result r = estimate(&w);
+        const row_result r = *low < *high ? estimate(&w) : still(&w, *low);
         SHARE(w.batches)
         for (uint64_t b = 0; b < w.batches; b++) {
             w.means[b] += w.mean[b];
@@ -439,7 +463,6 @@ void nsamp_moments_finish(nsamp_moments *m, const uint64_t *first_bad, uint64_t 
         out[NSAMP_MOMENTS_AT_rhat_nested * D + i] =
             nested_rhat(&w, K); /* before split_rhat, which reuses half_mean */
         out[NSAMP_MOMENTS_AT_rhat * D + i] = split_rhat(&w);
-        extremes(&w, i, out + NSAMP_MOMENTS_AT_min * D + i, out + NSAMP_MOMENTS_AT_max * D + i);
     }
     averages(&w, sum_of_means, sum_of_vars, s);
     if (m->rows > D && D > 1) off_diagonal(&w, sum_of_vars, s);

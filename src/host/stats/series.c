@@ -46,6 +46,7 @@ nsamp_estimate nsamp_excess_kurtosis(const double *x, size_t chains, size_t draw
         for (int k = 0; k < 4; k++)
             all.s[k] += block[g].s[k];
     }
+    if (all.s[1] <= 1e-24 * centre * centre * all.n) return e; /* nothing but rounding */
     for (size_t g = 0; g < b.count; g++) {
         without[g] = kurtosis(&all, &block[g]);
         average += without[g] / G;
@@ -93,5 +94,6 @@ double nsamp_series_tau(const double *x, size_t chains, size_t draws, double *me
         tau += 2.0 * pair;
         last = pair;
     }
-    return var > 1e-24 * mean * mean ? tau : NAN; /* else nothing but rounding */
+    /* Nothing but rounding; or draws that alternate and end, or are too few, before their pairs settle. */
+    return var > 1e-24 * mean * mean && tau > 0.0 ? tau : NAN;
 }

@@ -12,7 +12,8 @@ nsamp_estimate nsamp_excess_kurtosis(const double *x, size_t chains, size_t draw
 
 /* Integrated autocorrelation time 1 + 2 sum rho_k, in draws, by Geyer's initial monotone sequence on the
  * autocovariance averaged over chains, with the chains' common mean and variance [Geyer 1992; Vehtari et al.
- * 2021]. NaN when draws < 4 or there is no spread. means [chains]: room for work. */
+ * 2021]. NaN when draws < 4, when there is no spread, or when the sum ends at 0 or below: too few draws
+ * that alternate. means [chains]: room for work. */
 double nsamp_series_tau(const double *x, size_t chains, size_t draws, double *means);
 
 #endif

@@ -15,8 +15,9 @@
  * slow mode of a large target by more than a check can miss. */
 static nsamp_status equi_law(const nsamp_target *t, const nsamp_langevin_equi_params *p, nsamp_law *law) {
     const size_t D = t->dim;
-    const double n = (double)D, c1 = p->c1, a = p->a;
-    const double f[2] = {c1 + n * (double)p->c2, c1}, seen = 1 + n * (double)p->kappa;
+    const double n = (double)D, c1 = p->c1, a = p->a, first = c1 + n * (double)p->c2;
+    /* One coordinate has no mode across: c1 alone may then be beyond -1. */
+    const double f[2] = {first, D > 1 ? c1 : first}, seen = 1 + n * (double)p->kappa;
     const double var[2] = {pow(seen * a, 2) / (1 - f[0] * f[0]), a * a / (1 - f[1] * f[1])};
     law->modes = 2;
     law->mean = malloc(D * sizeof *law->mean);
