@@ -320,16 +320,16 @@ static void test_starts(void **state) {
     }
 }
 
-/* Row i of mu + M y, chain c: its terms in order, in one sum. */
+/* Row i of mu + M y, chain c: its terms in order, in one sum, and the mean last. */
 static float plain_row(const nsamp_model *m, const tiles *t, uint32_t c, size_t i) {
     const nsamp_langevin_gauss_params *p = m->params;
-    const float *basis = nsamp_gauss_table(p, p->basis_offset), *mean = nsamp_gauss_table(p, p->mean_offset);
+    const float *basis = nsamp_gauss_table(p, p->basis_offset);
     const size_t L = t->kernel->lanes, D = m->dim;
     const float *y = t->state + c / L * D * L + c % L;
     float sum = 0;
     for (size_t j = 0; j < D; j++)
         sum = fmaf(basis[i * D + j], y[j * L], sum);
-    return sum + mean[i];
+    return (float)((double)sum + (m->offset ? m->offset[i] : 0));
 }
 
 /* langevin_gauss at dimensions that are not multiples of 4 and longer than a panel: every instruction set gives the plain kernel's

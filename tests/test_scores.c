@@ -74,6 +74,15 @@ static void test_parts(void **state) {
 
 /* ---- whole scores ---- */
 
+/* Where the kernel is, relative to the model's offset, and so where it is. */
+static float relative(const nsamp_model *m, size_t d, double x) {
+    return (float)(x - (m->offset ? m->offset[d] : 0));
+}
+
+static double placed(const nsamp_model *m, size_t d, double x) {
+    return (double)relative(m, d, x) + (m->offset ? m->offset[d] : 0);
+}
+
 /* Of one lane of a group, through the kernel's own dispatch; the models are of step 1, so that the drift is the score. The other
  * lanes are somewhere else. */
 static void kernel_score(const nsamp_model *m, const float *x, float *s) {
@@ -85,7 +94,7 @@ static void kernel_score(const nsamp_model *m, const float *x, float *s) {
     assert_true(m->scratch_bytes / 64 <= sizeof scratch / L && D <= 16 && p->h == 1.0f);
     for (uint32_t d = 0; d < D; d++)
         for (uint32_t l = 0; l < L; l++)
-            at[d * L + l] = l == lane ? x[d] : 1.5f * (float)d - (float)l;
+            at[d * L + l] = l == lane ? relative(m, d, (double)x[d]) : 1.5f * (float)d - (float)l;
     nsamp_score_begin(p, &tables, at, scratch, L);
     for (uint32_t d = 0; d < D; d++) {
         nsamp_floats t[NSAMP_TILE_ROWS * V];
@@ -117,7 +126,7 @@ static errors compare(const nsamp_model *m) {
         t->ops->draw(t, key, NSAMP_PURPOSE_CHECK, i, x);
         for (size_t d = 0; d < D; d++) {
             xf[d] = (float)(t->mean[d] + (double)(1 << i % 4) * (x[d] - t->mean[d]));
-            x[d] = (double)xf[d];
+            x[d] = placed(m, d, (double)xf[d]);
         }
         t->ops->score(t, x, s);
         kernel_score(m, xf, sf);
@@ -172,7 +181,7 @@ static void test_one(void **state) {
         float s[3];
         kernel_score(models[k], x, s);
         for (int d = 0; d < 3; d++)
-            assert_true(fabsf(s[d] - (1 - x[d]) / 4) < 4e-7f);
+            assert_true(fabs((double)s[d] - (1 - placed(models[k], (size_t)d, (double)x[d])) / 4) < 4e-7);
         nsamp_model_destroy(models[k]);
     }
 }

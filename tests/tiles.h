@@ -85,7 +85,7 @@ static inline void tiles_advance(const tiles *t, uint64_t step0, uint32_t nsteps
     }
 }
 
-/* x [chains][D]. */
+/* x [chains][D], with the model's offset. */
 static inline void tiles_observe(const tiles *t, float *x) {
     const size_t D = t->model->dim;
     void *scratch = aligned_alloc(64, tiles_scratch_bytes(t));
@@ -94,7 +94,8 @@ static inline void tiles_observe(const tiles *t, float *x) {
         t->kernel->observe(t->model->params, &tile, t->x);
         for (uint64_t l = 0; l < t->lanes && i * t->lanes + l < t->chains; l++)
             for (size_t d = 0; d < D; d++)
-                x[(i * t->lanes + l) * D + d] = t->x[d * t->lanes + l];
+                x[(i * t->lanes + l) * D + d] =
+                    (float)((double)t->x[d * t->lanes + l] + (t->model->offset ? t->model->offset[d] : 0));
     }
     free(scratch);
 }

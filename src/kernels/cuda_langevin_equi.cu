@@ -213,11 +213,9 @@ static __global__ void __launch_bounds__(THREADS) equi_observe(nsamp_cuda_view v
     const uint32_t lane = threadIdx.x % L;
     const float *const u = v.state + tile * v.state_len * L + lane;
     const float sum = u[(size_t)p->dim * L];
-    const float *const mean = (const float *)((const char *)p + p->mean_offset);
     for (uint32_t i = blockIdx.y * (THREADS / L) + threadIdx.x / L; i < p->dim;
          i += gridDim.y * (THREADS / L))
-        x[(tile * v.dim + i) * L + lane] =
-            nsamp_equi_x(p, u[(size_t)i * L], sum, p->mean_offset ? mean[i] : p->common_mean);
+        x[(tile * v.dim + i) * L + lane] = nsamp_equi_x(p, u[(size_t)i * L], sum);
 }
 
 typedef void equi_kernel(nsamp_cuda_view, nsamp_langevin_equi_params, nsamp_keys, uint64_t, uint32_t);

@@ -85,13 +85,14 @@ static void add_step(const nsamp_plan *p, uint32_t chain, const float *from, con
     double *const x = work, *const drift = work + D;
     double z[4] = {0};
     for (size_t i = 0; i < D; i++)
-        x[i] = (double)from[i];
+        x[i] = (double)from[i] + (p->model->offset ? p->model->offset[i] : 0);
     drift_of(p, x, drift);
     for (size_t i = 0; i < D; i++) {
         const uint32_t block = (uint32_t)(i / 4), number = (uint32_t)(i % 4);
         const bool last = block == D / 4;
         if (number == 0) normals(p, chain, last ? at : 0, block, z);
-        const double moved = (double)to[i] - x[i] - a * z[last ? (uint32_t)(D % 4) * at + number : number],
+        const double moved = (double)to[i] - (double)from[i] -
+                             a * z[last ? (uint32_t)(D % 4) * at + number : number],
                      want = h * drift[i];
         *wrong += (moved - want) * (moved - want);
         *size += want * want;

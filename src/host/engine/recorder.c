@@ -20,8 +20,10 @@ struct nsamp_recorder {
     /* The rest is shared with the thread. */
     uint64_t missing[BUFFERS]; /* draws of single chains that the block in this buffer waits for */
     uint64_t written;          /* blocks done with */
-    nsamp_status status;       /* of the first write that failed, */
-    nsamp_error err;           /* and why */
+    uint64_t
+        settled[BUFFERS]; /* draws of the block in this buffer, from its first on, that have the offset */
+    nsamp_status status;  /* of the first write that failed, */
+    nsamp_error err;      /* and why */
     bool stop;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -40,6 +42,19 @@ static uint64_t draws_of_block(const nsamp_recorder *r, uint64_t k, uint64_t fir
     return end > begin ? end - begin : 0;
 }
 
+/* Adds the offset to the draws up to `end` of a block that have it not yet: once to each, however often the block is
+ * written; in double, rounded once. */
+static void settle(nsamp_recorder *r, uint64_t k, uint64_t end) {
+    const size_t D = r->what.dim, from = (size_t)r->settled[k % BUFFERS];
+    for (uint64_t c = 0; r->what.offset && c < r->what.chains; c++) {
+        float *const x = r->buffer[k % BUFFERS] + (size_t)(c * r->block) * D;
+        for (size_t t = from; t < end; t++)
+            for (size_t i = 0; i < D; i++)
+                x[t * D + i] = (float)((double)x[t * D + i] + r->what.offset[i]);
+    }
+    r->settled[k % BUFFERS] = end;
+}
+
 static bool ready(const nsamp_recorder *r) {
     return r->written < r->blocks && !r->missing[r->written % BUFFERS];
 }
@@ -55,6 +70,7 @@ static void *writer(void *arg) {
         nsamp_status status = r->status;
         nsamp_error err = {0};
         pthread_mutex_unlock(&r->lock);
+        settle(r, k, draws_of_block(r, k, 0));
         if (!status) status = nsamp_output_write(r->out, k, r->buffer[k % BUFFERS], &err);
         pthread_mutex_lock(&r->lock);
         if (status && !r->status) {
@@ -62,6 +78,7 @@ static void *writer(void *arg) {
             r->err = err;
         }
         r->missing[k % BUFFERS] = draws_of_block(r, k + BUFFERS, 0) * r->what.chains;
+        r->settled[k % BUFFERS] = 0;
         r->written++;
         pthread_cond_broadcast(&r->changed);
     }
@@ -87,6 +104,7 @@ static nsamp_status fill(nsamp_recorder *r, uint64_t first, nsamp_error *err) {
     r->written = first / r->block;
     for (uint64_t k = r->written; k < r->written + BUFFERS; k++)
         r->missing[k % BUFFERS] = draws_of_block(r, k, first) * r->what.chains;
+    r->settled[r->written % BUFFERS] = first % r->block; /* the file's */
     return first % r->block
                ? nsamp_output_read(r->out, (size_t)r->written, r->buffer[r->written % BUFFERS], err)
                : NSAMP_OK;
@@ -174,11 +192,13 @@ nsamp_status nsamp_recorder_flush(nsamp_recorder *r, nsamp_error *err) {
     while (ready(r))
         pthread_cond_wait(&r->changed, &r->lock);
     const nsamp_status status = failure(r, err);
-    const uint64_t k = r->written;
-    const bool begun = k < r->blocks && r->missing[k % BUFFERS] < draws_of_block(r, k, 0) * r->what.chains;
+    const uint64_t k = r->written, all = k < r->blocks ? draws_of_block(r, k, 0) : 0,
+                   there = all ? all - r->missing[k % BUFFERS] / r->what.chains : 0;
     pthread_mutex_unlock(&r->lock);
+    if (status || !there) return status;
     /* What is there of a block stays in its buffer, and is written once more when it is full. */
-    return status || !begun ? status : nsamp_output_write(r->out, (size_t)k, r->buffer[k % BUFFERS], err);
+    settle(r, k, there);
+    return nsamp_output_write(r->out, (size_t)k, r->buffer[k % BUFFERS], err);
 }
 
 void nsamp_recorder_stop(nsamp_recorder *r) {

@@ -165,6 +165,7 @@ static void summarise(nsamp_plan *p) {
     const nsamp_law *law = &p->model->law;
     nsamp_moments_finish(p->batch.moments, p->batch.first_bad,
                          (uint64_t)nsamp_job_int(p->job, NSAMP_KEY_run_superchains), s);
+    if (p->model->offset) nsamp_moments_shift(p->batch.moments, p->model->offset, s);
     s->steps = p->steps;
     s->seconds = p->seconds;
     s->exact_mean = law->mean;
@@ -200,6 +201,7 @@ static nsamp_recording recording_of(const nsamp_plan *p) {
     return (nsamp_recording){.chains = p->records ? p->record_chains : 0,
                              .draws = p->records,
                              .dim = p->model->dim,
+                             .offset = p->model->offset,
                              .burn_in = p->burn_in,
                              .every = p->record_every};
 }

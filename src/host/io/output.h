@@ -35,6 +35,7 @@ typedef struct nsamp_output_frame {
 typedef struct nsamp_recording {
     uint64_t chains, draws; /* of the whole run */
     size_t dim;
+    const double *offset;    /* [dim], added to x as kernels observe it; NULL: 0. Must outlive the recorder */
     uint64_t burn_in, every; /* draw k is x after burn_in + (k + 1) * every steps */
 } nsamp_recording;
 

@@ -16,7 +16,8 @@
  * A chain that diverged is left out of everything. Products cannot be taken back, so the covariance leaves
  * out every group that holds such a chain (C <= 256: a group is one chain).
  *
- * Double sums of float32 samples: a variance keeps about 16 - 2 log10(|mean| / sd) digits. */
+ * Double sums of float32 samples: a variance keeps about 16 - 2 log10(|mean| / sd) digits. Models therefore
+ * hand in samples relative to the mean of their target (systems/model.h), and nsamp_moments_shift puts it back. */
 #ifndef NSAMP_HOST_STATS_MOMENTS_H
 #define NSAMP_HOST_STATS_MOMENTS_H
 
@@ -117,6 +118,9 @@ void nsamp_moments_put(nsamp_moments *m, uint64_t chain, const double *record);
  * the same number in all samples has variance and standard errors 0, and no ess, tau or R-hat. */
 void nsamp_moments_finish(nsamp_moments *m, const uint64_t *first_bad, uint64_t superchains,
                           nsamp_summary *s);
+
+/* Makes the summary of finish that of samples x + offset [D] in the place of x: means and extremes move. */
+void nsamp_moments_shift(nsamp_moments *m, const double *offset, nsamp_summary *s);
 
 /* Whether finish uses half chains as batches for M chains. */
 static inline bool nsamp_moments_half_batches(uint64_t chains) {

@@ -469,3 +469,15 @@ void nsamp_moments_finish(nsamp_moments *m, const uint64_t *first_bad, uint64_t 
     if (m->full_cov)
         covariance(&w, m, out + NSAMP_MOMENTS_VECTORS * D, out + (NSAMP_MOMENTS_VECTORS + D) * D);
 }
+
+void nsamp_moments_shift(nsamp_moments *m, const double *offset, nsamp_summary *s) {
+    static const int moved[] = {NSAMP_MOMENTS_AT_mean, NSAMP_MOMENTS_AT_min, NSAMP_MOMENTS_AT_max};
+    const size_t D = m->dim;
+    double sum = 0.0;
+    for (size_t i = 0; i < D; i++) {
+        for (size_t k = 0; k < sizeof moved / sizeof *moved; k++)
+            m->results[(size_t)moved[k] * D + i] += offset[i];
+        sum += m->results[NSAMP_MOMENTS_AT_mean * D + i];
+    }
+    s->mean_average = sum / (double)D;
+}

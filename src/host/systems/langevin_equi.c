@@ -47,11 +47,11 @@ static void equi_state(const nsamp_model *m, const double *x, float *state) {
     const nsamp_langevin_equi_params *p = m->params;
     const size_t D = m->dim;
     const double *mean = m->target->mean;
-    double offset = 0, sum = 0;
+    double common = 0, sum = 0;
     for (size_t i = 0; i < D; i++)
-        offset += (x[i] - mean[i]) * (double)p->kappa / (1 + (double)D * (double)p->kappa);
+        common += (x[i] - mean[i]) * (double)p->kappa / (1 + (double)D * (double)p->kappa);
     for (size_t i = 0; i < D; i++) {
-        state[i] = (float)(x[i] - mean[i] - offset);
+        state[i] = (float)(x[i] - mean[i] - common);
         sum += state[i];
     }
     state[D] = (float)sum;
@@ -69,24 +69,17 @@ nsamp_status nsamp_langevin_equi_build(const nsamp_job *job, nsamp_model *m, nsa
     const double across = t->variance * (1 - t->rho), along = t->variance * (1 + (D - 1) * t->rho);
     nsamp_status status = nsamp_langevin_check_dt(job, t->dim > 1 ? fmin(across, along) : along, err);
     if (status) return status;
-    bool common = true;
-    for (size_t i = 1; i < t->dim; i++)
-        common = common && t->mean[i] == t->mean[0];
-    status = nsamp_langevin_params(
-        m, sizeof(nsamp_langevin_equi_params) + (common ? 0 : t->dim * sizeof(float)), err);
+    status = nsamp_model_centre(m, t->dim, t->mean, NULL, err);
+    if (!status) status = nsamp_langevin_params(m, sizeof(nsamp_langevin_equi_params), err);
     if (status) return status;
     nsamp_langevin_equi_params *p = m->params;
     const double alpha = sqrt(across), beta = (sqrt(along) - alpha) / D;
     *p =
         (nsamp_langevin_equi_params){.dim = (uint32_t)t->dim,
-                                     .mean_offset = common ? 0 : (uint32_t)sizeof *p,
-                                     .common_mean = (float)t->mean[0],
                                      .c1 = (float)(natural ? 1 - h : 1 - h / across),
                                      .a = (float)(natural ? sqrt(2 * h) * alpha : sqrt(2 * h)),
                                      .c2 = (float)(natural ? 0 : h * t->rho * t->variance / (across * along)),
                                      .kappa = (float)(natural ? beta / alpha : 0)};
-    for (size_t i = 0; !common && i < t->dim; i++)
-        ((float *)(p + 1))[i] = (float)t->mean[i];
     m->kernel = NSAMP_KERNEL_langevin_equi;
     m->dim = t->dim;
     m->state_len = t->dim + 1;

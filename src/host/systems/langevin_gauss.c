@@ -110,23 +110,22 @@ static nsamp_status fill(nsamp_model *m, double h, const double *lambda, const d
                          nsamp_error *err) {
     const nsamp_target *t = m->target;
     const size_t D = t->dim, vector = D * sizeof(float), head = sizeof(nsamp_langevin_gauss_params);
-    nsamp_status status = nsamp_langevin_params(m, head + 3 * vector + D * vector, err);
+    nsamp_status status = nsamp_model_centre(m, D, t->mean, NULL, err);
+    if (!status) status = nsamp_langevin_params(m, head + 2 * vector + D * vector, err);
     if (status) return status;
     nsamp_langevin_gauss_params *p = m->params;
     *p = (nsamp_langevin_gauss_params){.dim = (uint32_t)D,
                                        .triangular = lambda == NULL,
                                        .keep_offset = head,
                                        .noise_offset = head + vector,
-                                       .mean_offset = head + 2 * vector,
-                                       .basis_offset = head + 3 * vector};
+                                       .basis_offset = head + 2 * vector};
     float *out = (float *)(p + 1);
     for (size_t i = 0; i < D; i++) {
         out[i] = (float)(1 - h / (lambda ? lambda[i] : 1));
         out[D + i] = (float)sqrt(2 * h);
-        out[2 * D + i] = (float)t->mean[i];
     }
     for (size_t i = 0; i < D; i++)
-        nsamp_factor_row(basis + i * D, D, out + (3 + i) * D);
+        nsamp_factor_row(basis + i * D, D, out + (2 + i) * D);
     return NSAMP_OK;
 }
 

@@ -13,7 +13,7 @@
 static void score_start(const nsamp_model *m, nsamp_noise_key key, uint32_t chain, double *x, float *state) {
     nsamp_start_point(m, key, chain, x);
     for (size_t d = 0; d < m->dim; d++)
-        state[d] = (float)x[d];
+        state[d] = (float)(x[d] - (m->offset ? m->offset[d] : 0));
 }
 
 /* Inverse of a lower triangular factor l [D * D] -> w (floats), zeros above; column by column. Returns sum of log l_ii. */
@@ -32,9 +32,9 @@ static double invert(size_t D, const double *l, double *column, float *w) {
     return log_det;
 }
 
-/* Tables of the mixture behind the parameters. */
-static nsamp_status fill_mixture(const nsamp_target *t, double h, nsamp_langevin_score_params *p,
-                                 nsamp_error *err) {
+/* Tables of the mixture behind the parameters; its means relative to offset [D] (NULL: 0). */
+static nsamp_status fill_mixture(const nsamp_target *t, const double *offset, double h,
+                                 nsamp_langevin_score_params *p, nsamp_error *err) {
     const size_t D = t->dim, K = t->components;
     float *const weight = (float *)((char *)p + p->weight_offset),
                  *const square = (float *)((char *)p + p->square_offset),
@@ -43,7 +43,7 @@ static nsamp_status fill_mixture(const nsamp_target *t, double h, nsamp_langevin
     double *column = malloc(D * sizeof *column);
     if (!column) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
     for (size_t i = 0; i < K * D; i++)
-        mean[i] = (float)t->means[i];
+        mean[i] = (float)(t->means[i] - (offset ? offset[i % D] : 0));
     for (size_t k = 0; k < K; k++) {
         double log_det, precision = 1; /* W_k has all of it where full */
         if (t->chols) {
@@ -147,13 +147,14 @@ nsamp_status nsamp_langevin_score_build(const nsamp_job *job, nsamp_model *m, ns
                                                   : !strcmp(t->name, "laplace-copula")
                                                       ? NSAMP_SCORE_LAPLACE_COPULA
                                                       : NSAMP_SCORE_HEART};
-    nsamp_status status = nsamp_langevin_params(m, lay_out(t, factor, &head), err);
+    nsamp_status status = t->components ? nsamp_model_centre(m, D, t->mean, t->var, err) : NSAMP_OK;
+    if (!status) status = nsamp_langevin_params(m, lay_out(t, factor, &head), err);
     if (status) return status;
     nsamp_langevin_score_params *p = m->params;
     *p = head;
     for (size_t i = 0; factor && i < D; i++)
         nsamp_factor_row(t->chol + i * D, D, (float *)((char *)p + p->factor_offset) + i * D);
-    if (t->components) status = fill_mixture(t, h, p, err);
+    if (t->components) status = fill_mixture(t, m->offset, h, p, err);
     if (status) return status;
     const double K = (double)t->components, d = (double)D;
     m->kernel = NSAMP_KERNEL_langevin_score;

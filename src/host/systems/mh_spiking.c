@@ -126,8 +126,7 @@ static nsamp_status make_params(const nsamp_mh_network *net, const nsamp_roots *
     head.row_offset = (sizeof head + 63) / 64 * 64;
     head.keep_offset = head.row_offset + (net->neurons + 1) * P * word;
     head.shift_offset = head.keep_offset + P * word;
-    head.mean_offset = head.shift_offset + P * word;
-    head.root_offset = head.mean_offset + p * word;
+    head.root_offset = head.shift_offset + P * word;
     const size_t bytes = head.root_offset + (net->cov ? p * p * word : 0);
     double *column = malloc(2 * p * sizeof(double));
     if (!column || posix_memalign(&model->params, 64, (bytes + 63) / 64 * 64)) {
@@ -140,8 +139,7 @@ static nsamp_status make_params(const nsamp_mh_network *net, const nsamp_roots *
     memcpy(model->params, &head, sizeof head);
     char *base = model->params;
     float *rows = (float *)(base + head.row_offset), *keep = (float *)(base + head.keep_offset);
-    float *shift = (float *)(base + head.shift_offset), *mean = (float *)(base + head.mean_offset);
-    float *root = (float *)(base + head.root_offset);
+    float *shift = (float *)(base + head.shift_offset), *root = (float *)(base + head.root_offset);
     const nsamp_mh_extra *extra = model->extra;
     double largest = 0.0;
     for (size_t j = 0; j < half; j++) {
@@ -164,7 +162,6 @@ static nsamp_status make_params(const nsamp_mh_network *net, const nsamp_roots *
         shift[i] = (float)(0.0 - eta * extra->inverse_mean[i]);
         /* A silent network decays to here and not into the subnormal numbers, where a step would take forty times as long; nor to -0. */
         if (eta > 0 && fabsf(shift[i]) < 0x1p-90f) shift[i] = 0x1p-90f;
-        mean[i] = net->mean ? (float)net->mean[i] : 0.0f;
         if (net->cov) nsamp_factor_row(roots->root + i * p, p, root + i * p);
     }
     free(column);
@@ -236,6 +233,7 @@ nsamp_status nsamp_mh_model(const nsamp_mh_network *net, nsamp_model *model, nsa
         status = roots_general(p, net->cov, &roots, err);
     else
         roots_equicorrelated(p, net->variance, net->rho, &roots);
+    if (!status) status = nsamp_model_centre(model, p, net->mean, NULL, err);
     if (!status) {
         extra->inverse_a = roots.inverse_a;
         extra->inverse_b = roots.inverse_b;

@@ -80,6 +80,22 @@ double nsamp_model_bytes(const nsamp_job *job) {
     return number * bytes;
 }
 
+nsamp_status nsamp_model_centre(nsamp_model *m, size_t dim, const double *mean, const double *var,
+                                nsamp_error *err) {
+    double *const offset = mean ? malloc(dim * sizeof *offset) : NULL;
+    bool any = false;
+    if (mean && !offset) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a mean of %zu numbers", dim);
+    for (size_t i = 0; mean && i < dim; i++) {
+        offset[i] = var && fabs(mean[i]) < 0x1p-40 * sqrt(var[i]) ? 0 : mean[i];
+        any = any || offset[i] != 0;
+    }
+    if (any)
+        m->offset = offset;
+    else
+        free(offset);
+    return NSAMP_OK;
+}
+
 float nsamp_matrix_entry(double x) {
     return fabs(x) < (double)FLT_MIN ? 0.0f : (float)x;
 }
@@ -102,6 +118,7 @@ void nsamp_model_destroy(nsamp_model *m) {
     free(m->law.tau);
     free(m->law.mode_tau);
     free(m->law.mode_share);
+    free(m->offset);
     free(m->params);
     free(m);
 }

@@ -33,6 +33,9 @@ struct nsamp_model {
     /* Packs what host_kernel works with and sets lanes and scratch_bytes; called once, when the chains are to run on the
      * CPU. NULL: nothing to do. NSAMP_EUSAGE where this CPU cannot. */
     nsamp_status (*prepare)(nsamp_model *model, nsamp_error *err);
+    /* [D], owned: what is added, in double, to x as the kernel observes it wherever numbers leave (moments,
+     * draws); NULL: nothing. It is the mean of the target: far from 0 a float32 has no digits left for x. */
+    double *offset;
     const char *no_gpu;    /* why this model does not run on a GPU, a constant string; NULL: it may */
     size_t dim;            /* D */
     size_t state_len;      /* S */
@@ -70,6 +73,10 @@ double nsamp_model_dim(const nsamp_job *job);
 /* Bytes that nsamp_model_create takes at most, target and law included, from the keys alone; sizes that a file says are not
  * counted. Allocates nothing. */
 double nsamp_model_bytes(const nsamp_job *job);
+/* offset <- mean [D], or NULL where mean is NULL or 0. Entries below 2^-40 of their standard deviation, sqrt(var)
+ * (var NULL: none), are the rounding of a sum, and 0. NSAMP_ENOMEM. */
+nsamp_status nsamp_model_centre(nsamp_model *model, size_t dim, const double *mean, const double *var,
+                                nsamp_error *err);
 /* An entry of a matrix as kernels take it: the nearest float, and 0 in the place of a subnormal one, with which each operation would take
  * a processor a hundred cycles and more. */
 float nsamp_matrix_entry(double x);

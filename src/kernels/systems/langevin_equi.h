@@ -3,7 +3,7 @@
  * Target   N(mu, Sigma), Sigma = v [(1 - rho) I + rho 1 1^T].
  * Equation dx = -D Sigma^-1 (x - mu) dt + sqrt(2 D) dB;  naive: D = I;  natural: D = Sigma
  *          [Ma, Chen and Fox 2015; Masset et al. 2022 for the two geometries].
- * Scheme   Euler-Maruyama, step h, in coordinates u [D] with s = sum(u) and x = mu + u + kappa s:
+ * Scheme   Euler-Maruyama, step h, in coordinates u [D] with s = sum(u) and x - mu = u + kappa s:
  *              u <- c1 u + a z + c2 s,  then s <- sum(u)
  *   naive    c1 = 1 - h / (v (1 - rho)), a = sqrt(2h), kappa = 0,
  *            c2 = h rho / (v (1 - rho) (1 + (D-1) rho))
@@ -11,6 +11,7 @@
  *            alpha I + beta 1 1^T: alpha = sqrt(v (1 - rho)), beta = (sqrt(v (1 + (D-1) rho)) - alpha) / D
  *   Natural Langevin is the isotropic process seen through Sigma^(1/2) / alpha = I + kappa 1 1^T: exactly,
  *   after discretisation too. A start x is u = (x - mu) - kappa / (1 + D kappa) sum(x - mu), s = sum(u).
+ *   What is observed is x - mu; the host adds mu (systems/model.h).
  * Law      exactly Gaussian; covariance P = (I - hK) P (I - hK)^T + 2hD (host: systems/langevin.c).
  * Draws    D normals a step: coordinate i is draw i % 4 of block i / 4, of which steps share the last (nsamp_tail_steps).
  * Sums     partial (i / 4) % 256, then a halving tree: the order a warp or a block of a GPU can follow.
@@ -24,9 +25,7 @@
 #include "kernels/noise_row.h"
 
 typedef struct nsamp_langevin_equi_params {
-    uint32_t dim;         /* D */
-    uint32_t mean_offset; /* bytes from this struct to mean [D] floats; 0: common_mean for all */
-    float common_mean;
+    uint32_t dim; /* D */
     float c1, a, c2, kappa;
 } nsamp_langevin_equi_params;
 
@@ -49,8 +48,8 @@ NSAMP_HD float nsamp_equi_update(const nsamp_langevin_equi_params *p, float u, f
 }
 
 /* One coordinate of what is sampled. */
-NSAMP_HD float nsamp_equi_x(const nsamp_langevin_equi_params *p, float u, float s, float mean) {
-    return u + nsamp_fma(p->kappa, s, mean);
+NSAMP_HD float nsamp_equi_x(const nsamp_langevin_equi_params *p, float u, float s) {
+    return u + nsamp_fma(p->kappa, s, 0.0f); /* never -0 + -0 */
 }
 
 /* Coordinates of block b, n of them (1 to 4), for all lanes; their sum is added to part [L], or to 0 where it is the first there. */
@@ -117,12 +116,9 @@ NSAMP_HD void nsamp_langevin_equi_advance(const void *params, const nsamp_tile *
 NSAMP_HD void nsamp_langevin_equi_observe(const void *params, const nsamp_tile *tile, const uint32_t L,
                                           float *x) {
     const nsamp_langevin_equi_params *p = (const nsamp_langevin_equi_params *)params;
-    const float *mean = (const float *)((const char *)params + p->mean_offset);
     const float *u = tile->state, *s = u + (size_t)p->dim * L;
-    for (uint32_t i = 0; i < p->dim; i++) {
-        const float m = p->mean_offset ? mean[i] : p->common_mean;
-        NSAMP_FOR_LANES(l, L) x[i * L + l] = nsamp_equi_x(p, u[i * L + l], s[l], m);
-    }
+    for (uint32_t i = 0; i < p->dim; i++)
+        NSAMP_FOR_LANES(l, L) x[i * L + l] = nsamp_equi_x(p, u[i * L + l], s[l]);
 }
 
 #endif

@@ -2,13 +2,13 @@
  *
  * Target   N(mu, Sigma).
  * Equation dx = -D Sigma^-1 (x - mu) dt + sqrt(2 D) dB;  naive: D = I;  natural: D = Sigma  [Ma, Chen and Fox 2015].
- * Scheme   Euler-Maruyama, step h, in coordinates y in which the modes do not meet: x = mu + M y,
+ * Scheme   Euler-Maruyama, step h, in coordinates y in which the modes do not meet: x - mu = M y,
  *              y_i <- c_i y_i + a_i z_i
  *   naive    Sigma = V diag(lambda) V^T: M = V, c_i = 1 - h/lambda_i, a_i = sqrt(2h)
  *   natural  Sigma = L L^T (Cholesky):   M = L, c_i = 1 - h,          a_i = sqrt(2h)
  *   Because V^T and L^-1 turn the noise sqrt(2hD) z into independent numbers of variance 2h, this is the Euler iterate itself,
  *   seen in other coordinates: same law of whole paths, with D numbers of work a step instead of D^2. The product with M
- *   is done only where x is looked at.
+ *   is done only where x is looked at. What is observed is x - mu; the host adds mu (systems/model.h).
  * Law      exactly Gaussian; covariance M diag(a_i^2 / (1 - c_i^2)) M^T: Sigma/(1 - h/2) (natural), eigenvalues
  *          lambda/(1 - h/(2 lambda)) (naive). Autocorrelation of a coordinate: a mixture of exponentials c_i^k.
  * Draws    D normals a step: y_i is moved by draw i % 4 of block i / 4, of which steps share the last (nsamp_tail_steps).
@@ -28,7 +28,6 @@ typedef struct nsamp_langevin_gauss_params {
     /* Bytes from this struct to arrays of floats: */
     uint64_t keep_offset;  /* c [D] */
     uint64_t noise_offset; /* a [D] */
-    uint64_t mean_offset;  /* mu [D] */
     uint64_t basis_offset; /* M [D][D] */
 } nsamp_langevin_gauss_params;
 
@@ -91,13 +90,12 @@ NSAMP_HD void nsamp_gauss_rows(const uint32_t R, const float *m, uint32_t D, con
     nsamp_tile_store(R, t, x, L);
 }
 
-/* x = mu + M y. A panel of y stays in the first-level cache while all rows take it. */
+/* x - mu = M y. A panel of y stays in the first-level cache while all rows take it. */
 NSAMP_HD void nsamp_langevin_gauss_observe(const void *params, const nsamp_tile *tile, const uint32_t L,
                                            float *x) {
     const uint32_t ROWS = NSAMP_TILE_ROWS, PANEL = 64;
     const nsamp_langevin_gauss_params *p = (const nsamp_langevin_gauss_params *)params;
-    const float *const m = nsamp_gauss_table(p, p->basis_offset), *const mean =
-                                                                      nsamp_gauss_table(p, p->mean_offset);
+    const float *const m = nsamp_gauss_table(p, p->basis_offset);
     const uint32_t D = p->dim;
     for (uint32_t g = 0; g < L; g += NSAMP_GROUP(NSAMP_TILE_LANES, L))
         for (uint32_t j = 0; j < D; j += PANEL) {
@@ -114,8 +112,6 @@ NSAMP_HD void nsamp_langevin_gauss_observe(const void *params, const nsamp_tile 
                         nsamp_gauss_rows(1, at + (size_t)r * D, D, y, columns, j == 0, to + (size_t)r * L, L);
             }
         }
-    for (uint32_t i = 0; i < D; i++)
-        NSAMP_FOR_LANES(l, L) x[(size_t)i * L + l] += mean[i];
 }
 
 #endif

@@ -43,7 +43,6 @@ typedef struct nsamp_mh_spiking_params {
     uint64_t keep_offset; /* [P]: 1 - eta [p], zeros */
     uint64_t
         shift_offset; /* [P]: -eta Sigma^(-1/2) mu [p] (2^-90 for 0 where there is a leak, never -0), 1, zeros */
-    uint64_t mean_offset; /* mu [p] */
     uint64_t root_offset; /* Sigma^(1/2) [p][p] */
 } nsamp_mh_spiking_params;
 
@@ -136,12 +135,11 @@ NSAMP_HD void nsamp_mh_spiking_advance(const void *params, const nsamp_tile *til
 #endif
 }
 
-/* z = mu + Sigma^(1/2) v. */
+/* z - mu = Sigma^(1/2) v; the host adds mu (systems/model.h). */
 NSAMP_HD void nsamp_mh_spiking_observe(const void *params, const nsamp_tile *tile, const uint32_t L,
                                        float *x) {
     const nsamp_mh_spiking_params *p = (const nsamp_mh_spiking_params *)params;
-    const float *const mean = nsamp_mh_table(p, p->mean_offset), *const root =
-                                                                     nsamp_mh_table(p, p->root_offset);
+    const float *const root = nsamp_mh_table(p, p->root_offset);
     const float *const v = tile->state;
     const uint32_t dim = p->dim;
     if (p->equi) {
@@ -149,16 +147,13 @@ NSAMP_HD void nsamp_mh_spiking_observe(const void *params, const nsamp_tile *til
         NSAMP_FOR_LANES(l, L) common[l] = 0.0f;
         for (uint32_t d = 0; d < dim; d++)
             NSAMP_FOR_LANES(l, L) common[l] += v[d * L + l];
-        for (uint32_t d = 0; d < dim; d++) {
-            const float m = mean[d];
+        for (uint32_t d = 0; d < dim; d++)
             NSAMP_FOR_LANES(l, L)
-            x[d * L + l] = nsamp_fma(p->root_a, v[d * L + l], nsamp_fma(p->root_b, common[l], m));
-        }
+        x[d * L + l] = nsamp_fma(p->root_a, v[d * L + l], p->root_b * common[l]);
         return;
     }
     for (uint32_t i = 0; i < dim; i++) {
-        const float m = mean[i];
-        NSAMP_FOR_LANES(l, L) x[i * L + l] = m;
+        NSAMP_FOR_LANES(l, L) x[i * L + l] = 0.0f;
         for (uint32_t d = 0; d < dim; d++) {
             const float r = root[(size_t)i * dim + d];
             NSAMP_FOR_LANES(l, L) x[i * L + l] = nsamp_fma(r, v[d * L + l], x[i * L + l]);
