@@ -7,6 +7,7 @@
 #include <string.h>
 #include "error.h"
 #include "job/nearest.h"
+#include "job/spelling.h"
 #include "job/value.h"
 
 nsamp_job *nsamp_job_create(void) {
@@ -59,6 +60,11 @@ nsamp_job *nsamp_job_copy(const nsamp_job *job) {
 nsamp_status nsamp_job_unknown(const char *name, const char *origin, nsamp_error *err) {
     const nsamp_option *near = &nsamp_options[nsamp_nearest_key(name)];
     const char *dot = strchr(name, '.');
+    char odd[NSAMP_SPELLING];
+    size_t column;
+    if (nsamp_spelling_odd(name, strlen(name), &column, odd) < strlen(name))
+        return nsamp_fail(err, NSAMP_EUSAGE, "%s: '%.*s' is not a key: character %zu is %s; nearest: %s.%s",
+                          origin, NSAMP_SHOWN, name, column, odd, near->section, near->key);
     bool section_known = false;
     for (nsamp_key k = 0; dot && k < NSAMP_KEY_count; k++) {
         const char *s = nsamp_options[k].section;

@@ -1,6 +1,7 @@
 /* read.c: a job file (INI, read by inih) into a job, all of it or nothing. inih itself would cut long lines,
  * glue an indented key to the line above it, drop what follows a section's bracket and never see an empty
  * section: the lines are looked at here before inih gets them. */
+#define _GNU_SOURCE /* memmem */
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include "error.h"
 #include "job/nearest.h"
+#include "job/spelling.h"
 #include "job/value.h"
 
 enum { FILE_MAX = 1 << 20 };
@@ -23,7 +25,9 @@ typedef struct reading {
     const char *path, *next, *end; /* the text that is left */
     unsigned line;                 /* of the line that inih works on; from 1 */
     bool continuation;             /* that line is indented and has no '=' */
-    unsigned failed_line;          /* of the failure in err, 0: none */
+    const char *raw;               /* that line as it stands, raw_len bytes */
+    size_t raw_len;
+    unsigned failed_line; /* of the failure in err, 0: none */
     nsamp_error err;
     entry entries[NSAMP_KEY_count];
     nsamp_key keys[NSAMP_KEY_count]; /* in the order of the file */
@@ -59,6 +63,8 @@ static nsamp_status read_all(const char *path, char **text, size_t *size, nsamp_
 
 static nsamp_status check_text(const char *path, const char *text, size_t size, nsamp_error *err) {
     unsigned line = 1;
+    const bool wide = size > 1 && (!memcmp(text, "\xFF\xFE", 2) || !memcmp(text, "\xFE\xFF", 2));
+    if (wide) return nsamp_fail(err, NSAMP_EUSAGE, "%s: UTF-16 text: save it as UTF-8 (or plain text)", path);
     for (size_t i = 0; i < size; i++) {
         unsigned char c = (unsigned char)text[i];
         line += c == '\n';
@@ -82,6 +88,30 @@ static void fail_line(reading *r, nsamp_status status, const char *text) {
 
 static bool starts_comment(char c) {
     return c == ';' || c == '#';
+}
+
+/* Bytes of a line before a comment behind a value: a ';' after a blank. */
+static size_t before_comment(const char *s, size_t len) {
+    for (size_t i = 1; i < len; i++)
+        if (s[i] == ';' && isspace((unsigned char)s[i - 1])) {
+            while (i && isspace((unsigned char)s[i - 1]))
+                i--;
+            return i;
+        }
+    return len;
+}
+
+/* Refuses a character that is not ASCII in bytes from..to of the line. what: where it stands ("a key"). */
+static bool check_plain(reading *r, const char *what, size_t from, size_t to) {
+    char odd[NSAMP_SPELLING], text[NSAMP_SPELLING + 128];
+    size_t column;
+    const size_t at = nsamp_spelling_odd(r->raw + from, to - from, &column, odd);
+    if (at == to - from) return true;
+    for (size_t i = 0; i < from; i++)
+        column += ((unsigned char)r->raw[i] & 0xC0) != 0x80;
+    snprintf(text, sizeof text, "%s: column %zu is %s", what, column, odd);
+    fail_line(r, NSAMP_EUSAGE, text);
+    return false;
 }
 
 /* A line that opens a section: the name must be known and alone. */
@@ -118,10 +148,24 @@ static char *read_line(char *out, int room, void *user) {
     if (r->line == 1 && len >= 3 && !memcmp(s, "\xEF\xBB\xBF", 3)) s += 3, len -= 3;
     while (len && isspace((unsigned char)s[len - 1]))
         len--;
+    r->raw = s;
+    r->raw_len = len;
     while (lead < len && isspace((unsigned char)s[lead]))
         lead++;
     if (lead < len && starts_comment(s[lead])) len = lead;
-    r->continuation = lead && lead < len && s[lead] != '[' && !memchr(s, '=', len);
+    /* inih takes a comment for a part of a value that goes on. */
+    const size_t bare = before_comment(s, len);
+    const char *equals = memchr(s, '=', bare), *colon = memchr(s, ':', bare);
+    r->continuation = lead && lead < len && s[lead] != '[' && !equals;
+    if (r->continuation) len = bare;
+    if (!r->continuation && lead < len) {
+        const char *sign = equals && (!colon || equals < colon) ? equals : colon;
+        if (!check_plain(r, s[lead] == '[' ? "the section" : "the key", lead,
+                         sign && s[lead] != '[' ? (size_t)(sign - s) : bare)) {
+            memcpy(out, "\n", 2);
+            return out;
+        }
+    }
     if (!r->continuation) s += lead, len -= lead;
     if (len && s[0] == '[') check_section(r, s, len);
     if (len + 2 > (size_t)room) {
@@ -155,6 +199,10 @@ static int take_entry(void *user, const char *section, const char *name, const c
         }
         return 1;
     }
+    const char *at = memmem(r->raw, r->raw_len, value, strlen(value));
+    if (nsamp_options[key].type != NSAMP_TEXT && at &&
+        !check_plain(r, full, (size_t)(at - r->raw), (size_t)(at - r->raw) + strlen(value)))
+        return 1;
     entry *e = &r->entries[key];
     bool goes_on = r->continuation && r->last == key;
     r->last = key;

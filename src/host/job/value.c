@@ -9,6 +9,7 @@
 #include "error.h"
 #include "job/nearest.h"
 #include "job/number.h"
+#include "job/spelling.h"
 #include "job/value.h"
 
 /* What the parsing of one value works on. */
@@ -213,6 +214,21 @@ static nsamp_status parse_items(parse *p, char *copy) {
     return NSAMP_OK;
 }
 
+/* What is wrong with the spelling, whatever the value would be. */
+static nsamp_status check_spelling(const parse *p) {
+    char why[NSAMP_SPELLING], reason[NSAMP_SPELLING + 64];
+    size_t column;
+    if (p->option->type == NSAMP_TEXT)
+        return nsamp_spelling_ends(p->text, why) ? nsamp_value_fail(p->key, p->text, p->origin, p->err, why)
+                                                 : NSAMP_OK;
+    const size_t len = strlen(p->text);
+    if (nsamp_spelling_odd(p->text, len, &column, why) < len) {
+        snprintf(reason, sizeof reason, "character %zu of the value is %s", column, why);
+        return fail_item(p, p->text, reason);
+    }
+    return nsamp_spelling_comma(p->text, p->option->type, why) ? fail_item(p, p->text, why) : NSAMP_OK;
+}
+
 nsamp_status nsamp_value_parse(nsamp_key key, const char *text, const char *origin, nsamp_rank rank,
                                nsamp_value *value, nsamp_error *err) {
     nsamp_value v = {.rank = rank};
@@ -222,6 +238,8 @@ nsamp_status nsamp_value_parse(nsamp_key key, const char *text, const char *orig
             return nsamp_fail(err, NSAMP_EUSAGE,
                               "%s: %s.%s: the value holds a control character (byte 0x%02x)", origin,
                               p.option->section, p.option->key, (unsigned char)*s);
+    const nsamp_status spelling = check_spelling(&p);
+    if (spelling) return spelling;
     char *copy = strdup(text);
     v.text = strdup(text);
     v.origin = strdup(origin);
