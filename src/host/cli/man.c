@@ -134,13 +134,16 @@ static nsamp_status man(const cli_args *args, nsamp_error *err) {
            ".Sh SYNOPSIS\n");
     print_synopsis();
     printf(".Sh DESCRIPTION\n.Nm\n");
-    print_text("advances thousands of independent stochastic circuits in parallel on a GPU or a CPU, trains "
-               "the ones that "
-               "need training, and reports what they sampled. A job is a file of INI sections and keys, or "
-               "section.key=value "
-               "on the command line, or both; the command line wins. A value first:step:last or a list with "
-               "commas is a "
-               "sweep: one run for each value, and for each combination where several keys are swept.");
+    print_text(
+        "advances thousands of independent stochastic circuits in parallel on a GPU or a CPU, trains "
+        "the ones that "
+        "need training, and reports what they sampled. A job is a file of INI sections and keys, or "
+        "section.key=value "
+        "on the command line, or both; the command line wins. A value first:step:last or a list with "
+        "commas is a "
+        "sweep: one run for each value, and for each combination where several keys are swept. A file that a "
+        "job file names to be read is looked up beside it, then in the current folder; files are written "
+        "relative to the current folder.");
     for (const cli_verb *const *v = cli_verbs; *v; v++)
         if (!(*v)->hidden) print_verb(*v);
     printf(".Ss Options of all verbs\n.Bl -tag -width Ds\n");

@@ -299,15 +299,32 @@ static nsamp_status describe_backend(nsamp_plan *p, char *text, size_t size, nsa
     return nsamp_cpu_backend_text(p->model, p->job, text, size, err);
 }
 
+/* The files that the job reads, and which of two where a name of the job file fits two. */
+static void describe_inputs(nsamp_plan *p) {
+    static const nsamp_key keys[] = {NSAMP_KEY_system_model, NSAMP_KEY_target_file, NSAMP_KEY_data_dir,
+                                     NSAMP_KEY_data_images, NSAMP_KEY_data_labels};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *path, *text = nsamp_job_text(p->job, keys[i]);
+        if (nsamp_job_input(p->job, keys[i], &path, NULL) || !*path) continue;
+        const bool beside = path != text, both = beside && !access(text, F_OK);
+        line(p, "input       %s.%s: %s%s%s%s\n", nsamp_options[keys[i]].section, nsamp_options[keys[i]].key,
+             path, beside ? " (beside the job file)" : "", both ? "; not the one of that name here, " : "",
+             both ? text : "");
+    }
+}
+
 static void describe(nsamp_plan *p, const char *backend, const char *why, double memory) {
     const nsamp_model *m = p->model;
     const nsamp_batch *b = &p->batch;
     char t[32], u[32];
     line(p, "system      %s\n", m->system);
     line(p, "kernel      %s\n", m->why);
+    describe_inputs(p);
     line(p, "chains      %llu in %llu tiles of %u\n", (unsigned long long)b->chains,
          (unsigned long long)b->tiles, b->lanes);
     line(p, "dimension   %zu, state %zu numbers a chain\n", m->dim, m->state_len);
+    line(p, "start       %s%s\n", m->start_law,
+         nsamp_job_is(p->job, NSAMP_KEY_run_start, "auto") ? " (run.start = auto)" : "");
     line(p, "steps       %llu, burn-in %llu\n", (unsigned long long)p->steps, (unsigned long long)p->burn_in);
     line(p, "moments     every %llu steps%s%s\n", (unsigned long long)p->accumulate_every,
          nsamp_job_int(p->job, NSAMP_KEY_run_accumulate_every) ? "" : " (chosen: 4 to 10 % of the run)",

@@ -39,12 +39,6 @@ bool nsamp_key_shapes_training(nsamp_key key) {
     return !strcmp(section, "target") || !strcmp(section, "data") || !strcmp(section, "train");
 }
 
-/* Does the key name a file whose contents are part of the job? */
-static bool names_input(nsamp_key key) {
-    return key == NSAMP_KEY_system_model || key == NSAMP_KEY_target_file || key == NSAMP_KEY_data_images ||
-           key == NSAMP_KEY_data_labels;
-}
-
 /* Size and hash (FNV-1a, 64 bits) of the plain file that a value names; false where there is none, which its reader will
  * say. */
 static bool put_contents(FILE *out, const char *path) {
@@ -66,7 +60,7 @@ static bool put_contents(FILE *out, const char *path) {
 
 /* Values, not spellings: 1000 and 1e3 are the same job. */
 static void put_value(FILE *out, nsamp_key key, const nsamp_value *v) {
-    if (names_input(key) && put_contents(out, v->text)) return;
+    if (nsamp_key_names_contents(key) && put_contents(out, v->beside ? v->beside : v->text)) return;
     const nsamp_type type = nsamp_options[key].type;
     if (type == NSAMP_TEXT) fputs(v->text, out);
     if (type == NSAMP_CHOICE || type == NSAMP_BOOL) {

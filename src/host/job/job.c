@@ -51,6 +51,7 @@ nsamp_job *nsamp_job_copy(const nsamp_job *job) {
         to->origin = duplicate(from->origin, strlen(from->origin) + 1, &failed);
         to->ints = duplicate(from->ints, from->count * sizeof *from->ints, &failed);
         to->reals = duplicate(from->reals, from->count * sizeof *from->reals, &failed);
+        to->beside = duplicate(from->beside, from->beside ? strlen(from->beside) + 1 : 0, &failed);
     }
     if (!failed) return copy;
     nsamp_job_destroy(copy);
@@ -91,6 +92,7 @@ nsamp_status nsamp_job_write(nsamp_job *job, const char *name, const char *text,
     if (points > NSAMP_SWEEP_MAX)
         status = nsamp_value_fail(key, text, origin, err,
                                   "with the other sweeps this makes more than 1000000 jobs");
+    if (!status) status = nsamp_value_find_input(key, &value, err);
     if (status || rank < job->values[key].rank) {
         nsamp_value_free(&value);
         return status;

@@ -52,6 +52,10 @@ double nsamp_job_real(const nsamp_job *job, nsamp_key key);
 bool nsamp_job_bool(const nsamp_job *job, nsamp_key key);
 const char *nsamp_job_text(const nsamp_job *job,
                            nsamp_key key); /* any type: the value as written; owned by job */
+/* Where the file or folder of a key that names an input is (system.model, target.file, data.dir, data.images, data.labels): beside the
+ * job file that names it or, where there is none and for other origins, relative to the current folder; "" where none is set. Owned by
+ * job. NSAMP_EIO, with both places, where a name of a job file is in neither; other files that are missing are left to their readers. */
+nsamp_status nsamp_job_input(const nsamp_job *job, nsamp_key key, const char **path, nsamp_error *err);
 bool nsamp_job_is(const nsamp_job *job, nsamp_key key, const char *choice);
 const double *nsamp_job_reals(const nsamp_job *job, nsamp_key key, size_t *count); /* owned by job */
 bool nsamp_job_is_set(const nsamp_job *job, nsamp_key key);                        /* not the default */

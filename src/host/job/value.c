@@ -264,6 +264,7 @@ void nsamp_value_free(nsamp_value *value) {
     free(value->origin);
     free(value->ints);
     free(value->reals);
+    free(value->beside);
     *value = (nsamp_value){0};
 }
 

@@ -20,6 +20,8 @@ typedef struct nsamp_value {
     size_t count;   /* entries below: 1, or the points of a sweep, or the length of a REALS list */
     int64_t *ints;  /* INT; BOOL: 0 or 1; CHOICE: index of the choice; otherwise NULL */
     double *reals;  /* REAL, REALS; otherwise NULL */
+    char *
+        beside; /* the file that text names, where it is one beside the job file; otherwise NULL (inputs.c) */
 } nsamp_value;
 
 struct nsamp_job {
@@ -38,6 +40,11 @@ void nsamp_value_point_text(nsamp_key key, const nsamp_value *value, size_t i, c
 /* err = "ORIGIN: section.key = value: reason"; NSAMP_EUSAGE. */
 nsamp_status nsamp_value_fail(nsamp_key key, const char *text, const char *origin, nsamp_error *err,
                               const char *reason);
+
+/* A file that the value, just parsed, names beside its job file -> value->beside. NSAMP_ENOMEM. */
+nsamp_status nsamp_value_find_input(nsamp_key key, nsamp_value *value, nsamp_error *err);
+/* Does the key name a file whose contents are part of the job? */
+bool nsamp_key_names_contents(nsamp_key key);
 
 /* The failure for a name that is no key, with the nearest one that is. */
 nsamp_status nsamp_job_unknown(const char *name, const char *origin, nsamp_error *err);

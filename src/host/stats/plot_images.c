@@ -16,11 +16,12 @@ enum { ROWS = 10, COLUMNS = 10, ZOOM = 3, GAP = 4 };
  * caller frees. */
 static nsamp_status find_pca(const nsamp_result *r, nsamp_pca **pca, nsamp_error *err) {
     *pca = NULL;
-    const char *model = nsamp_job_text(r->job, NSAMP_KEY_system_model);
+    const char *model;
     nsamp_network *net = NULL;
     nsamp_images *images = NULL;
-    nsamp_status status =
-        *model ? nsamp_network_load(model, &net, err) : nsamp_images_load(r->job, &images, err);
+    nsamp_status status = nsamp_job_input(r->job, NSAMP_KEY_system_model, &model, err);
+    if (!status)
+        status = *model ? nsamp_network_load(model, &net, err) : nsamp_images_load(r->job, &images, err);
     if (status) return status;
     const nsamp_pca *found = net ? net->pca : images->pca;
     if (!found || found->m != r->dim)

@@ -30,16 +30,21 @@ static nsamp_status no_memory(const nsamp_result *r, nsamp_error *err) {
     return nsamp_fail(err, NSAMP_ENOMEM, "%s: not enough memory to read it", r->path);
 }
 
-static nsamp_status take_key(nsamp_result *r, const nsamp_record *k, const char *data, nsamp_error *err) {
+static nsamp_status take_key(nsamp_result *r, const nsamp_result_record *k, const char *data,
+                             nsamp_error *err) {
     nsamp_error ignored; /* keys that this program does not know, values that it no longer takes */
-    char *value = strndup(data, (size_t)k->bytes);
-    if (!value) return no_memory(r, err);
-    nsamp_job_set(r->job, k->name, value, &ignored);
-    free(value);
+    char *both = malloc((size_t)k->bytes + 1);
+    if (!both) return no_memory(r, err);
+    memcpy(both, data, (size_t)k->bytes);
+    both[k->bytes] = 0;
+    const size_t origin = strlen(both);
+    if (origin < k->bytes) nsamp_job_set_from(r->job, k->name, both + origin + 1, both, &ignored);
+    free(both);
     return NSAMP_OK;
 }
 
-static nsamp_status take_array(nsamp_result *r, const nsamp_record *k, const char *data, nsamp_error *err) {
+static nsamp_status take_array(nsamp_result *r, const nsamp_result_record *k, const char *data,
+                               nsamp_error *err) {
     nsamp_result_array *a = append(r);
     if (!a || !(a->value = malloc((size_t)k->bytes + sizeof *a->value))) return no_memory(r, err);
     memcpy(a->group, k->group, sizeof a->group);
@@ -56,7 +61,8 @@ static nsamp_status take_array(nsamp_result *r, const nsamp_record *k, const cha
     return NSAMP_OK;
 }
 
-static nsamp_status take_draws(nsamp_result *r, const nsamp_record *k, const char *data, nsamp_error *err) {
+static nsamp_status take_draws(nsamp_result *r, const nsamp_result_record *k, const char *data,
+                               nsamp_error *err) {
     if (r->steps || k->bytes != k->draws * sizeof *r->steps || (double)k->draws * sizeof *r->steps > 0x1p60)
         return nsamp_fail(err, NSAMP_EIO, "%s: damaged: %zu draws, steps of %zu bytes", r->path,
                           (size_t)k->draws, (size_t)k->bytes);
@@ -69,7 +75,7 @@ static nsamp_status take_draws(nsamp_result *r, const nsamp_record *k, const cha
     return NSAMP_OK;
 }
 
-static nsamp_status take(nsamp_result *r, const nsamp_record *k, const char *data, nsamp_error *err) {
+static nsamp_status take(nsamp_result *r, const nsamp_result_record *k, const char *data, nsamp_error *err) {
     switch (k->kind) {
     case NSAMP_RECORD_KEY:
         return take_key(r, k, data, err);
@@ -89,7 +95,7 @@ static nsamp_status take(nsamp_result *r, const nsamp_record *k, const char *dat
 static nsamp_status take_all(nsamp_result *r, const char *data, size_t bytes, nsamp_error *err) {
     nsamp_status status = NSAMP_OK;
     for (size_t at = 0; at < bytes && !status;) {
-        nsamp_record k = {.kind = 0};
+        nsamp_result_record k = {.kind = 0};
         if (bytes - at >= sizeof k) memcpy(&k, data + at, sizeof k);
         if (!k.kind || k.bytes > bytes - at - sizeof k)
             return nsamp_fail(err, NSAMP_EIO, "%s: damaged: the netCDF library fails on it", r->path);

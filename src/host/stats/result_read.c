@@ -14,7 +14,7 @@ static const char *const numeric_groups[] = {"moments", "statistics"};
 
 enum { ATTRIBUTE_MOST = 1 << 20 }; /* numbers or characters of an attribute: more is not ours */
 
-static int send(FILE *to, nsamp_record *r, const void *data, size_t bytes) {
+static int send(FILE *to, nsamp_result_record *r, const void *data, size_t bytes) {
     r->bytes = bytes;
     const bool good = fwrite(r, sizeof *r, 1, to) == 1 && (!bytes || fwrite(data, 1, bytes, to) == bytes);
     return good ? NC_NOERR : NC_EIO;
@@ -25,7 +25,7 @@ static int send(FILE *to, nsamp_record *r, const void *data, size_t bytes) {
 static int send_variable(FILE *to, int group, int var, const char *group_name) {
     int rank, dims[NC_MAX_VAR_DIMS], type;
     char name[NC_MAX_NAME + 1], axis[NC_MAX_NAME + 1];
-    nsamp_record r = {.kind = NSAMP_RECORD_ARRAY, .columns = 1};
+    nsamp_result_record r = {.kind = NSAMP_RECORD_ARRAY, .columns = 1};
     int rc = nc_inq_var(group, var, name, &type, &rank, dims, NULL);
     if (rc) return rc;
     if (rank == 1 && !nc_inq_dimname(group, dims[0], axis) && !strcmp(axis, name))
@@ -56,7 +56,7 @@ static int send_attribute(FILE *to, int group, const char *group_name, const cha
     nc_type type;
     size_t length;
     double value;
-    nsamp_record r = {.kind = NSAMP_RECORD_ARRAY, .columns = 1};
+    nsamp_result_record r = {.kind = NSAMP_RECORD_ARRAY, .columns = 1};
     int rc = nc_inq_att(group, NC_GLOBAL, name, &type, &length);
     if (rc || type == NC_CHAR || type == NC_STRING || length != 1 || strlen(name) >= sizeof r.name) return rc;
     if ((rc = nc_get_att_double(group, NC_GLOBAL, name, &value))) return rc;
@@ -67,7 +67,7 @@ static int send_attribute(FILE *to, int group, const char *group_name, const cha
 
 static int send_source(FILE *to, int group) {
     char text[256];
-    nsamp_record r = {.kind = NSAMP_RECORD_SOURCE};
+    nsamp_result_record r = {.kind = NSAMP_RECORD_SOURCE};
     size_t length;
     if (nc_inq_attlen(group, NC_GLOBAL, "exact_source", &length) || length >= sizeof text ||
         nc_get_att_text(group, NC_GLOBAL, "exact_source", text))
@@ -92,7 +92,7 @@ static int send_group(FILE *to, int file, const char *group_name) {
 static int send_posterior(FILE *to, int file) {
     int group, x, rank, dims[NC_MAX_VAR_DIMS], steps_dims[NC_MAX_VAR_DIMS],
         rc = nc_inq_grp_ncid(file, "posterior", &group);
-    nsamp_record r = {.kind = NSAMP_RECORD_DRAWS};
+    nsamp_result_record r = {.kind = NSAMP_RECORD_DRAWS};
     if (rc == NC_ENOGRP) return NC_NOERR;
     if (rc || (rc = nc_inq_varid(group, "x", &x)) ||
         (rc = nc_inq_var(group, x, NULL, NULL, &rank, dims, NULL)))
@@ -143,6 +143,17 @@ static char *attribute_text(int file, const char *name) {
     return text;
 }
 
+/* The origin, since files that the job read are looked up beside the job file. */
+static int send_key(FILE *to, nsamp_result_record *r, const char *origin, const char *value) {
+    const size_t size = strlen(origin) + 1 + strlen(value);
+    char *both = malloc(size + 1);
+    if (!both) return NC_ENOMEM;
+    sprintf(both, "%s%c%s", origin, 0, value);
+    const int rc = send(to, r, both, size);
+    free(both);
+    return rc;
+}
+
 /* Keys whose origin is "default" keep this program's default, which lets a table that grew read older
  * files: they are left out. *found: how many keys the file has. */
 static int send_job(FILE *to, int file, size_t *found) {
@@ -150,12 +161,12 @@ static int send_job(FILE *to, int file, size_t *found) {
     *found = 0;
     for (int k = 0; k < NSAMP_KEY_count && !rc; k++) {
         char origin_name[144];
-        nsamp_record r = {.kind = NSAMP_RECORD_KEY};
+        nsamp_result_record r = {.kind = NSAMP_RECORD_KEY};
         snprintf(r.name, sizeof r.name, "%s.%s", nsamp_options[k].section, nsamp_options[k].key);
         snprintf(origin_name, sizeof origin_name, "%s.origin", r.name);
         char *value = attribute_text(file, r.name), *origin = attribute_text(file, origin_name);
         *found += value != NULL;
-        if (value && origin && strcmp(origin, "default") != 0) rc = send(to, &r, value, strlen(value));
+        if (value && origin && strcmp(origin, "default") != 0) rc = send_key(to, &r, origin, value);
         free(value);
         free(origin);
     }

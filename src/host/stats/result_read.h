@@ -7,17 +7,17 @@
 #include "stats/result.h"
 
 typedef enum nsamp_record_kind {
-    NSAMP_RECORD_KEY = 1, /* of the job, not the default: name; data: the value's characters */
+    NSAMP_RECORD_KEY = 1, /* of the job, not the default: name; data: its origin, a 0, its value */
     NSAMP_RECORD_ARRAY,   /* group, name, unit, rank, columns; data: doubles */
     NSAMP_RECORD_SOURCE,  /* data: characters, what the exact values are */
     NSAMP_RECORD_DRAWS    /* chains, draws, dim; data: the step of each draw, doubles */
 } nsamp_record_kind;
 
-typedef struct nsamp_record {
+typedef struct nsamp_result_record {
     uint64_t kind, bytes; /* bytes of data after it */
     uint64_t rank, columns, chains, draws, dim;
     char group[32], name[128], unit[32];
-} nsamp_record;
+} nsamp_result_record;
 
 /* For nsamp_apart; context: the path, const char *. */
 nsamp_status nsamp_result_send(void *context, FILE *to, nsamp_error *err);

@@ -9,6 +9,7 @@
 #include "eigen.h"
 #include "error.h"
 #include "kernels/systems/mh_spiking.h"
+#include "systems/start.h"
 
 /* ---- Sigma^(1/2) and its inverse ----------------------------------------------------------------------- */
 
@@ -253,6 +254,9 @@ nsamp_status nsamp_mh_model(const nsamp_mh_network *net, nsamp_model *model, nsa
     model->flops = 5.0 * (double)p;
     model->sum_moments = !net->cov;
     model->start = start;
+    static const int kinds[] = {NSAMP_START_ZERO, NSAMP_START_NORMAL, NSAMP_START_UNIFORM,
+                                NSAMP_START_TARGET};
+    nsamp_start_describe(model, kinds[net->start], net->start_scale);
     model->statistics = net->counts ? nsamp_mh_statistics : NULL;
     return nsamp_mh_law(net, model, err);
 }

@@ -53,6 +53,7 @@ struct nsamp_model {
     nsamp_law law;
     int start_kind; /* systems/start.h */
     double start_scale;
+    char start_law[96]; /* the law of the starts in words, for the plan */
     /* Initial state of one chain -> state [S], stride 1, from noise of NSAMP_PURPOSE_START. x [D]: scratch.
      */
     void (*start)(const nsamp_model *model, nsamp_noise_key key, uint32_t chain, double *x, float *state);

@@ -89,6 +89,8 @@ static nsamp_status choose_start(const nsamp_network *net, const nsamp_rsn_optio
         extra->start_sd[i] = sqrt(net->start_var[i] + net->sigma * net->sigma);
     model->start_kind = NSAMP_START_NORMAL;
     model->start_scale = 1.0;
+    snprintf(model->start_law, sizeof model->start_law,
+             "normal, variances of the training data plus sigma^2");
     return NSAMP_OK;
 }
 

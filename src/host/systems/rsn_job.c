@@ -11,16 +11,18 @@
 /* system.model: a file, or the built-in linear network of target.dim outputs and train.hidden units, or that with phi = tanh,
  * whose drift is bounded but for -x, so that it is stable, and not linear. */
 static nsamp_status load(const nsamp_job *job, nsamp_network **net, nsamp_error *err) {
-    const char *path = nsamp_job_text(job, NSAMP_KEY_system_model);
+    const char *path;
+    nsamp_status status = nsamp_job_input(job, NSAMP_KEY_system_model, &path, err);
+    if (status) return status;
     if (!*path)
         return nsamp_job_fail(
             job, NSAMP_KEY_system_model, err,
             "rsn needs a model file written by nsamp train (or builtin:linear, builtin:tanh)");
     const bool is_tanh = !strcmp(path, "builtin:tanh");
     if (!is_tanh && strcmp(path, "builtin:linear")) return nsamp_network_load(path, net, err);
-    nsamp_status status = nsamp_rsn_linear(
-        (size_t)nsamp_job_int(job, NSAMP_KEY_target_dim), (size_t)nsamp_job_int(job, NSAMP_KEY_train_hidden),
-        (uint64_t)nsamp_job_int(job, NSAMP_KEY_system_weight_seed), net, err);
+    status = nsamp_rsn_linear((size_t)nsamp_job_int(job, NSAMP_KEY_target_dim),
+                              (size_t)nsamp_job_int(job, NSAMP_KEY_train_hidden),
+                              (uint64_t)nsamp_job_int(job, NSAMP_KEY_system_weight_seed), net, err);
     if (!status && is_tanh) (*net)->activation = NSAMP_TANH;
     return status;
 }

@@ -1,7 +1,21 @@
 /* start.c: starting points, from noise of NSAMP_PURPOSE_START. */
 #include "systems/start.h"
 
+#include <stdio.h>
 #include <string.h>
+
+void nsamp_start_describe(nsamp_model *m, int kind, double scale) {
+    char *const law = m->start_law;
+    const size_t size = sizeof m->start_law;
+    if (kind == NSAMP_START_ZERO)
+        snprintf(law, size, "zero");
+    else if (kind == NSAMP_START_NORMAL)
+        snprintf(law, size, "normal, standard deviation %g", scale);
+    else if (kind == NSAMP_START_UNIFORM)
+        snprintf(law, size, "uniform from %g to %g", -scale, scale);
+    else
+        snprintf(law, size, "target: an exact draw for each chain");
+}
 
 nsamp_status nsamp_start_choose(const nsamp_job *job, nsamp_model *m, nsamp_error *err) {
     const char *start = nsamp_job_text(job, NSAMP_KEY_run_start);
@@ -16,6 +30,7 @@ nsamp_status nsamp_start_choose(const nsamp_job *job, nsamp_model *m, nsamp_erro
                     : !strcmp(start, "target")  ? NSAMP_START_TARGET
                     : draws                     ? NSAMP_START_TARGET
                                                 : NSAMP_START_NORMAL;
+    nsamp_start_describe(m, m->start_kind, m->start_scale);
     return NSAMP_OK;
 }
 

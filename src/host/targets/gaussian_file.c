@@ -174,7 +174,9 @@ static nsamp_status make_decay(const nsamp_job *job, nsamp_target *t, nsamp_erro
 }
 
 nsamp_status nsamp_target_read_gaussian(const nsamp_job *job, nsamp_target *t, nsamp_error *err) {
-    const char *path = nsamp_job_text(job, NSAMP_KEY_target_file);
+    const char *path;
+    const nsamp_status status = nsamp_job_input(job, NSAMP_KEY_target_file, &path, err);
+    if (status) return status;
     if (!*path)
         return nsamp_job_fail(job, NSAMP_KEY_target_file, err,
                               "target gaussian takes mean and covariance from a file; valid: its path, or "

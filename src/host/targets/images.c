@@ -51,14 +51,18 @@ static bool find(const char *folder, const char *set, const char *kind, char *pa
 /* Paths of images and labels (empty: no labels). */
 static nsamp_status find_files(const nsamp_job *job, char *images, char *labels, size_t size,
                                nsamp_error *err) {
-    const char *one = nsamp_job_text(job, NSAMP_KEY_data_images),
-               *dir = nsamp_job_text(job, NSAMP_KEY_data_dir);
+    const char *one, *its_labels, *dir = "";
     *labels = 0;
-    if (*one) {
+    nsamp_status status = nsamp_job_input(job, NSAMP_KEY_data_images, &one, err);
+    if (!status && *one) {
+        status = nsamp_job_input(job, NSAMP_KEY_data_labels, &its_labels, err);
+        if (status) return status;
         snprintf(images, size, "%s", one);
-        snprintf(labels, size, "%s", nsamp_job_text(job, NSAMP_KEY_data_labels));
+        snprintf(labels, size, "%s", its_labels);
         return NSAMP_OK;
     }
+    if (!status) status = nsamp_job_input(job, NSAMP_KEY_data_dir, &dir, err);
+    if (status) return status;
     char builtin[2048];
     if (!*dir) {
         const char *data = nsamp_data_dir();

@@ -52,9 +52,10 @@ nsamp_status nsamp_target_read_mixture(const nsamp_job *job, nsamp_target *t, ns
         if (nsamp_job_is_set(job, others[i]))
             return nsamp_job_fail(job, others[i], err,
                                   "target.file is set too; valid: the file, or weights, means and sds");
-    const char *path = nsamp_job_text(job, NSAMP_KEY_target_file);
-    nsamp_rows rows;
-    nsamp_status status = nsamp_rows_read(path, &rows, err);
+    const char *path;
+    nsamp_rows rows = {0};
+    nsamp_status status = nsamp_job_input(job, NSAMP_KEY_target_file, &path, err);
+    if (!status) status = nsamp_rows_read(path, &rows, err);
     if (!status) {
         t->dim = rows.first[1] - 1;
         if (t->dim < 1 || t->dim > NSAMP_TARGET_DENSE_MAX)
