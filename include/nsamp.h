@@ -51,7 +51,7 @@ extern "C" {
     ROW(NSAMP_EDIVERGED, 3, "a chain diverged; the rest is saved")                                           \
     ROW(NSAMP_EIO, 4, "input or output failed")                                                              \
     ROW(NSAMP_ENOMEM, 5, "not enough memory")                                                                \
-    ROW(NSAMP_ECHECK, 6, "a check of a sampler against its law failed")                                      \
+    ROW(NSAMP_ECHECK, 6, "a check of a sampler against its law failed, or a run that stats --strict does not pass")                                      \
     ROW(NSAMP_STOPPED, 75, "stopped on request, with a checkpoint")
 
 typedef enum nsamp_status {
@@ -125,17 +125,26 @@ void nsamp_plan_destroy(nsamp_plan *plan);
 typedef struct nsamp_summary {
     size_t dim;
     uint64_t chains, diverged, steps, samples_per_chain, accumulate_every;
+    uint64_t stuck;                              /* chains that never moved */
     const double *mean, *mean_se, *var, *var_se; /* [D] with standard errors */
-    const double *rhat, *rhat_nested, *ess;      /* [D] */
-    const double *tau, *tau_se;                  /* [D] integrated autocorrelation time in steps */
-    const double *min, *max;                     /* [D] */
-    double mean_average, mean_average_se;        /* average of mean over the coordinates */
-    double var_average, var_average_se;          /* of var; both errors from whole chains, as those of mean */
-    const double *cov, *cov_se;                  /* [D * D], or NULL above record.cov_dim */
-    double offdiag, offdiag_se;                  /* mean covariance of two different coordinates */
+    const double *rhat, *rhat_nested, *ess;      /* [D]; rhat_nested NULL without run.superchains */
+    /* [D] Student's t of the change from the first to the second half of each chain, over drift_units chains or superchains: of
+     * the mean, and of the mean square about it. */
+    const double *drift_mean, *drift_var;
+    double drift_units;
+    const double *tau, *tau_se;           /* [D] integrated autocorrelation time in steps */
+    const double *min, *max;              /* [D] */
+    double mean_average, mean_average_se; /* average of mean over the coordinates */
+    double var_average, var_average_se;   /* of var; both errors from whole chains, as those of mean */
+    const double *cov, *cov_se;           /* [D * D], or NULL above record.cov_dim */
+    double offdiag, offdiag_se;           /* mean covariance of two different coordinates */
     int half_batches; /* standard errors take half chains as batches (fewer than 16 chains); otherwise whole chains */
     const double *exact_mean, *exact_var, *exact_tau, *exact_cov;
     double exact_offdiag;
+    const double *target_mean, *target_var; /* [D] moments of the target itself, NULL where unknown */
+    double target_offdiag;                  /* NaN where unknown */
+    /* A start that is not the target's law, and no burn-in: what the means say is of the way there, too. */
+    int cold_start;
     uint64_t first_bad_chain, first_bad_step; /* of the earliest divergence; UINT64_MAX when none */
     double seconds;                           /* wall time of the steps */
 } nsamp_summary;

@@ -293,13 +293,18 @@ static void test_a_new_run_forgets(void **state) {
     char file[128], checkpoint[128];
     snprintf(file, sizeof file, "output.file=%s/anew.nc", folder);
     snprintf(checkpoint, sizeof checkpoint, "%s/anew.nc.ckpt", folder);
-    const char *const settings[] = {
-        file, "run.chains=4000", "target.dim=64", "run.steps=100000", "record.every=10000", NULL};
+    const char *settings[] = {
+        file, "run.chains=4000", "target.dim=64", "run.steps=100000", "record.every=10000", NULL, NULL};
     nsamp_error err = {0};
     nsamp_plan *plan = plan_of(settings);
     assert_int_equal(nsamp_plan_run(plan, stop_at_once, NULL, &err), NSAMP_STOPPED);
     nsamp_plan_destroy(plan);
     assert_int_equal(access(checkpoint, F_OK), 0);
+    plan = plan_of(settings); /* not asked to: refused, and all stays */
+    assert_int_equal(nsamp_plan_run(plan, NULL, NULL, &err), NSAMP_EUSAGE);
+    nsamp_plan_destroy(plan);
+    assert_int_equal(access(checkpoint, F_OK), 0);
+    settings[5] = "output.overwrite=yes";
     plan = plan_of(settings);
     assert_int_equal(nsamp_plan_run(plan, look_for, checkpoint, &err), NSAMP_STOPPED);
     assert_int_equal(*checkpoint, '/');

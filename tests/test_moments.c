@@ -30,8 +30,42 @@ static double spread_of(const double *v, size_t n, double by) {
 }
 
 typedef struct expected {
-    double mean, mean_se, var, var_se, ess, tau, rhat, nested;
+    double mean, mean_se, var, var_se, ess, tau, rhat, nested, drift_mean[2], drift_var[2];
 } expected;
+
+/* Student's t of v [n]; NaN where there are too few. */
+static double student(const double *v, size_t n) {
+    return n > 2 ? mean_of(v, n) / sqrt(spread_of(v, n, (double)n - 1) / (double)n) : NAN;
+}
+
+/* Changes from half to half of chains x [M][n], each by itself (drift[0]) and in averages of the K superchains (drift[1]). */
+static void reference_drift(const double *x, const uint64_t *id, size_t M, size_t n, size_t C, size_t K,
+                            expected *e) {
+    double *change = malloc(2 * M * sizeof *change), *super = malloc(2 * (K + 1) * sizeof *super);
+    for (size_t c = 0; c < M; c++) {
+        change[c] = change[M + c] = 0;
+        for (size_t t = 0; t < n; t++) {
+            const double v = x[c * n + t], sign = t < n / 2 ? -1 : 1;
+            change[c] += sign * v / (double)(n / 2);
+            change[M + c] += sign * (v - e->mean) * (v - e->mean) / (double)(n / 2);
+        }
+    }
+    for (int of = 0; of < 2; of++) {
+        double *const to = of ? e->drift_var : e->drift_mean, *const own = change + (size_t)of * M;
+        size_t used = 0;
+        to[0] = student(own, M);
+        for (size_t k = 0; k < K; k++) {
+            double sum = 0;
+            size_t m = 0;
+            for (size_t c = 0; c < M; c++)
+                if (id[c] * K / C == k) sum += own[c], m++;
+            if (m) super[used++] = sum / (double)m;
+        }
+        to[1] = student(super, used);
+    }
+    free(change);
+    free(super);
+}
 
 /* One coordinate; series(c, t) of the chains listed in id [M]; batches of n / per samples. */
 static expected reference(const float *data, const run *r, size_t i, const uint64_t *id, size_t M, size_t per,
@@ -78,6 +112,7 @@ static expected reference(const float *data, const run *r, size_t i, const uint6
         super[used++] = mean_of(means, m);
         inside += (m > 1 ? spread_of(means, m, (double)m - 1) : 0) + mean_of(sq, m);
     }
+    reference_drift(x, id, M, n, r->C, K, &e);
     e.nested = sqrt(1 + spread_of(super, used, (double)used - 1) / (inside / (double)used));
     free(x);
     free(means);
@@ -90,10 +125,29 @@ static void compare(const nsamp_summary *s, size_t i, const expected *e) {
     assert_near(s->mean_se[i], e->mean_se, 1e-9);
     assert_near(s->var[i], e->var, 1e-9);
     assert_near(s->var_se[i], e->var_se, 1e-8);
-    assert_near(s->ess[i], e->ess, 1e-8);
-    assert_near(s->tau[i], e->tau, 1e-8);
+    /* the few means of few batches say nothing of their variance */
+    const bool enough = (s->chains - s->diverged) * (s->half_batches ? 2 : 1) >= 8;
+    if (enough) assert_near(s->ess[i], e->ess, 1e-8);
+    if (enough) assert_near(s->tau[i], e->tau, 1e-8);
+    if (!enough) assert_true(isnan(s->ess[i]) && isnan(s->tau[i]));
     assert_near(s->rhat[i], e->rhat, 1e-9);
-    assert_near(s->rhat_nested[i], e->nested, 1e-9);
+}
+
+static void assert_same(double a, double b) {
+    if (isnan(b))
+        assert_true(isnan(a));
+    else
+        assert_near(a, b, 1e-7);
+}
+
+/* What depends on superchains: 0 without, 1 with. */
+static void compare_superchains(const nsamp_summary *s, size_t i, const expected *e, int with) {
+    assert_same(s->drift_mean[i], e->drift_mean[with]);
+    assert_same(s->drift_var[i], e->drift_var[with]);
+    if (with)
+        assert_near(s->rhat_nested[i], e->nested, 1e-9);
+    else
+        assert_null(s->rhat_nested);
 }
 
 /* Averages over the coordinates, and their errors from each batch's own average. */
@@ -159,6 +213,13 @@ static void equals_reference(void **state) {
         for (size_t i = 0; i < r.D; i++) {
             const expected e = reference(data, &r, i, id, M, M < 16 ? 2 : 1, K);
             compare(&s, i, &e);
+            compare_superchains(&s, i, &e, 0);
+            if (i < 2) { /* all is made anew, so not for all of 70 coordinates */
+                nsamp_moments_finish(m, bad, K, &s);
+                compare(&s, i, &e);
+                compare_superchains(&s, i, &e, 1);
+                nsamp_moments_finish(m, bad, 0, &s);
+            }
             float low = INFINITY, high = -INFINITY;
             for (size_t c = 0; c < M; c++)
                 for (size_t t = 0; t < r.n; t++) {

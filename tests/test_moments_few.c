@@ -33,7 +33,8 @@ static void still_coordinates(void **state) {
         for (int i = 0; i < D; i++) {
             assert_true(s.mean[i] == (double)x[i * L]);
             assert_true(s.var[i] == 0 && s.var_se[i] == 0 && s.mean_se[i] == 0);
-            assert_true(isnan(s.tau[i]) && isnan(s.ess[i]) && isnan(s.rhat[i]) && isnan(s.rhat_nested[i]));
+            assert_true(isnan(s.tau[i]) && isnan(s.ess[i]) && isnan(s.rhat[i]) && !s.rhat_nested &&
+                        s.stuck == spec.chains);
         }
         nsamp_moments_destroy(m);
     }
@@ -45,8 +46,8 @@ static void too_few(void **state) {
     const struct {
         uint64_t chains, samples;
         bool var_se, tau;
-    } cases[] = {{1, 2, false, false}, {2, 1, false, false}, {3, 1, true, false},
-                 {20, 1, true, false}, {1, 40, false, true}, {20, 4, true, true}};
+    } cases[] = {{1, 2, false, false}, {2, 1, false, false},  {3, 1, true, false},
+                 {20, 1, true, false}, {1, 40, false, false}, {20, 4, true, true}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         nsamp_error err;
         nsamp_moments *m;
@@ -63,7 +64,8 @@ static void too_few(void **state) {
         }
         nsamp_moments_set_step(m, cases[k].samples);
         nsamp_moments_finish(m, bad, 0, &s);
-        assert_true(s.var[0] > 0 && s.mean_se[0] > 0 && s.ess[0] > 0);
+        assert_true(s.var[0] > 0 && s.mean_se[0] > 0);
+        assert_int_equal(s.ess[0] > 0, cases[k].chains >= 8);
         assert_int_equal(s.var_se[0] > 0, cases[k].var_se);
         assert_int_equal(s.var_average_se > 0, cases[k].var_se);
         assert_int_equal(s.offdiag_se > 0, cases[k].var_se);

@@ -121,6 +121,14 @@ static nsamp_status read_run(nsamp_plan *p, nsamp_error *err) {
         return nsamp_job_fail(job, NSAMP_KEY_record_every, err,
                               "more than the %llu steps after burn-in, so nothing would be stored",
                               (unsigned long long)span);
+    const uint64_t superchains = (uint64_t)nsamp_job_int(job, NSAMP_KEY_run_superchains);
+    if (superchains &&
+        (superchains < 2 || p->batch.chains % superchains || p->batch.chains / superchains < 2))
+        return nsamp_job_fail(
+            job, NSAMP_KEY_run_superchains, err,
+            "does not make groups of equal size, 2 chains at least; valid: 0, or a divisor of "
+            "run.chains = %llu from 2 to its half",
+            (unsigned long long)p->batch.chains);
     const int64_t rounds = nsamp_job_int(job, NSAMP_KEY_run_noise_rounds);
     if (rounds != 7 && rounds != 10)
         return nsamp_job_fail(job, NSAMP_KEY_run_noise_rounds, err, "valid: 7 or 10");

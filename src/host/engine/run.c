@@ -26,6 +26,7 @@ static const double BLOCK_SECONDS = 0.5;
 nsamp_status nsamp_plan_start(nsamp_plan *p, nsamp_error *err) {
     const nsamp_batch *b = &p->batch;
     const size_t S = p->model->state_len, L = b->lanes;
+    const uint64_t C = b->chains, K = (uint64_t)nsamp_job_int(p->job, NSAMP_KEY_run_superchains);
     int failed = 0;
 #pragma omp parallel
     {
@@ -34,7 +35,8 @@ nsamp_status nsamp_plan_start(nsamp_plan *p, nsamp_error *err) {
 #pragma omp for schedule(static)
         for (uint64_t tile = 0; tile < b->tiles; tile++)
             for (size_t l = 0; one && x && l < L; l++) {
-                p->model->start(p->model, b->noise, (uint32_t)(tile * L + l), x, one);
+                p->model->start(p->model, b->noise, (uint32_t)nsamp_superchain_start(tile * L + l, C, K), x,
+                                one);
                 for (size_t i = 0; i < S; i++)
                     b->state[(tile * S + i) * L + l] = one[i];
             }
@@ -173,6 +175,14 @@ static void summarise(nsamp_plan *p) {
     s->exact_tau = expected_tau(p);
     s->exact_cov = law->cov;
     s->exact_offdiag = law->offdiag;
+    const nsamp_target *target = p->model->target;
+    s->target_offdiag = NAN;
+    if (target && target->dim == p->model->dim) {
+        s->target_mean = target->mean;
+        s->target_var = target->var;
+        s->target_offdiag = p->model->dim > 1 ? target->rho * target->variance : NAN;
+    }
+    s->cold_start = p->burn_in == 0 && strncmp(p->model->start_law, "target", 6) != 0;
 }
 
 /* [C][S], one chain after the other. */

@@ -65,15 +65,19 @@ void nsamp_output_moments(nsamp_nc *w, const nsamp_summary *s, const nsamp_law *
     } vectors[] = {{"mean", s->mean},
                    {"mean_se", s->mean_se},
                    {"mean_exact", s->exact_mean},
+                   {"mean_target", s->target_mean},
                    {"var", s->var},
                    {"var_se", s->var_se},
                    {"var_exact", s->exact_var},
+                   {"var_target", s->target_var},
                    {"tau", s->tau},
                    {"tau_se", s->tau_se},
                    {"tau_exact", s->exact_tau},
                    {"rhat", s->rhat},
                    {"rhat_nested", s->rhat_nested},
                    {"ess", s->ess},
+                   {"drift_mean", s->drift_mean},
+                   {"drift_var", s->drift_var},
                    {"min", s->min},
                    {"max", s->max}};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
@@ -91,12 +95,16 @@ void nsamp_output_moments(nsamp_nc *w, const nsamp_summary *s, const nsamp_law *
     scalar(w, g, "offdiag", s->offdiag);
     scalar(w, g, "offdiag_se", s->offdiag_se);
     scalar(w, g, "offdiag_exact", s->exact_offdiag);
+    scalar(w, g, "offdiag_target", s->target_offdiag);
     nsamp_nc_int(w, g, NC_GLOBAL, "chains", (long long)s->chains);
     nsamp_nc_int(w, g, NC_GLOBAL, "diverged", (long long)s->diverged);
     nsamp_nc_int(w, g, NC_GLOBAL, "steps", (long long)s->steps);
     nsamp_nc_int(w, g, NC_GLOBAL, "samples_per_chain", (long long)s->samples_per_chain);
     nsamp_nc_int(w, g, NC_GLOBAL, "accumulate_every", (long long)s->accumulate_every);
     nsamp_nc_int(w, g, NC_GLOBAL, "half_batches", s->half_batches);
+    nsamp_nc_int(w, g, NC_GLOBAL, "stuck", (long long)s->stuck);
+    nsamp_nc_reals(w, g, NC_GLOBAL, "drift_units", 1, &s->drift_units);
+    nsamp_nc_int(w, g, NC_GLOBAL, "cold_start", s->cold_start);
     nsamp_nc_int(w, g, NC_GLOBAL, "first_bad_chain", step_or_none(s->first_bad_chain));
     nsamp_nc_int(w, g, NC_GLOBAL, "first_bad_step", step_or_none(s->first_bad_step));
     nsamp_nc_reals(w, g, NC_GLOBAL, "seconds", 1, &s->seconds);

@@ -96,8 +96,8 @@ void nsamp_moments_put(nsamp_moments *m, uint64_t chain, const double *record);
 
 /* Fills the summary from what was accumulated up to set_step: dim, chains, diverged, first_bad_*,
  * samples_per_chain, accumulate_every and all estimates; the rest of *s is left alone. Its arrays are owned
- * by m and live as long. first_bad [C]: first non-finite step, UINT64_MAX if none. superchains K: 0 chooses C
- * / 16 within 2 to 64.
+ * by m and live as long. first_bad [C]: first non-finite step, UINT64_MAX if none. superchains K: chains c with the same
+ * floor(c K / C) began at one point (nsamp_superchain_start); 0: every chain began by itself, and there is no nested R-hat.
  *
  * Over the M chains that did not diverge, n samples each, with m_c and w_c the mean and (1/n) variance of chain c:
  *   mean         average of m_c; se sd(m_c) / sqrt(M)
@@ -108,16 +108,27 @@ void nsamp_moments_put(nsamp_moments *m, uint64_t chain, const double *record);
  *                at this interval: about tau (1 - tau / (2 n every)) for an exponential autocorrelation, and never
  *                below `every` for a positive one
  *   rhat         split R-hat, each half a chain [Gelman et al., Bayesian Data Analysis, 2013]
- *   rhat_nested  superchains of chains with neighbouring numbers [Margossian et al. 2022, arXiv 2110.13017]
+ *   rhat_nested  of superchains [Margossian et al. 2022, arXiv 2110.13017]; NULL where there are none
+ *   drift_mean   Student's t of the change of the mean from the first half of each chain to the second, over the chains (or
+ *                superchains: what began independently), drift_units of them; drift_var of the mean square about the
+ *                overall mean. Near 0 at stationarity; a transient that standard errors do not know of makes it large
+ *   stuck        chains with one and the same x in all their samples
  *   *_average    over the coordinates; se from the spread over chains of each chain's own average
  *   cov          over the groups, same bias correction from the group means; se from the spread over groups
  *   offdiag      from the variance of the sum over coordinates (row_sum)
  * With M < 16 half chains take the place of chains (but in rhat_nested), as if independent: too optimistic when tau
  * is not small against half a run; half_batches says so. NaN where there are too few batches, samples or clean
- * groups: of two batches no error of a variance or a time, of one sample a batch no tau. A coordinate that is
+ * groups: of two batches no error of a variance or a time, of fewer than eight no ess and no tau, of one sample a batch no tau. A coordinate that is
  * the same number in all samples has variance and standard errors 0, and no ess, tau or R-hat. */
 void nsamp_moments_finish(nsamp_moments *m, const uint64_t *first_bad, uint64_t superchains,
                           nsamp_summary *s);
+
+/* The first chain of the superchain of chain c: where it starts is where they all start. */
+static inline uint64_t nsamp_superchain_start(uint64_t c, uint64_t chains, uint64_t superchains) {
+    if (!superchains) return c;
+    const uint64_t k = c * superchains / chains;
+    return (k * chains + superchains - 1) / superchains;
+}
 
 /* Makes the summary of finish that of samples x + offset [D] in the place of x: means and extremes move. */
 void nsamp_moments_shift(nsamp_moments *m, const double *offset, nsamp_summary *s);

@@ -28,7 +28,7 @@ typedef struct work {
 
 /* Numbers from which on a loop is shared: below, waking the threads takes longer. A power of two. PARTS: into how many pieces, at most, what has to
  * be put together in order is cut. */
-enum { SHARED = 1 << 15, PARTS = 1024 };
+enum { SHARED = 1 << 15, PARTS = 1024, LEAST_BATCHES = 8 };
 
 #define PRAGMA(text) _Pragma(#text)
 /* Before a loop over n chains or batches, each of which writes what is its own. */
@@ -185,6 +185,8 @@ static row_result estimate(work *w) {
     /* The influence of a batch on log tau has mean 0 but for the -1/B of a sample variance. */
     r.tau_se = r.tau * sqrt(sum(w->term, w->batches) / (w->used * (w->used - 1.0)));
     if (!(between > 0.0)) r.ess = r.tau = r.tau_se = NAN;
+    /* The variance of a few means may be anything: the two halves of one chain gave an ESS of 16,152 for 22. */
+    if (w->used < LEAST_BATCHES) r.ess = r.tau = r.tau_se = NAN;
     if (w->n < 2.0) r.tau = r.tau_se = NAN; /* one sample a batch says nothing of the time between two */
     if (few(w)) r.var_se = r.tau_se = NAN;
     return r;
@@ -260,6 +262,69 @@ static double nested_rhat(work *w, uint64_t K) {
     for (uint64_t k = 0; k < used; k++)
         between += (super_mean[k] - total / supers) * (super_mean[k] - total / supers);
     return within > 0.0 ? sqrt(1.0 + between / (supers - 1.0) / (within / supers)) : NAN;
+}
+
+/* ---- drift ---- */
+
+/* Student's t of the change of a number of each chain from its first half to its second, which are at change [C]; superchains
+ * (K of them; 0: none) share a start, and count as one. */
+static double drift(work *w, double *change, uint64_t K, double *units) {
+    const uint64_t C = w->m->chains;
+    uint64_t used = w->chains;
+    for (uint64_t k = 0, c0 = 0; k < K; k++) { /* averages of superchains to the front */
+        const uint64_t c1 = ((k + 1) * C + K - 1) / K;
+        double all = 0.0, chains = 0.0;
+        for (uint64_t c = c0; c < c1; c++) {
+            all += w->keep[c] * change[c];
+            chains += w->keep[c];
+        }
+        if (k == 0) used = 0;
+        if (chains > 0.0) change[used++] = all / chains;
+        c0 = c1;
+    }
+    const uint64_t length = K ? used : C; /* without superchains chains that are left out count as 0 */
+    const double n = (double)used, average = sum(change, length) / n;
+    *units = n;
+    SHARE(length)
+    for (uint64_t i = 0; i < length; i++) {
+        const double d = change[i] - average;
+        change[i] = K || w->keep[i] != 0.0 ? d * d : 0.0;
+    }
+    const double variance = sum(change, length) / (n - 1.0);
+    return used > 2 && variance > 0.0 ? average / sqrt(variance / n) : NAN;
+}
+
+/* Of the mean, or of the mean square about `mean`. Uses w->term. */
+static double drift_of(work *w, bool of_squares, double mean, uint64_t K, double *units) {
+    const nsamp_moments *m = w->m;
+    *units = 0.0;
+    if (!m->count[0] || !m->count[1]) return NAN;
+    SHARE(m->chains)
+    for (uint64_t c = 0; c < m->chains; c++) {
+        double half[2];
+        for (uint64_t h = 0; h < 2; h++) {
+            const double at = w->half_mean[2 * c + h], d = at - mean;
+            half[h] = of_squares ? w->half_var[2 * c + h] + d * d : at;
+        }
+        w->term[c] = w->keep[c] != 0.0 ? half[1] - half[0] : 0.0;
+    }
+    return drift(w, w->term, K, units);
+}
+
+/* Chains that were not left out and have one x in all samples. */
+static uint64_t count_stuck(const work *w) {
+    const nsamp_moments *m = w->m;
+    const uint64_t L = m->lanes;
+    uint64_t stuck = 0;
+    if (m->count[0] + m->count[1] < 2) return 0;
+    for (uint64_t c = 0; c < m->chains; c++) {
+        const uint64_t at = c / L * m->dim * L + c % L;
+        bool moved = w->keep[c] == 0.0;
+        for (size_t i = 0; i < m->dim && !moved; i++)
+            moved = m->low[at + i * L] < m->high[at + i * L];
+        stuck += !moved;
+    }
+    return stuck;
 }
 
 /* Of coordinate i over chains [begin, end); begin is a multiple of the lanes. */
@@ -418,26 +483,21 @@ static void point_summary(nsamp_moments *m, nsamp_summary *s) {
     s->mean_average = s->mean_average_se = s->var_average = s->var_average_se = NAN;
 }
 
-static uint64_t choose_superchains(uint64_t chains, uint64_t asked) {
-    if (asked) return asked < chains ? asked : chains;
-    const uint64_t k = chains / 16;
-    return k < 2 ? 2 : k > 64 ? 64 : k;
-}
-
-void nsamp_moments_finish(nsamp_moments *m, const uint64_t *first_bad, uint64_t superchains,
-                          nsamp_summary *s) {
+void nsamp_moments_finish(nsamp_moments *m, const uint64_t *first_bad, uint64_t K, nsamp_summary *s) {
     const size_t D = m->dim;
     work w = begin(m, first_bad, s);
     point_summary(m, s);
     s->diverged = m->chains - w.chains;
     s->half_batches = w.per_chain == 2;
+    s->stuck = count_stuck(&w);
+    s->drift_units = 0.0;
+    if (!K) s->rhat_nested = NULL;
     if (!w.chains || !s->samples_per_chain) {
         const size_t all = NSAMP_MOMENTS_VECTORS * D + (m->full_cov ? 2 * D * D : 0);
         for (size_t i = 0; i < all; i++)
             m->results[i] = NAN;
         return;
     }
-    const uint64_t K = choose_superchains(m->chains, superchains);
     double *const out = m->results;
     double sum_of_means = 0.0, sum_of_vars = 0.0;
     for (size_t i = 0; i < D; i++) {
@@ -460,8 +520,10 @@ void nsamp_moments_finish(nsamp_moments *m, const uint64_t *first_bad, uint64_t 
         out[NSAMP_MOMENTS_AT_ess * D + i] = r.ess;
         out[NSAMP_MOMENTS_AT_tau * D + i] = r.tau;
         out[NSAMP_MOMENTS_AT_tau_se * D + i] = r.tau_se;
-        out[NSAMP_MOMENTS_AT_rhat_nested * D + i] =
-            nested_rhat(&w, K); /* before split_rhat, which reuses half_mean */
+        out[NSAMP_MOMENTS_AT_drift_mean * D + i] = drift_of(&w, false, r.mean, K, &s->drift_units);
+        out[NSAMP_MOMENTS_AT_drift_var * D + i] = drift_of(&w, true, r.mean, K, &s->drift_units);
+        /* before split_rhat, which reuses half_mean */
+        out[NSAMP_MOMENTS_AT_rhat_nested * D + i] = K ? nested_rhat(&w, K) : NAN;
         out[NSAMP_MOMENTS_AT_rhat * D + i] = split_rhat(&w);
     }
     averages(&w, sum_of_means, sum_of_vars, s);

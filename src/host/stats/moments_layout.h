@@ -4,7 +4,9 @@
 
 /* Vectors [D] at the head of nsamp_moments.results, in this order; then cov and cov_se [D * D]. */
 #define NSAMP_MOMENTS_VECTOR_LIST(X)                                                                         \
-    X(mean) X(mean_se) X(var) X(var_se) X(rhat) X(rhat_nested) X(ess) X(tau) X(tau_se) X(min) X(max)
+    X(mean)                                                                                                  \
+    X(mean_se)                                                                                               \
+    X(var) X(var_se) X(rhat) X(rhat_nested) X(ess) X(tau) X(tau_se) X(drift_mean) X(drift_var) X(min) X(max)
 
 enum {
 #define NSAMP_ROW(name) NSAMP_MOMENTS_AT_##name,

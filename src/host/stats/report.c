@@ -9,6 +9,7 @@
 #include "error.h"
 #include "io/json.h"
 #include "stats/compare.h"
+#include "stats/diagnose.h"
 
 static const char *const groups[] = {"moments", "statistics", "draws", "distances"};
 
@@ -31,6 +32,93 @@ static json_t *json_values(const nsamp_result_array *a) {
     return rows;
 }
 
+/* The value of a key as what it is: number, list, truth value, text. */
+static json_t *json_option(const nsamp_job *job, nsamp_key k) {
+    size_t count = 0;
+    const double *values;
+    switch (nsamp_options[k].type) {
+    case NSAMP_INT:
+        return json_integer((json_int_t)nsamp_job_int(job, k));
+    case NSAMP_REAL:
+        return nsamp_json_number(nsamp_job_real(job, k));
+    case NSAMP_BOOL:
+        return json_boolean(nsamp_job_bool(job, k));
+    case NSAMP_REALS:
+        values = nsamp_job_reals(job, k, &count);
+        return json_row(values, count);
+    case NSAMP_TEXT:
+    case NSAMP_CHOICE:
+        break;
+    }
+    return nsamp_json_text(nsamp_job_text(job, k));
+}
+
+/* ---- the verdict ---- */
+
+static const double *vector(const nsamp_result *r, const char *name) {
+    const nsamp_result_array *a = nsamp_result_find(r, "moments", name);
+    return a && a->count == r->dim ? a->value : NULL;
+}
+
+static nsamp_evidence evidence_of(const nsamp_result *r) {
+    return (nsamp_evidence){.dim = r->dim,
+                            .chains = nsamp_result_number(r, "moments", "chains"),
+                            .diverged = nsamp_result_number(r, "moments", "diverged"),
+                            .stuck = nsamp_result_number(r, "moments", "stuck"),
+                            .steps = nsamp_result_number(r, "moments", "steps"),
+                            .samples = nsamp_result_number(r, "moments", "samples_per_chain"),
+                            .every = nsamp_result_number(r, "moments", "accumulate_every"),
+                            .mean = vector(r, "mean"),
+                            .var = vector(r, "var"),
+                            .rhat = vector(r, "rhat"),
+                            .rhat_nested = vector(r, "rhat_nested"),
+                            .ess = vector(r, "ess"),
+                            .tau = vector(r, "tau"),
+                            .drift_mean = vector(r, "drift_mean"),
+                            .drift_var = vector(r, "drift_var"),
+                            .drift_units = nsamp_result_number(r, "moments", "drift_units"),
+                            .cold_start = nsamp_result_number(r, "moments", "cold_start") == 1.0};
+}
+
+static size_t count_bad(const nsamp_result *r) {
+    nsamp_finding list[NSAMP_FINDINGS];
+    const nsamp_evidence evidence = evidence_of(r);
+    const size_t count = nsamp_diagnose(&evidence, list);
+    size_t bad = 0;
+    for (size_t i = 0; i < count; i++)
+        bad += list[i].bad;
+    return bad;
+}
+
+static void write_verdict(FILE *out, const nsamp_result *r) {
+    nsamp_finding list[NSAMP_FINDINGS];
+    const nsamp_evidence evidence = evidence_of(r);
+    const size_t count = nsamp_diagnose(&evidence, list);
+    char text[300];
+    fputc('\n', out);
+    if (!nsamp_any_bad(list, count)) {
+        nsamp_all_is_well(&evidence, text, sizeof text);
+        fprintf(out, "verdict: %s\n", text);
+    }
+    for (size_t i = 0; i < count; i++)
+        fprintf(out, "%s: %s\n", list[i].bad ? "verdict" : "note", list[i].text);
+}
+
+static json_t *json_findings(const nsamp_result *r) {
+    nsamp_finding list[NSAMP_FINDINGS];
+    const nsamp_evidence evidence = evidence_of(r);
+    const size_t count = nsamp_diagnose(&evidence, list);
+    json_t *all = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_t *one = json_object();
+        json_object_set_new(one, "name", nsamp_json_text(list[i].name));
+        json_object_set_new(one, "bad", json_boolean(list[i].bad));
+        json_object_set_new(one, "text", nsamp_json_text(list[i].text));
+        json_array_append_new(all, one);
+    }
+    return all;
+}
+
 static bool write_json(FILE *out, const nsamp_result *r, const char *note) {
     json_t *root = json_object(), *job = json_object();
     json_object_set_new(root, "file", nsamp_json_text(r->path));
@@ -38,7 +126,7 @@ static bool write_json(FILE *out, const nsamp_result *r, const char *note) {
     for (int k = 0; k < NSAMP_KEY_count; k++) {
         char key[128];
         snprintf(key, sizeof key, "%s.%s", nsamp_options[k].section, nsamp_options[k].key);
-        json_object_set_new(job, key, nsamp_json_text(nsamp_job_text(r->job, (nsamp_key)k)));
+        json_object_set_new(job, key, json_option(r->job, (nsamp_key)k));
     }
     if (*r->source) json_object_set_new(root, "exact_source", nsamp_json_text(r->source));
     for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
@@ -51,6 +139,7 @@ static bool write_json(FILE *out, const nsamp_result *r, const char *note) {
         else
             json_decref(group);
     }
+    json_object_set_new(root, "findings", json_findings(r));
     if (*note) json_object_set_new(root, "note", nsamp_json_text(note));
     return nsamp_json_write(out, root);
 }
@@ -59,8 +148,9 @@ static bool write_json(FILE *out, const nsamp_result *r, const char *note) {
 
 enum { ROWS = 10 }; /* coordinates or entries shown; the rest is summed up in one line */
 
+/* A quantity and what is known of it: the law of the discretised dynamics, or where the file has none the target's value. */
 typedef struct column {
-    const char *name;
+    const char *name, *of; /* of: "exact" or "target" */
     const nsamp_result_array *value, *se, *exact;
 } column;
 
@@ -71,6 +161,11 @@ static column find_column(const nsamp_result *r, const char *group, const char *
     c.se = nsamp_result_find(r, group, other);
     snprintf(other, sizeof other, "%s_exact", name);
     c.exact = nsamp_result_find(r, group, other);
+    c.of = "exact";
+    if (c.exact) return c;
+    snprintf(other, sizeof other, "%s_target", name);
+    c.exact = nsamp_result_find(r, group, other);
+    c.of = "target";
     return c;
 }
 
@@ -78,8 +173,12 @@ static double at(const nsamp_result_array *a, size_t i) {
     return a && i < a->count ? a->value[i] : NAN;
 }
 
+/* Signed; 0 or infinite where there is no error, infinite where there is no value. */
 static double z_score(const column *c, size_t i) {
-    return (at(c->value, i) - at(c->exact, i)) / at(c->se, i);
+    const double value = at(c->value, i), exact = at(c->exact, i), se = at(c->se, i);
+    if (isnan(exact) || !c->se) return NAN;
+    if (isnan(value)) return INFINITY;
+    return value == exact ? 0.0 : (value - exact) / se;
 }
 
 /* Whether every entry has one exact value: then it stands below the table and not in each row. */
@@ -91,9 +190,11 @@ static bool one_exact(const column *c) {
 
 /* "value +- se  exact  z" of one entry; what is not known keeps its width. */
 static void entry(FILE *out, const column *c, size_t i) {
-    const double value = at(c->value, i), se = at(c->se, i), exact = at(c->exact, i),
-                 z = (value - exact) / se;
-    fprintf(out, "  %9.4g", value);
+    const double value = at(c->value, i), se = at(c->se, i), exact = at(c->exact, i), z = z_score(c, i);
+    if (isfinite(value))
+        fprintf(out, "  %9.4g", value);
+    else
+        fprintf(out, "  %9s", "-");
     if (isfinite(se))
         fprintf(out, " +- %-7.2g", se);
     else
@@ -105,23 +206,40 @@ static void entry(FILE *out, const column *c, size_t i) {
             fprintf(out, "%10s", "");
     }
     if (!c->exact) return;
-    if (isfinite(z))
-        fprintf(out, " %5.1f", z);
-    else
+    if (isnan(z))
         fprintf(out, "%6s", "");
+    else
+        fprintf(out, " %5.1f", z);
+}
+
+/* The same in a column of this width. */
+static void cell(FILE *out, int width, int digits, double value) {
+    if (isnan(value))
+        fprintf(out, " %*s", width, "-");
+    else
+        fprintf(out, " %*.*g", width, digits, value);
+}
+
+/* "%.*g", or "-" for what is not known. */
+static void number(FILE *out, int digits, double value) {
+    if (isnan(value))
+        fputc('-', out);
+    else
+        fprintf(out, "%.*g", digits, value);
 }
 
 /* "value +- se (exact, z)" of a single number. */
 static void single(FILE *out, const column *c) {
-    fprintf(out, " %.5g", at(c->value, 0));
+    fputc(' ', out);
+    number(out, 5, at(c->value, 0));
     if (isfinite(at(c->se, 0))) fprintf(out, " +- %.2g", at(c->se, 0));
-    if (isfinite(at(c->exact, 0))) fprintf(out, " (exact %.5g, z %.1f)", at(c->exact, 0), z_score(c, 0));
+    if (isfinite(at(c->exact, 0))) fprintf(out, " (%s %.5g, z %.1f)", c->of, at(c->exact, 0), z_score(c, 0));
     fputc('\n', out);
 }
 
 static void header(FILE *out, const column *c) {
     fprintf(out, "  %9s%11s", c->name, "");
-    if (c->exact && !one_exact(c)) fprintf(out, " %9s", "exact");
+    if (c->exact && !one_exact(c)) fprintf(out, " %9s", c->of);
     if (c->exact) fprintf(out, " %5s", "z");
 }
 
@@ -137,7 +255,7 @@ static void worst_z(FILE *out, const column *c) {
     if (worst < 0.0) return;
     fprintf(out, "  largest |z| of %s: %.1f (entry %zu)", c->name, worst, where);
     if (one_exact(c))
-        fprintf(out, "; exact: %.5g%s", c->exact->value[0], c->exact->count > 1 ? " in all" : "");
+        fprintf(out, "; %s: %.5g%s", c->of, c->exact->value[0], c->exact->count > 1 ? " in all" : "");
     fputc('\n', out);
 }
 
@@ -162,13 +280,20 @@ static void moments_table(FILE *out, const nsamp_result *r) {
         fprintf(out, "%5zu", i);
         for (size_t k = 0; k < 3; k++)
             entry(out, columns[k], i);
-        fprintf(out, " %7.4f %8.3g\n", at(rhat, i), at(ess, i));
+        cell(out, 7, 5, at(rhat, i));
+        cell(out, 8, 3, at(ess, i));
+        fputc('\n', out);
     }
     if (r->dim > ROWS) fprintf(out, "  ... and %zu more\n", r->dim - ROWS);
     for (size_t k = 0; k < 3; k++)
         worst_z(out, columns[k]);
-    fprintf(out, "  largest R-hat %.4f, nested %.4f; smallest ESS %.4g\n", extreme(rhat, 1.0),
-            extreme(nsamp_result_find(r, "moments", "rhat_nested"), 1.0), extreme(ess, -1.0));
+    fputs("  largest R-hat ", out);
+    number(out, 5, extreme(rhat, 1.0));
+    const nsamp_result_array *nested = nsamp_result_find(r, "moments", "rhat_nested");
+    if (nested) fputs(", nested ", out), number(out, 5, extreme(nested, 1.0));
+    fputs("; smallest ESS ", out);
+    number(out, 4, extreme(ess, -1.0));
+    fputc('\n', out);
     const column offdiag = find_column(r, "moments", "offdiag");
     if (offdiag.value && isfinite(offdiag.value->value[0])) {
         fputs("  mean covariance of two coordinates:", out);
@@ -217,8 +342,9 @@ static void coordinates_line(FILE *out, const nsamp_result *r, const char *group
     if (!c.value) return;
     fprintf(out, "  %s", title);
     for (size_t i = 0; i < c.value->count && i < 4; i++) {
-        fprintf(out, "%s%.4g", i ? ", " : " ", c.value->value[i]);
-        if (c.se) fprintf(out, " +- %.2g", at(c.se, i));
+        fputs(i ? ", " : " ", out);
+        number(out, 4, c.value->value[i]);
+        if (isfinite(at(c.se, i))) fprintf(out, " +- %.2g", at(c.se, i));
     }
     fputs(c.value->count > 4 ? ", ...\n" : "\n", out);
 }
@@ -236,7 +362,8 @@ static void draws_table(FILE *out, const nsamp_result *r, const char *note) {
     coordinates_line(out, r, "distances", "frechet", "Frechet distance, squared");
     coordinates_line(out, r, "distances", "frechet_floor", "  between exact draws, as many");
     coordinates_line(out, r, "distances", "frechet_held_out", "Frechet distance to held-out images");
-    coordinates_line(out, r, "distances", "frechet_held_out_floor", "  of the training images");
+    coordinates_line(out, r, "distances", "frechet_held_out_floor",
+                     "  of the training images, and so of a plain Gaussian with their mean and covariance");
     if (*note) fprintf(out, "  no distance to the target: %s\n", note);
 }
 
@@ -255,10 +382,11 @@ static bool write_table(FILE *out, const nsamp_result *r, const char *note) {
     moments_table(out, r);
     statistics_table(out, r);
     draws_table(out, r, note);
+    write_verdict(out, r);
     return !ferror(out);
 }
 
-nsamp_status nsamp_report(const char *path, bool json, char **text, nsamp_error *err) {
+nsamp_status nsamp_report(const char *path, bool json, char **text, size_t *bad, nsamp_error *err) {
     nsamp_result *r;
     nsamp_error why = {0};
     size_t length;
@@ -269,6 +397,7 @@ nsamp_status nsamp_report(const char *path, bool json, char **text, nsamp_error 
     FILE *out = compared == NSAMP_EINTERNAL ? NULL : open_memstream(text, &length);
     const bool written = out && (json ? write_json : write_table)(out, r, why.text);
     if (out) fclose(out);
+    if (bad) *bad = count_bad(r);
     nsamp_result_close(r);
     if (written) return NSAMP_OK;
     free(*text);
