@@ -315,8 +315,8 @@ static nsamp_status clear_the_way(nsamp_plan *p, run_state *r, nsamp_error *err)
             "removes it",
             there);
     snprintf(note, sizeof note, "begins anew (run.resume = no); %s is removed", there);
-    say(p, r, note);
     nsamp_plan_forget(p);
+    say(p, r, note);
     return NSAMP_OK;
 }
 
