@@ -9,6 +9,7 @@
 
 static inline void free_model(nsamp_model *model) {
     if (model->destroy) model->destroy(model);
+    free(model->offset);
     free(model->params);
     free(model->law.mean);
     free(model->law.var);

@@ -175,8 +175,18 @@ static void test_refusals(void **state) {
     net = good;
     net.start = NSAMP_MH_NORMAL;
     net.start_scale = 1e300;
-    nsamp_model model = make(&net);
+    refuse(net, "spikes move a chain by");
+    net = good;
+    net.scale = 1e-20;
+    refuse(net, "spikes move a chain by");
+    net = good;
+    net.leak = true;
+    net.dt_ms = 1e-9;
+    refuse(net, "a step leaks 5e-11");
+    nsamp_model model = make(&good);
     tiles t = tiles_create(&model, NULL, 1, 0, 3);
+    for (size_t l = 0; l < 3; l++)
+        t.state[l] = INFINITY;
     tiles_advance(&t, 0, 10);
     for (size_t l = 0; l < 3; l++)
         assert_int_equal(t.bad[l], 1);

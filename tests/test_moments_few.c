@@ -1,5 +1,5 @@
-/* test_moments_few.c: the summary where there is little to sum up: coordinates that never move, two batches, one
- * sample, none; and sizes beyond memory. The numbers of whole runs are in test_moments.c. */
+/* test_moments_few.c: the summary where there is little to sum up: coordinates that never move, two batches,
+ * one sample, none; and sizes beyond memory. The numbers of whole runs are in test_moments.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -352,7 +352,11 @@ static void what_cannot_be_trained_is_refused(void **state) {
         {"train.beta2=1", "below 1", NSAMP_EUSAGE},
         {"target.rho=-2", "", NSAMP_EUSAGE},
         {"model.file=no-such-folder/m.nc", "no-such-folder", NSAMP_EUSAGE},
-        {"target.variance=1e90", "diverged", NSAMP_EDIVERGED},
+        {"train.lr=1e6 train.warmup=0 train.beta1=0.999 train.beta2=0 train.amsgrad=no", "diverged",
+         NSAMP_EDIVERGED},
+        {"target.variance=1e90", "too far for squares", NSAMP_EUSAGE},
+        {"target.mean=1e7", "float32 loses noise", NSAMP_EUSAGE},
+        {"train.sigmas=1,1e-9,1", "float32 loses noise", NSAMP_EUSAGE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         nsamp_error err = {0};

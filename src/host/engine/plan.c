@@ -13,6 +13,7 @@
 #include "pages.h"
 #include "threads.h"
 #include "io/output.h"
+#include "systems/range.h"
 
 /* Costs in normals of the step (0.6 ns), measured on one AVX-512 core: a number observed and added to the moments while a tile's
  * accumulators stay in the second-level cache, and beyond it; a number's row of products of the covariance for chains that
@@ -363,6 +364,7 @@ static nsamp_status build(nsamp_plan *p, nsamp_error *err) {
     if (!status && *nsamp_job_text(p->job, NSAMP_KEY_output_file)) status = nsamp_output_check(p->job, err);
     if (!status) status = check_keys(p, err);
     if (!status) status = nsamp_model_create(p->job, &p->model, err);
+    if (!status && p->records) status = nsamp_range_record(p->job, p->model, err);
     if (!status) status = choose_backend(p, &why, err);
     if (!status) status = check_math(p, why, err);
     if (status) return status;

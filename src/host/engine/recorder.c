@@ -42,8 +42,8 @@ static uint64_t draws_of_block(const nsamp_recorder *r, uint64_t k, uint64_t fir
     return end > begin ? end - begin : 0;
 }
 
-/* Adds the offset to the draws up to `end` of a block that have it not yet: once to each, however often the block is
- * written; in double, rounded once. */
+/* Adds the offset to the draws up to `end` of a block that have it not yet: once to each, however often the
+ * block is written; in double, rounded once. */
 static void settle(nsamp_recorder *r, uint64_t k, uint64_t end) {
     const size_t D = r->what.dim, from = (size_t)r->settled[k % BUFFERS];
     for (uint64_t c = 0; r->what.offset && c < r->what.chains; c++) {

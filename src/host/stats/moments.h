@@ -17,7 +17,7 @@
  * out every group that holds such a chain (C <= 256: a group is one chain).
  *
  * Double sums of float32 samples: a variance keeps about 16 - 2 log10(|mean| / sd) digits. Models therefore
- * hand in samples relative to the mean of their target (systems/model.h), and nsamp_moments_shift puts it back. */
+ * hand in samples relative to the mean of their target (systems/model.h); nsamp_moments_shift puts it back. */
 #ifndef NSAMP_HOST_STATS_MOMENTS_H
 #define NSAMP_HOST_STATS_MOMENTS_H
 

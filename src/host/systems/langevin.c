@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "systems/range.h"
 #include "systems/start.h"
 
 nsamp_status nsamp_langevin_check_dt(const nsamp_job *job, double smallest, nsamp_error *err) {
@@ -33,6 +34,7 @@ nsamp_status nsamp_build_langevin(const nsamp_job *job, nsamp_model *m, nsamp_er
     m->system = "langevin";
     nsamp_status status = nsamp_target_create(job, &m->target, err);
     if (!status) status = nsamp_start_choose(job, m, err);
+    if (!status && m->target->ops->score) status = nsamp_range_target(job, m->target, err);
     if (status) return status;
     if (m->target->gaussian && isfinite(m->target->rho)) return nsamp_langevin_equi_build(job, m, err);
     if (m->target->gaussian) return nsamp_langevin_gauss_build(job, m, err);

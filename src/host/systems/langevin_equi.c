@@ -7,6 +7,7 @@
 #include "error.h"
 #include "kernels/systems/langevin_equi.h"
 #include "systems/langevin.h"
+#include "systems/range.h"
 #include "systems/start.h"
 
 /* The recursion has two modes: along (0) and across (1) the mean direction, each an AR(1) with factor f and
@@ -80,6 +81,10 @@ nsamp_status nsamp_langevin_equi_build(const nsamp_job *job, nsamp_model *m, nsa
                                      .a = (float)(natural ? sqrt(2 * h) * alpha : sqrt(2 * h)),
                                      .c2 = (float)(natural ? 0 : h * t->rho * t->variance / (across * along)),
                                      .kappa = (float)(natural ? beta / alpha : 0)};
+    /* Along the mean the sum of two factors is rounded, by more than c1 alone where there are many
+     * coordinates: what that moves is in the law. */
+    status = nsamp_range_factor(job, h, natural ? 1 : across, (double)p->c1, err);
+    if (status) return status;
     m->kernel = NSAMP_KERNEL_langevin_equi;
     m->dim = t->dim;
     m->state_len = t->dim + 1;

@@ -9,6 +9,7 @@
 #include "error.h"
 #include "kernels/systems/langevin_gauss.h"
 #include "systems/langevin.h"
+#include "systems/range.h"
 #include "systems/start.h"
 
 /* Up to this dimension the law says the whole covariance and the modes of every coordinate. */
@@ -106,8 +107,8 @@ static nsamp_status eigen(const nsamp_target *t, double *lambda, double *v, doub
 }
 
 /* Places the arrays and fills them: basis [D * D], lambda [D] or NULL (natural). */
-static nsamp_status fill(nsamp_model *m, double h, const double *lambda, const double *basis,
-                         nsamp_error *err) {
+static nsamp_status fill(const nsamp_job *job, nsamp_model *m, double h, const double *lambda,
+                         const double *basis, nsamp_error *err) {
     const nsamp_target *t = m->target;
     const size_t D = t->dim, vector = D * sizeof(float), head = sizeof(nsamp_langevin_gauss_params);
     nsamp_status status = nsamp_model_centre(m, D, t->mean, NULL, err);
@@ -124,9 +125,10 @@ static nsamp_status fill(nsamp_model *m, double h, const double *lambda, const d
         out[i] = (float)(1 - h / (lambda ? lambda[i] : 1));
         out[D + i] = (float)sqrt(2 * h);
     }
+    status = nsamp_range_factor(job, h, lambda ? lambda[D - 1] : 1, (double)out[D - 1], err);
     for (size_t i = 0; i < D; i++)
         nsamp_factor_row(basis + i * D, D, out + (2 + i) * D);
-    return NSAMP_OK;
+    return status;
 }
 
 nsamp_status nsamp_langevin_gauss_build(const nsamp_job *job, nsamp_model *m, nsamp_error *err) {
@@ -137,13 +139,13 @@ nsamp_status nsamp_langevin_gauss_build(const nsamp_job *job, nsamp_model *m, ns
     nsamp_status status = NSAMP_OK;
     if (natural) {
         status = nsamp_langevin_check_dt(job, NAN, err);
-        if (!status) status = fill(m, h, NULL, t->chol, err);
+        if (!status) status = fill(job, m, h, NULL, t->chol, err);
     } else {
         double *lambda = malloc((D + 2 * D * D) * sizeof *lambda);
         if (!lambda) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for %zu eigenvectors", D);
         status = eigen(t, lambda, lambda + D, lambda + D + D * D, err);
         if (!status) status = nsamp_langevin_check_dt(job, lambda[0], err);
-        if (!status) status = fill(m, h, lambda, lambda + D, err);
+        if (!status) status = fill(job, m, h, lambda, lambda + D, err);
         free(lambda);
     }
     if (status) return status;

@@ -8,6 +8,7 @@
 #include "error.h"
 #include "kernels/systems/langevin_score.h"
 #include "systems/langevin.h"
+#include "systems/range.h"
 #include "systems/start.h"
 
 static void score_start(const nsamp_model *m, nsamp_noise_key key, uint32_t chain, double *x, float *state) {
@@ -32,6 +33,10 @@ static double invert(size_t D, const double *l, double *column, float *w) {
     return log_det;
 }
 
+/* A number that all components have in common in their logarithms has no meaning, and this size would cost
+ * float32 the digits of their differences. */
+static const double LEVEL = 1024;
+
 /* Tables of the mixture behind the parameters; its means relative to offset [D] (NULL: 0). */
 static nsamp_status fill_mixture(const nsamp_target *t, const double *offset, double h,
                                  nsamp_langevin_score_params *p, nsamp_error *err) {
@@ -40,8 +45,9 @@ static nsamp_status fill_mixture(const nsamp_target *t, const double *offset, do
                  *const square = (float *)((char *)p + p->square_offset),
                  *const pull = (float *)((char *)p + p->pull_offset),
                  *const mean = (float *)((char *)p + p->mean_offset);
-    double *column = malloc(D * sizeof *column);
+    double *column = malloc((D + K) * sizeof *column), most = -INFINITY;
     if (!column) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    double *const level = column + D;
     for (size_t i = 0; i < K * D; i++)
         mean[i] = (float)(t->means[i] - (offset ? offset[i % D] : 0));
     for (size_t k = 0; k < K; k++) {
@@ -55,8 +61,11 @@ static nsamp_status fill_mixture(const nsamp_target *t, const double *offset, do
         }
         square[k] = (float)(-0.5 * precision);
         pull[k] = (float)(h * precision);
-        weight[k] = (float)(log(t->weights[k]) - log_det);
+        level[k] = log(t->weights[k]) - log_det;
+        most = fmax(most, level[k]);
     }
+    for (size_t k = 0; k < K; k++)
+        weight[k] = (float)(level[k] - (fabs(most) > LEVEL ? most : 0));
     free(column);
     return NSAMP_OK;
 }
@@ -148,6 +157,7 @@ nsamp_status nsamp_langevin_score_build(const nsamp_job *job, nsamp_model *m, ns
                                                       ? NSAMP_SCORE_LAPLACE_COPULA
                                                       : NSAMP_SCORE_HEART};
     nsamp_status status = t->components ? nsamp_model_centre(m, D, t->mean, t->var, err) : NSAMP_OK;
+    if (!status && t->components) status = nsamp_range_mixture(job, t, m->offset, h, natural, err);
     if (!status) status = nsamp_langevin_params(m, lay_out(t, factor, &head), err);
     if (status) return status;
     nsamp_langevin_score_params *p = m->params;

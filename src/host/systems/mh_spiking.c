@@ -9,6 +9,7 @@
 #include "eigen.h"
 #include "error.h"
 #include "kernels/systems/mh_spiking.h"
+#include "systems/range.h"
 #include "systems/start.h"
 
 /* ---- Sigma^(1/2) and its inverse ----------------------------------------------------------------------- */
@@ -102,6 +103,13 @@ static nsamp_status check_network(const nsamp_mh_network *net, nsamp_error *err)
     if (net->leak && !(net->dt_ms < net->tau_ms))
         return nsamp_fail(err, NSAMP_EUSAGE, "system.dt_ms = %g: must be below system.tau_ms = %g",
                           net->dt_ms, net->tau_ms);
+    const double eta = net->leak ? net->dt_ms / net->tau_ms : 0.0;
+    if (fabs(1.0 - (double)(float)(1.0 - eta) - eta) > NSAMP_RANGE_ROUNDING * eta)
+        return nsamp_fail(
+            err, NSAMP_EUSAGE,
+            "system.dt_ms = %g: of system.tau_ms = %g, so that a step leaks %.2g of a chain, which float32 "
+            "has in 1 minus it to a few %% only; valid: from %.2g, or system.leak = no",
+            net->dt_ms, net->tau_ms, eta, 0x1p-25 / NSAMP_RANGE_ROUNDING * net->tau_ms);
     if (!net->cov &&
         !(net->variance > 0.0 && net->rho < 1.0 && 1.0 + ((double)net->dim - 1.0) * net->rho > 0.0))
         return nsamp_fail(err, NSAMP_EUSAGE,
@@ -207,6 +215,48 @@ static void start(const nsamp_model *model, nsamp_noise_key key, uint32_t chain,
         state[i] = 0.0f;
 }
 
+/* How far a chain may be from mu, in whitened coordinates: where it begins, or where a leak that spikes
+ * cannot hold takes it. */
+static double farthest(const nsamp_mh_network *net, const nsamp_mh_extra *extra) {
+    const size_t p = net->dim;
+    double most = 0.0;
+    const bool from_zero = net->leak || net->start != NSAMP_MH_TARGET;
+    const double scale =
+        net->start == NSAMP_MH_ZERO || net->start == NSAMP_MH_TARGET ? 0.0 : net->start_scale;
+    for (size_t i = 0; i < p; i++) {
+        double root = fabs(extra->inverse_a) + (double)p * fabs(extra->inverse_b);
+        for (size_t j = 0; extra->inverse_root && j < p; j++)
+            root = (j ? root : 0.0) + fabs(extra->inverse_root[i * p + j]);
+        most = fmax(most, (from_zero ? fabs(extra->inverse_mean[i]) : 0.0) + 2.0 * scale * root);
+    }
+    return most + 2.0 / sqrt(net->gain);
+}
+
+/* Where a chain may be, float32 moves it by whole multiples of its spacing there: 1 % of a spike at most, or
+ * spikes, and the leak that they hold against, are off by more. */
+static nsamp_status check_spikes(const nsamp_model *model, nsamp_error *err) {
+    const nsamp_mh_extra *extra = model->extra;
+    const nsamp_mh_network *net = &extra->net;
+    const nsamp_mh_spiking_params *params = model->params;
+    const size_t p = net->dim, half = net->neurons / 2;
+    const double far = farthest(net, extra);
+    double sum = 0.0;
+    for (size_t j = 0; j < half; j++) {
+        const float *const row = nsamp_mh_table(params, params->row_offset) + (1 + j) * params->stride;
+        for (size_t i = 0; i < p; i++)
+            sum += (double)row[i] * (double)row[i];
+    }
+    const double square = sum / (double)(half * p);
+    if (0x1p-23 * far <= NSAMP_RANGE_ROUNDING * sqrt(square)) return NSAMP_OK;
+    return nsamp_fail(
+        err, NSAMP_EUSAGE,
+        "system.scale = %g: spikes move a chain by %.3g standard deviations of the target, and it may be "
+        "%.3g of them from the mean (target.mean, run.start), where float32 has steps of %.2g; valid: "
+        "larger spikes, a mean nearer to 0%s",
+        net->scale, sqrt(square), far, 0x1p-23 * far,
+        net->leak ? ", or system.leak = no" : ", or run.start = target");
+}
+
 /* ---- the model ----------------------------------------------------------------------------------------- */
 
 static void destroy(nsamp_model *model) {
@@ -244,6 +294,7 @@ nsamp_status nsamp_mh_model(const nsamp_mh_network *net, nsamp_model *model, nsa
     }
     extra->inverse_root = roots.inverse;
     free(roots.root);
+    if (!status) status = check_spikes(model, err);
     if (status) return status;
     model->system = "mh-spiking";
     model->kernel = NSAMP_KERNEL_mh_spiking;

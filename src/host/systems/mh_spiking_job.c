@@ -5,6 +5,7 @@
 #include "error.h"
 #include "kernels/systems/mh_spiking.h"
 #include "systems/mh_spiking.h"
+#include "systems/range.h"
 
 static nsamp_mh_start start_of(const nsamp_job *job, bool leak) {
     if (nsamp_job_is(job, NSAMP_KEY_run_start, "zero")) return NSAMP_MH_ZERO;
@@ -23,6 +24,8 @@ nsamp_status nsamp_build_mh_spiking(const nsamp_job *job, nsamp_model *model, ns
     if (!target->gaussian)
         return nsamp_job_fail(job, NSAMP_KEY_target_name, err,
                               "mh-spiking samples gaussian and equicorrelated only");
+    status = nsamp_range_target(job, target, err);
+    if (status) return status;
     const uint64_t burn_in = (uint64_t)nsamp_job_int(job, NSAMP_KEY_run_burn_in);
     const bool counts = nsamp_job_bool(job, NSAMP_KEY_system_spike_counts);
     nsamp_mh_network net = {

@@ -74,8 +74,8 @@ double nsamp_model_dim(const nsamp_job *job);
 /* Bytes that nsamp_model_create takes at most, target and law included, from the keys alone; sizes that a file says are not
  * counted. Allocates nothing. */
 double nsamp_model_bytes(const nsamp_job *job);
-/* offset <- mean [D], or NULL where mean is NULL or 0. Entries below 2^-40 of their standard deviation, sqrt(var)
- * (var NULL: none), are the rounding of a sum, and 0. NSAMP_ENOMEM. */
+/* offset <- mean [D], or NULL where mean is NULL or 0. Entries below 2^-40 of their standard deviation,
+ * sqrt(var) (var NULL: none), are the rounding of a sum, and 0. NSAMP_ENOMEM. */
 nsamp_status nsamp_model_centre(nsamp_model *model, size_t dim, const double *mean, const double *var,
                                 nsamp_error *err);
 /* An entry of a matrix as kernels take it: the nearest float, and 0 in the place of a subnormal one, with which each operation would take

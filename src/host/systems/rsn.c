@@ -9,6 +9,7 @@
 
 #include "cholesky.h"
 #include "error.h"
+#include "systems/range.h"
 #include "systems/rsn_rounding.h"
 #include "systems/start.h"
 
@@ -359,6 +360,29 @@ static nsamp_status noise_matrix(const nsamp_network *net, const nsamp_rsn_optio
     return status;
 }
 
+/* Where x may be, as far as the law or the data's variances say, against the noise of a step and the scale of
+ * what is sampled: noise that float32 loses there would leave chains where they are. */
+static nsamp_status check_scale(const nsamp_network *net, const nsamp_model *model, nsamp_error *err) {
+    static const double FAR = 2e4; /* products of x, in float32, are off by 2^-24 of it, .001 of the scale */
+    const double noise = (double)((const nsamp_rsn_params *)model->params)->noise;
+    const nsamp_law *law = &model->law;
+    for (size_t i = 0; i < net->m; i++) {
+        const double sd = sqrt(law->var ? law->var[i] : net->start_var[i]),
+                     x = 2 * sd + (law->mean ? fabs(law->mean[i]) : 0),
+                     scale = law->var        ? sd
+                             : net->denoiser ? net->sigma
+                                             : x;
+        if (nsamp_range_rounding(x, noise * noise) <= NSAMP_RANGE_ROUNDING && x <= FAR * scale) continue;
+        return nsamp_fail(
+            err, NSAMP_EUSAGE,
+            "system.model: output %zu reaches to %.3g, where float32 has steps of %.2g; the noise of a "
+            "step is %.3g, and what is sampled has the scale %.3g; valid: up to %.3g",
+            i + 1, x, 0x1p-23 * x, noise, scale,
+            fmin(FAR * scale, x * sqrt(NSAMP_RANGE_ROUNDING / nsamp_range_rounding(x, noise * noise))));
+    }
+    return NSAMP_OK;
+}
+
 static nsamp_status fill(const nsamp_network *net, const nsamp_rsn_options *o, nsamp_model *model,
                          nsamp_error *err) {
     nsamp_rsn_extra *extra = model->extra;
@@ -390,7 +414,8 @@ static nsamp_status fill(const nsamp_network *net, const nsamp_rsn_options *o, n
         model->prepare = prepare;
     }
     say_why(model, path == NSAMP_RSN_PRODUCT, why);
-    return nsamp_rsn_law(net, o, model, err);
+    status = nsamp_rsn_law(net, o, model, err);
+    return status ? status : check_scale(net, model, err);
 }
 
 nsamp_status nsamp_rsn_model(nsamp_network *net, const nsamp_rsn_options *o, nsamp_model *model,

@@ -10,6 +10,8 @@
 
 /* Dense covariance of the whole mixture up to this dimension. */
 enum { COV_MAX = 2048 };
+/* Numbers whose squares, and sums of them, are normal in double precision. */
+static const double LEAST = 1e-150, MOST = 1e150;
 
 /* log(w_k N(x; mu_k, C_k)). With full covariances r [D] <- C_k^-1 (x - mu_k); otherwise r is left alone. */
 static double component(const nsamp_target *t, size_t k, const double *x, double *r) {
@@ -123,8 +125,17 @@ static nsamp_status read_keys(const nsamp_job *job, nsamp_target *t, nsamp_error
     memcpy(t->weights, weights, K * sizeof *weights);
     for (size_t i = 0; i < K * D; i++)
         t->means[i] = means[all ? i / D : i];
-    for (size_t k = 0; k < K; k++)
+    for (size_t k = 0; k < K; k++) {
         t->sds[k] = sds[nsds == 1 ? 0 : k];
+        if (!(t->sds[k] >= LEAST && t->sds[k] <= MOST))
+            return nsamp_job_fail(job, NSAMP_KEY_target_sds, err,
+                                  "%g has no square in double precision; valid: %g to %g", t->sds[k], LEAST,
+                                  MOST);
+    }
+    for (size_t i = 0; i < nmeans; i++)
+        if (!(fabs(means[i]) <= MOST))
+            return nsamp_job_fail(job, NSAMP_KEY_target_means, err,
+                                  "%g has no square in double precision; valid: up to %g", means[i], MOST);
     return NSAMP_OK;
 }
 

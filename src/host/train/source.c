@@ -2,6 +2,7 @@
  * of step `epoch` shuffle; of a target, draw i is row i, and draws from 2^62 on are held out. */
 #include "train/source.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "error.h"
@@ -142,6 +143,31 @@ static nsamp_status open_target(const nsamp_job *job, const nsamp_train_settings
     return NSAMP_OK;
 }
 
+/* Noisy data x + sigma z are float32: what reaches far beyond the noise would lose it. */
+static nsamp_status check_noise(const nsamp_job *job, const nsamp_train_settings *t, const nsamp_source *s,
+                                nsamp_error *err) {
+    static const double FAR = 2e4,
+                        MOST = 1e9; /* a thousandth of the noise is off; the optimizer squares squares */
+    double sigma = INFINITY;
+    for (size_t i = 0; i < t->levels; i++)
+        sigma = fmin(sigma, t->sigmas[i]);
+    for (size_t k = 0; k < s->m; k++) {
+        const double mean = s->target ? s->target->mean[k] : 0, x = fabs(mean) + 2 * sqrt(s->var[k]);
+        if (!(x <= MOST))
+            return nsamp_job_fail(
+                job, NSAMP_KEY_target_name, err,
+                "coordinate %zu reaches to %.3g, too far for squares in float32; valid: up to %g", k + 1, x,
+                MOST);
+        if (x > FAR * sigma)
+            return nsamp_job_fail(
+                job, NSAMP_KEY_train_sigmas, err,
+                "data reach to %.3g in coordinate %zu, where float32 loses noise of %g; valid here: "
+                "from %.3g",
+                x, k + 1, sigma, x / FAR);
+    }
+    return NSAMP_OK;
+}
+
 nsamp_status nsamp_source_create(const nsamp_job *job, const nsamp_train_settings *t, nsamp_source **source,
                                  nsamp_error *err) {
     *source = NULL;
@@ -152,6 +178,7 @@ nsamp_status nsamp_source_create(const nsamp_job *job, const nsamp_train_setting
     s->shuffled = UINT64_MAX;
     nsamp_status status = nsamp_job_is(job, NSAMP_KEY_target_name, "images") ? open_images(job, t, s, err)
                                                                              : open_target(job, t, s, err);
+    if (!status) status = check_noise(job, t, s, err);
     if (status) {
         nsamp_source_destroy(s);
         return status;

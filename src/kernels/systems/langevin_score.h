@@ -12,8 +12,8 @@
  * Fails    where h times the curvature of log p exceeds 2: the chain oscillates; on a density that falls faster than a
  *          Gaussian (heart) it overflows and is flagged.
  *
- * State [S][L], S = D: x; of a mixture relative to its mean, as its tables are, and so is what is observed: the
- * host adds the mean (systems/model.h). */
+ * State [S][L], S = D: x; of a mixture relative to its mean, as its tables are, and so is what is observed:
+ * the host adds the mean (systems/model.h). */
 #ifndef NSAMP_KERNELS_SYSTEMS_LANGEVIN_SCORE_H
 #define NSAMP_KERNELS_SYSTEMS_LANGEVIN_SCORE_H
 
