@@ -211,8 +211,8 @@ static void networks(void **state) {
     free(model.params);
 }
 
-/* Draws of a run with a mean are those of one without, moved: each rounded once. Also over stops, which leave
- * blocks half full. */
+/* Draws of a run with a mean are those of one without, moved: each rounded once. Also over checkpoints, which
+ * write blocks half full, and stops, which leave them so. */
 static int stop_at_once(const nsamp_progress *progress, void *user) {
     (void)user;
     return progress->done < progress->total;
@@ -228,7 +228,7 @@ static void stored_draws_have_the_mean_once(void **state) {
         snprintf(
             settings, sizeof settings,
             "run.chains=512 target.dim=40 run.steps=24000 record.every=100 record.chains=512 run.resume=yes "
-            "run.backend=cpu target.mean=%g output.file=%s",
+            "run.checkpoint_every_s=0.001 run.backend=cpu target.mean=%g output.file=%s",
             far ? 1000.3 : 0, scratch(far ? "far.nc" : "near.nc"));
         for (nsamp_status status = NSAMP_STOPPED; status == NSAMP_STOPPED;) {
             nsamp_error err = {0};
