@@ -157,7 +157,7 @@ static void test_no_subnormal_numbers(void **state) {
     nsamp_model *models[] = {
         MODEL("target.name", "mixture", "target.dim", "10", "target.means", "-50 50", "system.dt", "0.05"),
         MODEL("target.name", "mixture", "target.dim", "10", "target.means", "-50000 50000", "target.sds",
-              "1000", "system.dt", "1e-5"),
+              "1000", "system.dt", "1e-3"),
         MODEL("target.name", "mixture", "target.dim", "3", "target.means", "0 0", "target.sds", "0.005 1000",
               "system.dt", "1e-5"),
         MODEL("target.name", "mixture", "target.dim", "2", "target.weights", "1 1 1 1 1", "target.means",
