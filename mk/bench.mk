@@ -20,3 +20,10 @@ bench-readme: $(BUILD)/nsamp
 bench-scaling: all
 	@mkdir -p bench/results
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python3 bench/scaling.py --nsamp $(BUILD)/nsamp --out bench/results/scaling-$$(date +%Y-%m-%d).txt
+
+.PHONY: bench-neighbours
+
+## make bench-neighbours  one thread and two beside 0, 2 and 8 busy processes: training and sampling (20 minutes; NEIGHBOURS='--against OLD')
+bench-neighbours: all
+	@mkdir -p bench/results
+	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python3 bench/neighbours.py --nsamp $(BUILD)/nsamp $(NEIGHBOURS) --out bench/results/neighbours-$$(date +%Y-%m-%d).txt

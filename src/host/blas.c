@@ -12,6 +12,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#include "threads.h"
 
 #define HIDDEN __attribute__((visibility("hidden"))) /* libnsamp.so must not offer them to others */
 
@@ -85,6 +88,9 @@ static void *find(void *blas, void *lapacke, const char *name) {
 static void open_library(void) {
     /* A thread of OpenBLAS spins for a while after its start, on a core that a thread of ours wants (bench/LOG.md). */
     (void)setenv("OPENBLAS_THREAD_TIMEOUT", "4", 0);
+    /* Where it cannot start one for each core it ends the program with a signal. */
+    const int cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    if (cores > 1 && nsamp_threads_try(cores - 1) < cores - 1) (void)setenv("OPENBLAS_NUM_THREADS", "1", 1);
     void *const blas = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
     if (!blas) give_up("libopenblas.so.0");
     void *const lapacke = dlopen("liblapacke.so.3", RTLD_NOW | RTLD_LOCAL);

@@ -41,11 +41,11 @@ say "a wrong table is refused"
 # Start-up: OpenBLAS, whose threads take the cores for a while, is opened by those that need it.
 LD_DEBUG=files "$nsamp" run target.dim=2 run.chains=64 run.steps=4 run.burn_in=0 >"$work/out" 2>"$work/err" && ! grep -q -i openblas "$work/err"
 say "a run that needs no linear algebra opens none"
-LD_DEBUG=files "$nsamp" run target.name=gaussian target.file=builtin:decay target.dim=4 system.geometry=natural run.chains=64 run.steps=4 run.burn_in=0 >"$work/out" 2>"$work/err" &&
+LD_DEBUG=files "$nsamp" run system.name=rsn system.model=builtin:linear target.dim=4 run.chains=64 run.steps=4 run.burn_in=0 >"$work/out" 2>"$work/err" &&
     grep -q -i openblas "$work/err"
 say "one that needs it does, which the line before would see"
 touch "$work/libopenblas.so.0" "$work/liblapacke.so.3" # not libraries
-LD_LIBRARY_PATH=$work "$nsamp" run target.name=gaussian target.file=builtin:decay target.dim=4 system.geometry=natural run.chains=64 run.steps=4 run.burn_in=0 \
+LD_LIBRARY_PATH=$work "$nsamp" run system.name=rsn system.model=builtin:linear target.dim=4 run.chains=64 run.steps=4 run.burn_in=0 \
     >"$work/out" 2>"$work/err"
 [ $? = 127 ] && [ "$(wc -l <"$work/err")" = 1 ] && grep -q 'libopenblas.so.0' "$work/err"
 say "where it cannot be opened, one line names it"

@@ -3,7 +3,6 @@
 #include "bench/machine.h"
 
 #include <cblas.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "isa.h"
 #include "kernels/ceilings.h"
 #include "kernels/noise.h"
+#include "threads.h"
 
 /* "model name", or family and model where a virtual machine hides it. */
 static void name_cpu(char *text, size_t size) {
@@ -63,7 +63,7 @@ nsamp_status nsamp_machine_describe(const nsamp_job *job, nsamp_machine *m, nsam
     name_cpu(m->cpu, sizeof m->cpu);
     name_blas(m->blas, sizeof m->blas);
     m->cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    m->threads = threads ? (int)threads : omp_get_max_threads();
+    m->threads = nsamp_threads_of(threads);
     m->l1_bytes = nsamp_cache_bytes(1);
     m->l2_bytes = nsamp_cache_bytes(2);
     m->l3_bytes = nsamp_cache_bytes(3);

@@ -304,20 +304,18 @@ size_t nsamp_cpu_thread_bytes(const nsamp_model *model, size_t lanes) {
     return lay_out(model, lanes, &x_at, &bad_at);
 }
 
-static int threads_of(const nsamp_job *job) {
-    const int64_t threads = nsamp_job_int(job, NSAMP_KEY_run_threads);
-    return threads ? (int)threads : omp_get_max_threads();
-}
-
 nsamp_status nsamp_cpu_backend_text(const nsamp_model *model, const nsamp_job *job, char *text, size_t size,
                                     nsamp_error *err) {
     const nsamp_cpu_kernel *kernel;
     const char *isa;
     const nsamp_status status = nsamp_cpu_kernel_find(job, model, &kernel, &isa, err);
     if (status) return status;
-    const int threads = threads_of(job);
-    snprintf(text, size, "cpu, %s%s kernels, %d thread%s", *isa == 'v' ? "x86-64-" : "", isa, threads,
-             threads == 1 ? "" : "s");
+    const int64_t asked = nsamp_job_int(job, NSAMP_KEY_run_threads);
+    const int threads = nsamp_threads_of(asked);
+    char fewer[80];
+    nsamp_threads_note(asked, threads, fewer, sizeof fewer);
+    snprintf(text, size, "cpu, %s%s kernels, %d thread%s%s", *isa == 'v' ? "x86-64-" : "", isa, threads,
+             threads == 1 ? "" : "s", fewer);
     return NSAMP_OK;
 }
 
@@ -335,7 +333,7 @@ nsamp_status nsamp_cpu_backend_create(nsamp_batch *batch, const nsamp_job *job, 
         free(b);
         return status;
     }
-    b->threads = threads_of(job);
+    b->threads = nsamp_threads_of(nsamp_job_int(job, NSAMP_KEY_run_threads));
     const size_t L = batch->lanes, T = (size_t)b->threads;
     b->stride = lay_out(batch->model, L, &b->x_at, &b->bad_at);
     b->through = calloc(batch->tiles, sizeof *b->through);

@@ -128,8 +128,11 @@ nsamp_status nsamp_recorder_start(nsamp_output *out, const nsamp_recording *what
         if (failed) {
             pthread_cond_destroy(&r->changed);
             pthread_mutex_destroy(&r->lock);
-            status =
-                nsamp_fail(err, NSAMP_EINTERNAL, "the writer thread cannot be started: %s", strerror(failed));
+            status = nsamp_fail(
+                err, NSAMP_ENOMEM,
+                "no thread can be started to write the recorded draws: %s (a limit on processes or "
+                "on memory); a smaller run.threads leaves room, record.every = 0 needs none",
+                strerror(failed));
         }
     }
     if (status) {

@@ -1,5 +1,4 @@
 /* rsn_job.c: reads the keys of rsn and loads its network; the model is built by rsn.c. */
-#include <omp.h>
 #include <string.h>
 
 #include "engine/engine.h"
@@ -7,6 +6,7 @@
 #include "isa.h"
 #include "systems/rsn.h"
 #include "systems/start.h"
+#include "threads.h"
 
 /* system.model: a file, or the built-in linear network of target.dim outputs and train.hidden units, or that with phi = tanh,
  * whose drift is bounded but for -x, so that it is stable, and not linear. */
@@ -35,8 +35,7 @@ static nsamp_status part(const nsamp_job *job, nsamp_kernel_id id, const nsamp_c
 }
 
 nsamp_status nsamp_build_rsn(const nsamp_job *job, nsamp_model *model, nsamp_error *err) {
-    const int64_t tile = nsamp_job_int(job, NSAMP_KEY_run_tile),
-                  threads = nsamp_job_int(job, NSAMP_KEY_run_threads);
+    const int64_t tile = nsamp_job_int(job, NSAMP_KEY_run_tile);
     nsamp_rsn_options o = {
         .h = nsamp_job_real(job, NSAMP_KEY_system_dt),
         .reservoir = nsamp_job_is(job, NSAMP_KEY_system_level, "reservoir"),
@@ -50,7 +49,7 @@ nsamp_status nsamp_build_rsn(const nsamp_job *job, nsamp_model *model, nsamp_err
                                                                             : NSAMP_FP32,
         .cuda = nsamp_job_is(job, NSAMP_KEY_run_backend, "cuda"),
         .chains = (uint64_t)nsamp_job_int(job, NSAMP_KEY_run_chains),
-        .threads = threads ? (int)threads : omp_get_max_threads(),
+        .threads = nsamp_threads_of(nsamp_job_int(job, NSAMP_KEY_run_threads)),
         .tile = (uint32_t)tile,
         .cov_dim = (size_t)nsamp_job_int(job, NSAMP_KEY_record_cov_dim),
         .auto_start = nsamp_job_is(job, NSAMP_KEY_run_start, "auto"),

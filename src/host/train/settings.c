@@ -1,7 +1,7 @@
 /* settings.c: see settings.h. */
 #include "train/settings.h"
 
-#include <omp.h>
+#include "threads.h"
 
 double nsamp_level_epochs(const nsamp_train_settings *s, size_t level) {
     return s->epochs[s->epochs_count == 1 ? 0 : level];
@@ -73,8 +73,7 @@ nsamp_status nsamp_train_settings_read(const nsamp_job *job, nsamp_train_setting
                               "needs train.form = denoiser and train.control_variate = no, or must be 0");
     s->draws = (uint64_t)nsamp_job_int(job, NSAMP_KEY_train_draws);
     s->seed = (uint64_t)nsamp_job_int(job, NSAMP_KEY_train_seed);
-    s->threads = (int)nsamp_job_int(job, NSAMP_KEY_run_threads);
-    if (s->threads == 0) s->threads = omp_get_max_threads();
+    s->threads = nsamp_threads_of(nsamp_job_int(job, NSAMP_KEY_run_threads));
     s->checkpoint_every_s = nsamp_job_real(job, NSAMP_KEY_train_checkpoint_every_s);
     s->max_walltime_s = nsamp_job_real(job, NSAMP_KEY_train_max_walltime_s);
     s->max_batches = (uint64_t)nsamp_job_int(job, NSAMP_KEY_train_max_batches);
