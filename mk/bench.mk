@@ -23,7 +23,7 @@ bench-scaling: all
 
 .PHONY: bench-neighbours
 
-## make bench-neighbours  one thread and two beside 0, 2 and 8 busy processes: training and sampling (20 minutes; NEIGHBOURS='--against OLD')
+## make bench-neighbours  one thread and two beside 0, 2 and 8 busy processes: training and sampling (half an hour; NEIGHBOURS='--against OLD')
 bench-neighbours: all
 	@mkdir -p bench/results
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python3 bench/neighbours.py --nsamp $(BUILD)/nsamp $(NEIGHBOURS) --out bench/results/neighbours-$$(date +%Y-%m-%d).txt
