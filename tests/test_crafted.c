@@ -142,9 +142,76 @@ static void trainings(void **state) {
     free_copy(&c);
 }
 
+/* ---- runs ---- */
+
+static int stop(const nsamp_progress *p, void *user) {
+    (void)p;
+    (void)user;
+    return 1;
+}
+
+static nsamp_status run(const char *more, nsamp_progress_fn *progress, nsamp_error *err) {
+    char settings[1024];
+    nsamp_job *job = nsamp_job_create();
+    nsamp_plan *plan = NULL;
+    snprintf(settings, sizeof settings,
+             "target.name=equicorrelated target.dim=2 target.rho=0.5 run.chains=16 run.steps=100000000 "
+             "run.threads=1 output.file=%s %s",
+             scratch("o.nc"), more);
+    if (!job || nsamp_job_set_all(job, settings, err)) fail_msg("%s", err->text);
+    nsamp_status status = nsamp_plan_create(job, &plan, err);
+    nsamp_job_destroy(job);
+    if (!status) status = nsamp_plan_run(plan, progress, NULL, err);
+    nsamp_plan_destroy(plan);
+    return status;
+}
+
+static const char *const run_sections[] = {"state", "first_bad", "sums",   "products",
+                                           "every", "seconds",   "chunks", "frame"};
+
+static void runs(void **state) {
+    (void)state;
+    static const struct {
+        size_t section, at; /* the number to be replaced */
+        const char *named;
+        double real;
+        uint64_t number;
+    } bad[] = {
+        {0, 0, "state", NAN, 0},        {0, 31, "state", INFINITY, 0}, {1, 3, "first_bad", 0, UINT64_MAX - 1},
+        {2, 0, "sums", NAN, 0},         {2, 1, "sums", -INFINITY, 0},  {4, 0, "every", 0, 0},
+        {4, 0, "every", 0, UINT64_MAX}, {5, 0, "seconds", NAN, 0},     {5, 0, "seconds", -1, 0},
+        {5, 0, "seconds", INFINITY, 0}};
+    nsamp_error err;
+    if (run("", stop, &err) != NSAMP_STOPPED) fail_msg("%s", err.text);
+    copy c = read_copy(scratch("o.nc.ckpt"), run_sections, 8);
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        const size_t size = bad[k].section ? 8 : sizeof(float);
+        unsigned char *data = (unsigned char *)c.list[bad[k].section].data + bad[k].at * size, was[8];
+        const float narrow = (float)bad[k].real;
+        assert_true(bad[k].at * size < c.list[bad[k].section].bytes);
+        memcpy(was, data, size);
+        memcpy(data,
+               bad[k].section == 0 ? (const void *)&narrow
+               : bad[k].real == 0  ? (const void *)&bad[k].number
+                                   : &bad[k].real,
+               size);
+        write_copy(scratch("o.nc.ckpt"), &c);
+        err = (nsamp_error){0};
+        if (run("run.resume=yes", stop, &err) != NSAMP_EIO || !strstr(err.text, "o.nc.ckpt") ||
+            (bad[k].section != 4 && !strstr(err.text, bad[k].named)))
+            fail_msg("case %zu, %s: status %d: %s", k, bad[k].named, err.status, err.text);
+        assert_int_not_equal(access(scratch("o.nc"), F_OK), 0);
+        memcpy(data, was, size);
+    }
+    write_copy(scratch("o.nc.ckpt"), &c); /* as it was */
+    if (run("run.resume=yes", stop, &err) != NSAMP_STOPPED) fail_msg("%s", err.text);
+    free_copy(&c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trainings),
+        cmocka_unit_test(runs),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

@@ -92,7 +92,7 @@ static bool fails(kind k, const void *from) {
     return true;
 }
 
-#define FROM __builtin_return_address(0)
+#define FROM       __builtin_return_address(0)
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 /* ---- allocations ---- */
@@ -239,6 +239,7 @@ int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t 
                                 : REAL(posix_spawnp)(pid, file, actions, attributes, words, environment);
 }
 
-int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*work)(void *), void *argument) {
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*work)(void *),
+                   void *argument) {
     return fails(THREAD, FROM) ? number : REAL(pthread_create)(thread, attributes, work, argument);
 }

@@ -58,6 +58,10 @@ nsamp_status nsamp_plan_save(nsamp_plan *plan, nsamp_error *err);
 /* Restores from plan->checkpoint_path when it is there; *found says so, note (of size bytes) where the run goes on. NSAMP_EUSAGE
  * when it belongs to another job. */
 nsamp_status nsamp_plan_restore(nsamp_plan *plan, bool *found, char *note, size_t size, nsamp_error *err);
+/* NSAMP_EIO where a run cannot have reached what was read of a checkpoint at `step`, plan->seconds among it: state [C][S],
+ * first_bad [C], sums [C][record] (resume_check.c). */
+nsamp_status nsamp_plan_check_restored(const nsamp_plan *plan, uint64_t step, const float *state,
+                                       const uint64_t *first_bad, const double *sums, nsamp_error *err);
 /* Removes the checkpoint of a finished run. */
 void nsamp_plan_forget(nsamp_plan *plan);
 

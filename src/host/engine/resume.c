@@ -135,6 +135,7 @@ nsamp_status nsamp_plan_restore(nsamp_plan *p, bool *found, char *note, size_t s
     if (!status && step > p->steps)
         status = nsamp_fail(err, NSAMP_EUSAGE, "%s: holds step %llu, beyond run.steps = %llu",
                             p->checkpoint_path, (unsigned long long)step, (unsigned long long)p->steps);
+    if (!status) status = nsamp_plan_check_restored(p, step, k.state, k.first_bad, k.sums, err);
     if (!status) {
         nsamp_moments_set_interval(p->batch.moments, p->accumulate_every, p->steps);
         distribute(p, &k);
