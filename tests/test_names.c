@@ -178,6 +178,12 @@ static void others(void **state) {
     }
     fresh();
     assert_int_equal(IN_FOLDER("run", SMALL, "output.file=a.nc", "--quiet")->code, 0);
+    /* A pipe is not waited for. */
+    assert_int_equal(IN_FOLDER("stats", "fifo")->code, NSAMP_EIO);
+    assert_int_equal(IN_FOLDER("plot", "fifo", "-o", "x.png")->code, NSAMP_EIO);
+    assert_int_equal(IN_FOLDER("run", "target.name=gaussian", "target.file=fifo")->code, NSAMP_EIO);
+    assert_int_equal(IN_FOLDER("run", "target.name=mixture", "target.file=fifo")->code, NSAMP_EIO);
+    assert_int_equal(IN_FOLDER("run", "system.name=rsn", "system.model=fifo")->code, NSAMP_EIO);
     assert_int_equal(IN_FOLDER("plot", "a.nc", "-o", "folder/")->code, NSAMP_EUSAGE);
     assert_int_equal(IN_FOLDER("plot", "a.nc", "-o", "loose")->code, NSAMP_EUSAGE);
     assert_int_equal(IN_FOLDER("run", SMALL, "output.file=")->code, 0); /* none: nothing is written */

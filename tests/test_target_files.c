@@ -44,7 +44,7 @@ static void test_unreadable(void **state) {
     REFUSED(NSAMP_EIO, "nothing-here|No such file", "target.name", "gaussian", "target.file",
             scratch("nothing-here"));
     REFUSED(NSAMP_EIO, "is a folder", "target.name", "gaussian", "target.file", scratch_folder);
-    REFUSED(NSAMP_EIO, "not a regular file", "target.name", "gaussian", "target.file", "/dev/zero");
+    REFUSED(NSAMP_EIO, "not a plain file", "target.name", "gaussian", "target.file", "/dev/zero");
     GAUSSIAN(NSAMP_EUSAGE, "no numbers", "");
     GAUSSIAN(NSAMP_EUSAGE, "no numbers", "# only this\n\n");
     GAUSSIAN(NSAMP_EUSAGE, "file:2|'two' is not a number", "1 2\n1 two\n");

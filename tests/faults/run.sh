@@ -1,12 +1,12 @@
 #!/bin/bash
 # run.sh: each call of a kind that small runs of nsamp make fails in turn (faults.c), and each time: a documented exit code and one line,
 # never a signal; nothing under a final name but what an unbroken run leaves there; no temporary file; and the same command once more
-# ends as the unbroken one did. Usage: run.sh NSAMP LIBFAULTS [SCENARIO...]. NSAMP_SLOW=1: every k; otherwise a few.
+# ends as the unbroken one did. Usage: run.sh NSAMP LIBFAULTS [SCENARIO...]. NSAMP_SLOW=1: every k; otherwise a few. NSAMP_FAULT_KINDS: these kinds only.
 # Output: TAP, one line for each scenario and kind of call.
 nsamp=$1 library=$2
 shift 2
 slow=${NSAMP_SLOW:-}
-kinds="alloc open write sync rename close truncate reserve process thread"
+kinds=${NSAMP_FAULT_KINDS:-alloc open write sync rename close truncate reserve process thread}
 declare -A with=([alloc]=12 [open]=5 [write]=28 [sync]=5 [rename]=122 [close]=5 [truncate]=28 [reserve]=28 [process]=11 [thread]=11)
 if [ $# -gt 0 ]; then
     scenarios=$*

@@ -5,6 +5,7 @@
 #include "bench/roofline.h"
 #include "cli/cli.h"
 #include "error.h"
+#include "io/plainfile.h"
 #include "stats/plot.h"
 
 /* FILE.nc or FILE.json -> FILE.png, in the same folder. */
@@ -20,9 +21,10 @@ static nsamp_status default_path(const char *file, char *out, size_t size, nsamp
 
 /* A bench is the one kind of file that starts with a brace. */
 static bool is_bench(const char *path) {
-    FILE *f = fopen(path, "rb");
-    const int first = f ? fgetc(f) : EOF;
-    if (f) fclose(f);
+    FILE *f;
+    if (nsamp_fopen_plain(path, &f, NULL)) return false;
+    const int first = fgetc(f);
+    fclose(f);
     return first == '{';
 }
 

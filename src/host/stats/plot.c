@@ -1,19 +1,20 @@
 /* plot.c: which picture fits a file. */
 #include "stats/plot.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "error.h"
+#include "io/plainfile.h"
 #include "stats/compare.h"
 #include "stats/plot_kinds.h"
 
 /* Model files are classic netCDF ("CDF", io/seal.h), outputs are netCDF-4, that is HDF5. */
 static nsamp_status is_model(const char *path, bool *model, nsamp_error *err) {
     char head[4] = {0};
-    FILE *in = fopen(path, "rb");
-    if (!in) return nsamp_fail(err, NSAMP_EIO, "%s: %s", path, strerror(errno));
+    FILE *in;
+    const nsamp_status status = nsamp_fopen_plain(path, &in, err);
+    if (status) return status;
     const size_t n = fread(head, 1, sizeof head, in);
     fclose(in);
     *model = n == sizeof head && !memcmp(head, "CDF", 3);

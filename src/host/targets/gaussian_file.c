@@ -16,6 +16,7 @@
 #include "io/apart.h"
 #include "io/ncfile.h"
 #include "io/pathname.h"
+#include "io/plainfile.h"
 #include "targets/builders.h"
 #include "targets/rows.h"
 
@@ -149,8 +150,8 @@ static nsamp_status read_netcdf(const nsamp_job *job, const char *path, nsamp_ta
 /* By the first bytes: "CDF" or HDF5's mark. */
 static bool is_netcdf(const char *path) {
     unsigned char head[4] = {0};
-    FILE *file = fopen(path, "rb");
-    if (!file) return false;
+    FILE *file;
+    if (nsamp_fopen_plain(path, &file, NULL)) return false;
     const size_t n = fread(head, 1, sizeof head, file);
     fclose(file);
     return n == 4 && (!memcmp(head, "CDF", 3) || !memcmp(head, "\211HDF", 4));

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "error.h"
+#include "io/plainfile.h"
 #include "job/number.h"
 
 /* Grows *array to hold one more than count numbers of the given size. */
@@ -92,14 +93,11 @@ nsamp_status nsamp_rows_read(const char *path, nsamp_rows *rows, nsamp_error *er
     static const long long most = 8LL << 30;
     memset(rows, 0, sizeof *rows);
     struct stat about;
-    FILE *file = fopen(path, "r");
-    if (!file) return nsamp_fail(err, NSAMP_EIO, "%s: %s", path, strerror(errno));
-    nsamp_status status = NSAMP_OK;
+    FILE *file;
+    nsamp_status status = nsamp_fopen_plain(path, &file, err);
+    if (status) return status;
     if (fstat(fileno(file), &about))
         status = nsamp_fail(err, NSAMP_EIO, "%s: %s", path, strerror(errno));
-    else if (!S_ISREG(about.st_mode))
-        status = nsamp_fail(err, NSAMP_EIO, "%s: %s", path,
-                            S_ISDIR(about.st_mode) ? "is a folder" : "is not a regular file");
     else if ((long long)about.st_size > most)
         status = nsamp_fail(err, NSAMP_EUSAGE, "%s: %lld bytes; valid: up to %lld", path,
                             (long long)about.st_size, most);
