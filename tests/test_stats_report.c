@@ -53,6 +53,10 @@ static void reads_what_was_written(void **state) {
     assert_null(none);
     free(expected);
     free(x);
+    run_make(scratch("a.nc"), &s, "0.25"); /* another file of this name: not read as if it were the first */
+    assert_int_equal(nsamp_result_draws(r, 5, 40, &none, &err), NSAMP_EIO);
+    assert_null(none);
+    assert_non_null(strstr(err.text, "was changed"));
     nsamp_result_close(r);
 }
 

@@ -129,6 +129,23 @@ static nsamp_status check(nsamp_result *r, nsamp_error *err) {
     return NSAMP_OK;
 }
 
+static void look(const struct stat *st, uint64_t seen[5]) {
+    seen[0] = (uint64_t)st->st_dev;
+    seen[1] = (uint64_t)st->st_ino;
+    seen[2] = (uint64_t)st->st_size;
+    seen[3] = (uint64_t)st->st_mtim.tv_sec;
+    seen[4] = (uint64_t)st->st_mtim.tv_nsec;
+}
+
+static nsamp_status check_same(const nsamp_result *r, nsamp_error *err) {
+    struct stat st;
+    uint64_t seen[5];
+    if (stat(r->path, &st)) return nsamp_fail(err, NSAMP_EIO, "%s: %s", r->path, strerror(errno));
+    look(&st, seen);
+    if (!memcmp(seen, r->seen, sizeof seen)) return NSAMP_OK;
+    return nsamp_fail(err, NSAMP_EIO, "%s: was changed while it was read", r->path);
+}
+
 static nsamp_status read_all(nsamp_result *r, nsamp_error *err) {
     struct stat st;
     char *data;
@@ -139,6 +156,7 @@ static nsamp_status read_all(nsamp_result *r, nsamp_error *err) {
     if (!S_ISREG(st.st_mode))
         return nsamp_fail(err, NSAMP_EIO, "%s: is %s", r->path,
                           S_ISDIR(st.st_mode) ? "a folder, not a netCDF file" : "not a plain file");
+    look(&st, r->seen);
     r->job = nsamp_job_create();
     if (!r->job) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the job of %s", r->path);
     status = nsamp_apart(r->path, nsamp_result_send, r->path, &data, &bytes, err);
@@ -230,6 +248,7 @@ nsamp_status nsamp_result_draws(const nsamp_result *r, size_t chains, size_t fir
         status = nsamp_fail(err, NSAMP_ENOMEM, "%s: not enough memory for %.3g GB of draws", r->path,
                             (double)bytes * 1e-9);
     if (!status) status = nsamp_apart(r->path, nsamp_result_send_draws, &wanted, &nothing, &none, err);
+    if (!status && (status = check_same(r, err))) free(nothing);
     if (!status) {
         free(nothing);
         move((char *)data, shared, bytes);

@@ -21,6 +21,7 @@ typedef struct nsamp_result {
     size_t count;
     size_t chains, draws, dim; /* of the stored draws; chains 0: none are stored */
     double *steps;             /* [draws] step number of each draw */
+    uint64_t seen[5];          /* which file it was, and of when */
 } nsamp_result;
 
 /* Read by a child (io/apart.h): NSAMP_EIO for a file that is missing, a folder, no netCDF, cut short or
@@ -34,7 +35,8 @@ const nsamp_result_array *nsamp_result_find(const nsamp_result *result, const ch
 /* value [0] of an array, or NaN. */
 double nsamp_result_number(const nsamp_result *result, const char *group, const char *name);
 
-/* Stored draws of the first `chains` chains, from draw `first` on -> x [chains][draws - first][dim],
+/* Read again from the file, which must be the one that was opened (NSAMP_EIO otherwise).
+ * Stored draws of the first `chains` chains, from draw `first` on -> x [chains][draws - first][dim],
  * malloc'ed, the caller frees. */
 nsamp_status nsamp_result_draws(const nsamp_result *result, size_t chains, size_t first, float **x,
                                 nsamp_error *err);

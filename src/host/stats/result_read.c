@@ -117,30 +117,32 @@ static int send_posterior(FILE *to, int file) {
 
 /* ---- the job ---- */
 
-/* An attribute as the text of a key's value. Returns NULL where there is none, or memory is short; the caller
- * frees. */
-static char *attribute_text(int file, const char *name) {
+/* An attribute as the text of a key's value -> *text, which the caller frees; NULL where there is none, or
+ * it is none of ours. */
+static int attribute_text(int file, const char *name, char **text) {
     nc_type type;
     size_t length;
-    if (nc_inq_att(file, NC_GLOBAL, name, &type, &length) || length > ATTRIBUTE_MOST) return NULL;
+    *text = NULL;
+    if (nc_inq_att(file, NC_GLOBAL, name, &type, &length) || length > ATTRIBUTE_MOST || type == NC_STRING)
+        return NC_NOERR;
     if (type == NC_CHAR) {
-        char *text = calloc(length + 1, 1);
-        if (text && nc_get_att_text(file, NC_GLOBAL, name, text)) text[0] = 0;
-        return text;
+        *text = calloc(length + 1, 1);
+        return *text ? nc_get_att_text(file, NC_GLOBAL, name, *text) : NC_ENOMEM;
     }
-    if (type == NC_STRING) return NULL;
     enum { WIDTH = 32 };
-    char *text = calloc(length + 1, WIDTH);
+    char *out = *text = calloc(length + 1, WIDTH);
     double *value = malloc((length + 1) * sizeof *value);
     long long integer;
-    if (text && value && length == 1 && type != NC_DOUBLE &&
-        !nc_get_att_longlong(file, NC_GLOBAL, name, &integer))
-        snprintf(text, WIDTH, "%lld", integer);
-    else if (text && value && !nc_get_att_double(file, NC_GLOBAL, name, value))
-        for (size_t i = 0, at = 0; i < length; i++)
-            at += (size_t)snprintf(text + at, WIDTH, "%s%.17g", i ? " " : "", value[i]);
+    int rc = out && value ? NC_NOERR : NC_ENOMEM;
+    if (!rc && length == 1 && type != NC_DOUBLE && !nc_get_att_longlong(file, NC_GLOBAL, name, &integer)) {
+        snprintf(out, WIDTH, "%lld", integer);
+    } else if (!rc) {
+        rc = nc_get_att_double(file, NC_GLOBAL, name, value);
+        for (size_t i = 0, at = 0; i < length && !rc; i++)
+            at += (size_t)snprintf(out + at, WIDTH, "%s%.17g", i ? " " : "", value[i]);
+    }
     free(value);
-    return text;
+    return rc;
 }
 
 /* The origin, since files that the job read are looked up beside the job file. */
@@ -160,13 +162,14 @@ static int send_job(FILE *to, int file, size_t *found) {
     int rc = NC_NOERR;
     *found = 0;
     for (int k = 0; k < NSAMP_KEY_count && !rc; k++) {
-        char origin_name[144];
+        char origin_name[144], *value, *origin = NULL;
         nsamp_result_record r = {.kind = NSAMP_RECORD_KEY};
         snprintf(r.name, sizeof r.name, "%s.%s", nsamp_options[k].section, nsamp_options[k].key);
         snprintf(origin_name, sizeof origin_name, "%s.origin", r.name);
-        char *value = attribute_text(file, r.name), *origin = attribute_text(file, origin_name);
+        rc = attribute_text(file, r.name, &value);
+        if (!rc) rc = attribute_text(file, origin_name, &origin);
         *found += value != NULL;
-        if (value && origin && strcmp(origin, "default") != 0) rc = send_key(to, &r, origin, value);
+        if (!rc && value && origin && strcmp(origin, "default") != 0) rc = send_key(to, &r, origin, value);
         free(value);
         free(origin);
     }
