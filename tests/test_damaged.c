@@ -131,7 +131,7 @@ static nsamp_status misbehave(void *context, FILE *to, nsamp_error *err) {
     case 2:
         abort();
     case 3: /* the limit is there; not all of it is waited for */
-        if (getrlimit(RLIMIT_CPU, &cpu) || cpu.rlim_cur != 5) return NSAMP_OK;
+        if (getrlimit(RLIMIT_CPU, &cpu) || cpu.rlim_cur != 5 || cpu.rlim_max <= cpu.rlim_cur) return NSAMP_OK;
         cpu.rlim_cur = 1;
         setrlimit(RLIMIT_CPU, &cpu);
         for (volatile int forever = 1; forever;) {

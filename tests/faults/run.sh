@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh: each call of a kind that small runs of nsamp make fails in turn (faults.c), and each time: a documented exit code and one line,
 # never a signal; nothing under a final name but what an unbroken run leaves there; no temporary file; and the same command once more
-# ends as the unbroken one did. Usage: run.sh NSAMP LIBFAULTS [SCENARIO...]. NSAMP_SLOW=1: every k; otherwise a few. NSAMP_FAULT_KINDS: these kinds only.
+# ends as the unbroken one did. Usage: run.sh NSAMP LIBFAULTS [SCENARIO...]. NSAMP_SLOW=1: every k (or each NSAMP_FAULT_STEP-th); otherwise a few. NSAMP_FAULT_KINDS: these kinds only.
 # Output: TAP, one line for each scenario and kind of call.
 nsamp=$1 library=$2
 shift 2
@@ -21,8 +21,8 @@ cd "$folder" || exit 1
 export TMPDIR=$folder/tmp OMP_NUM_THREADS=1
 count=0 bad=0
 
-small="target.dim=2 target.rho=0.5 run.chains=16 run.steps=200 run.threads=1 run.seed=3"
-recorded="$small record.every=10 output.file=o.nc"
+small="target.dim=2 target.rho=0.5 run.chains=16 run.steps=40 run.threads=1 run.seed=3"
+recorded="$small record.every=5 output.file=o.nc"
 network="target.dim=2 target.rho=0.5 train.draws=1000 train.hidden=4 train.batch=100 train.sigmas=1,0.5 train.epochs=1 run.threads=1 model.file=m.nc"
 
 # What a scenario runs, and with which words it is taken up again after a failure that left a checkpoint.
@@ -135,7 +135,7 @@ go_over() {
         inspect "$1" "$2" "$k" $code "$expected"
         again "$1" "$2" "$k"
         cd ..
-        if [ -n "$slow" ]; then k=$((k + 1)); else k=$((k * 3)); fi
+        if [ -n "$slow" ]; then k=$((k + ${NSAMP_FAULT_STEP:-1})); else k=$((k * 3)); fi
     done
     count=$((count + 1))
     if [ -z "$complaints" ]; then

@@ -52,11 +52,12 @@ static limits limits_of(uint64_t bytes) {
 
 /* ---- the child ---- */
 
-static void lower(int resource, rlim_t most) {
+static void lower(int resource, rlim_t soft, rlim_t hard) {
     struct rlimit now;
     if (getrlimit(resource, &now)) return;
-    if (now.rlim_max == RLIM_INFINITY || now.rlim_max > most) now.rlim_max = most;
-    if (now.rlim_cur == RLIM_INFINITY || now.rlim_cur > now.rlim_max) now.rlim_cur = now.rlim_max;
+    if (now.rlim_max == RLIM_INFINITY || now.rlim_max > hard) now.rlim_max = hard;
+    if (now.rlim_cur == RLIM_INFINITY || now.rlim_cur > soft) now.rlim_cur = soft;
+    if (now.rlim_cur > now.rlim_max) now.rlim_cur = now.rlim_max;
     setrlimit(resource, &now);
 }
 
@@ -83,10 +84,10 @@ static void confine(const limits *l) {
 #ifdef SANITIZED
     (void)has; /* a sanitizer's own memory is all of the address space */
 #else
-    if (has) lower(RLIMIT_AS, (rlim_t)(has + l->memory));
+    if (has) lower(RLIMIT_AS, (rlim_t)(has + l->memory), (rlim_t)(has + l->memory));
 #endif
-    lower(RLIMIT_CPU, l->cpu_s);
-    lower(RLIMIT_CORE, 0);
+    lower(RLIMIT_CPU, l->cpu_s, l->cpu_s + 5); /* at the hard limit SIGKILL comes, which would not say why */
+    lower(RLIMIT_CORE, 0, 0);
 #ifdef __linux__
     prctl(PR_SET_DUMPABLE, 0); /* no core through a program that collects them either */
 #endif
