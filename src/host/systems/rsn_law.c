@@ -140,22 +140,20 @@ static void recursion(const nsamp_network *net, const nsamp_rsn_params *p, doubl
     }
 }
 
-/* x [m][columns] <- (I - F)^-1 x. False where I - F is singular. */
-static bool solve(size_t m, size_t columns, const double *f, double *work, double *x) {
-    lapack_int *pivots = malloc(m * sizeof *pivots);
-    if (!pivots) return false;
+/* x [m][columns] <- (I - F)^-1 x. False where I - F is singular. work: [m * m], pivots: [m]. */
+static bool solve(size_t m, size_t columns, const double *f, double *work, lapack_int *pivots, double *x) {
     for (size_t i = 0; i < m * m; i++)
         work[i] = (i % (m + 1) == 0) - f[i];
     const int info = (int)LAPACKE_dgesv(LAPACK_ROW_MAJOR, (lapack_int)m, (lapack_int)columns, work,
                                         (lapack_int)m, pivots, x, (lapack_int)columns);
-    free(pivots);
     return info == 0;
 }
 
 /* The autocovariance at lag k >= 0 is F^k P, so its sum over all lags is 2 (I - F)^-1 P - P. */
-static bool solve_tau(size_t m, const double *f, const double *cov, double *work, double *sum, double *tau) {
+static bool solve_tau(size_t m, const double *f, const double *cov, double *work, lapack_int *pivots,
+                      double *sum, double *tau) {
     memcpy(sum, cov, m * m * sizeof *sum);
-    if (!solve(m, m, f, work, sum)) return false;
+    if (!solve(m, m, f, work, pivots, sum)) return false;
     for (size_t i = 0; i < m; i++)
         tau[i] = 2.0 * sum[i * m + i] / cov[i * m + i] - 1.0;
     return true;
@@ -165,15 +163,16 @@ static bool solve_tau(size_t m, const double *f, const double *cov, double *work
 static nsamp_status solve_law(const nsamp_network *net, const nsamp_rsn_options *o, const nsamp_rsn_params *p,
                               double *cov, nsamp_law *law, nsamp_error *err) {
     const size_t m = net->m;
-    double *f = malloc(5 * m * m * sizeof(double)), *work = f ? f + m * m : NULL,
+    double *f = malloc((5 * m * m + m) * sizeof(double)), *work = f ? f + m * m : NULL,
            *powers = f ? f + 4 * m * m : NULL;
     if (!f) return nsamp_fail(err, NSAMP_ENOMEM, "no memory for the law of %zu outputs", m);
+    lapack_int *const pivots = (lapack_int *)(f + 5 * m * m); /* no wider than doubles */
     recursion(net, p, f, law->mean);
     for (size_t i = 0; i < m * m; i++)
         cov[i] = i % (m + 1) == 0 ? (double)p->noise * (double)p->noise : 0.0;
     memcpy(powers, f, m * m * sizeof(double));
-    const bool known = solve(m, 1, f, work, law->mean) && stationary(m, powers, cov, work) &&
-                       solve_tau(m, f, cov, work, work + m * m, law->tau);
+    const bool known = solve(m, 1, f, work, pivots, law->mean) && stationary(m, powers, cov, work) &&
+                       solve_tau(m, f, cov, work, pivots, work + m * m, law->tau);
     free(f);
     for (size_t i = 0; i < m; i++)
         law->var[i] = cov[i * m + i];
