@@ -159,6 +159,7 @@ mkdir -p given/stopped given/trained tmp
         "$nsamp" run -q $recorded run.checkpoint_every_s=1e-9) 2>/dev/null
     # shellcheck disable=SC2086
     (cd trained && "$nsamp" train -q $network train.max_batches=5) 2>/dev/null
+    rm -f stopped/*.tmp-* # of the killed one, which the next one sweeps
     [ -e stopped/o.nc.ckpt ] && [ -e trained/m.nc.ckpt ]
 ) 2>/dev/null || { echo "not ok 1 - the runs that all start from"; exit 1; }
 
