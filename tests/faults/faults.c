@@ -176,12 +176,20 @@ ssize_t pwrite64(int fd, const void *data, size_t bytes, off_t offset) {
     return fails(WRITE, FROM) ? -1 : REAL(pwrite64)(fd, data, bytes, offset);
 }
 
+/* As the C library marks a stream of which a write failed, for ferror(). */
+static bool stream_fails(FILE *f, const void *from) {
+    enum { ERROR_SEEN = 0x20 };
+    if (!fails(WRITE, from)) return false;
+    f->_flags |= ERROR_SEEN;
+    return true;
+}
+
 size_t fwrite(const void *data, size_t size, size_t n, FILE *f) {
-    return f != stdout && f != stderr && fails(WRITE, FROM) ? 0 : REAL(fwrite)(data, size, n, f);
+    return f != stdout && f != stderr && stream_fails(f, FROM) ? 0 : REAL(fwrite)(data, size, n, f);
 }
 
 int fflush(FILE *f) {
-    return f && f != stderr && fails(WRITE, FROM) ? EOF : REAL(fflush)(f);
+    return f && f != stderr && stream_fails(f, FROM) ? EOF : REAL(fflush)(f);
 }
 
 int fsync(int fd) {

@@ -135,7 +135,7 @@ go_over() {
         inspect "$1" "$2" "$k" $code "$expected"
         again "$1" "$2" "$k"
         cd ..
-        if [ -n "$slow" ]; then k=$((k + ${NSAMP_FAULT_STEP:-1})); else k=$((k * 3)); fi
+        if [ -n "$slow" ]; then k=$((k + ${NSAMP_FAULT_STEP:-1})); else k=$((k * 6)); fi
     done
     count=$((count + 1))
     if [ -z "$complaints" ]; then
