@@ -48,7 +48,7 @@ extern "C" {
     ROW(NSAMP_OK, 0, "done")                                                                                 \
     ROW(NSAMP_EINTERNAL, 1, "internal error: a defect of nsamp")                                             \
     ROW(NSAMP_EUSAGE, 2, "usage or bad job")                                                                 \
-    ROW(NSAMP_EDIVERGED, 3, "a chain diverged; the rest is saved")                                           \
+    ROW(NSAMP_EDIVERGED, 3, "a chain diverged; the output is written")                                       \
     ROW(NSAMP_EIO, 4, "input or output failed")                                                              \
     ROW(NSAMP_ENOMEM, 5, "not enough memory")                                                                \
     ROW(NSAMP_ECHECK, 6, "a check of a sampler against its law failed, or a run that stats --strict does not pass")                                      \

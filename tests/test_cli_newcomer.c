@@ -129,6 +129,66 @@ static void test_plan_names_the_start(void **state) {
     }
 }
 
+#define SMALL "run.chains=64", "run.steps=200", "run.burn_in=50", "target.dim=4"
+
+/* Number of a column of a table's second line, by its heading: headings and numbers end at the same place. */
+static double under(const char *table, const char *heading) {
+    const char *at = strstr(table, heading), *row = strchr(table, '\n') + 1;
+    if (!at || at >= row) fail_msg("no column '%s' in %.300s", heading, table);
+    const char *end = row + (at - table) + strlen(heading);
+    while (end[-1] != ' ')
+        end--;
+    return strtod(end, NULL);
+}
+
+/* tau, ESS and R-hat of a point are those of the same job alone; the files are named. */
+static void test_sweep_table(void **state) {
+    (void)state;
+    double tau, ess, rhat;
+    const program_result *r = IN_SCRATCH("run", SMALL, "target.rho=0.5");
+    assert_int_equal(
+        sscanf(strstr(r->out, "autocorrelation time, steps"), "autocorrelation time, steps %lf", &tau), 1);
+    assert_int_equal(sscanf(strstr(r->out, "R-hat "), "R-hat %lf", &rhat), 1);
+    assert_int_equal(sscanf(strstr(r->out, "ESS "), "ESS %lf", &ess), 1);
+    r = IN_SCRATCH("run", SMALL, "target.rho=0.5,0", "output.file=s.nc");
+    assert_int_equal(r->code, 0);
+    assert_float_equal(under(r->out, "     tau"), tau, 0.01);
+    assert_float_equal(under(r->out, "     ESS"), ess, 0.6);
+    assert_float_equal(under(r->out, "  R-hat"), rhat, 1e-3);
+    assert_has(r->out, "seconds  file\n");
+    assert_has(r->out, "  s_target.rho=0.5.nc\n");
+    assert_has(r->out, "  s_target.rho=0.nc\n");
+    r = IN_SCRATCH("run", SMALL, "target.rho=0.5,0");
+    assert_null(strstr(r->out, "file"));
+}
+
+/* What a stopped run says is enough to go on. */
+static void test_stop_says_how_to_go_on(void **state) {
+    (void)state;
+#define LONG "run.chains=4096", "run.steps=100000000", "run.max_walltime_s=0.1", "run.threads=1"
+    assert_refused(IN_SCRATCH("run", LONG, "output.file=a.nc"), NSAMP_STOPPED,
+                   "a.nc.ckpt; the same command with run.resume=yes goes on");
+    assert_refused(IN_SCRATCH("run", LONG, "output.file=b.nc", "target.rho=0, 0.5"), NSAMP_STOPPED,
+                   "nsamp: target.rho=0: stopped after step");
+    const program_result *r = IN_SCRATCH("run", LONG);
+    assert_refused(r, NSAMP_STOPPED, "output.file is not set");
+    assert_null(strstr(r->err, "resume"));
+    assert_refused(IN_SCRATCH("train", "target.name=mixture", "target.dim=1", "train.hidden=16",
+                              "train.epochs=5", "train.draws=1000", "train.max_batches=2", "model.file=m.nc"),
+                   NSAMP_STOPPED, "train.resume=yes goes on");
+}
+
+static void test_divergence_names_dt(void **state) {
+    (void)state;
+#define FAR SMALL, "run.start=normal", "run.start_scale=1e300"
+    const program_result *r = IN_SCRATCH("run", FAR, "system.dt=0.04");
+    assert_int_equal(r->code, NSAMP_EDIVERGED);
+    assert_has(r->err,
+               "system.dt = 0.04 may be too large: try 0.02, or a smaller run.start_scale; nothing is saved");
+    r = IN_SCRATCH("run", FAR, "output.file=a.nc");
+    assert_has(r->err, "; all is saved in a.nc\n");
+}
+
 static int fresh(void **state) {
     (void)state;
     const char *const inner[] = {"jobs/g.ini", "jobs/g.txt"};
@@ -144,6 +204,9 @@ int main(void) {
         cmocka_unit_test_teardown(test_digest_from_anywhere, fresh),
         cmocka_unit_test_teardown(test_example_runs_from_anywhere, fresh),
         cmocka_unit_test_teardown(test_plan_names_the_start, fresh),
+        cmocka_unit_test_teardown(test_sweep_table, fresh),
+        cmocka_unit_test_teardown(test_stop_says_how_to_go_on, fresh),
+        cmocka_unit_test_teardown(test_divergence_names_dt, fresh),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

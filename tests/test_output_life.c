@@ -288,7 +288,7 @@ static void signals(void **state) {
         const program p = {.words = {"run", ENDLESS, "output.file=a.nc", "output.overwrite=yes"},
                            .folder = scratch_folder};
         const program_result *r = program_run_signal(&p, scratch("a.nc.ckpt"), numbers[i]);
-        assert_ends(r, NSAMP_STOPPED, "run.resume = yes goes on from there");
+        assert_ends(r, NSAMP_STOPPED, "run.resume=yes goes on from there");
         assert_true(is_there("a.nc.ckpt"));
         scratch_clear();
     }

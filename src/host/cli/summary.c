@@ -212,28 +212,69 @@ static int key_width(nsamp_key key) {
     return width < 12 ? 12 : width;
 }
 
-void cli_sweep_header(const nsamp_job *job, const nsamp_statistic *stats, size_t count) {
+/* Which columns a table has: those that its first point fills; all where points are of different kinds. */
+typedef struct sweep_columns {
+    bool exact, offdiag, exact_offdiag, files;
+} sweep_columns;
+
+static sweep_columns columns;
+
+static bool is_known(const double *x, double mean) {
+    return x && isfinite(mean);
+}
+
+static void choose_columns(const nsamp_job *job, const nsamp_summary *s) {
+    nsamp_key keys[NSAMP_KEY_count];
+    const size_t n = nsamp_job_sweep_keys(job, keys);
+    bool kinds = false;
+    for (size_t i = 0; i < n; i++)
+        kinds |= keys[i] != NSAMP_KEY_system_geometry &&
+                 (nsamp_options[keys[i]].type == NSAMP_CHOICE || nsamp_options[keys[i]].type == NSAMP_BOOL);
+    columns.exact =
+        kinds || is_known(s->exact_mean, mean_of(s).exact) || is_known(s->exact_var, variance_of(s).exact);
+    columns.offdiag = kinds || isfinite(s->offdiag);
+    columns.exact_offdiag = kinds || isfinite(s->exact_offdiag);
+    columns.files = *nsamp_job_text(job, NSAMP_KEY_output_file) != 0;
+}
+
+void cli_sweep_header(const nsamp_job *job, const nsamp_summary *s, const nsamp_statistic *stats,
+                      size_t count) {
     nsamp_key keys[NSAMP_KEY_count];
     size_t n = nsamp_job_sweep_keys(job, keys);
+    choose_columns(job, s);
     for (size_t i = 0; i < n; i++) {
         char name[80];
         snprintf(name, sizeof name, "%s.%s", nsamp_options[keys[i]].section, nsamp_options[keys[i]].key);
         printf("%-*s ", key_width(keys[i]), name);
     }
-    static const char *const names[] = {"mean", "variance", "off-diagonal"};
-    for (int i = 0; i < 3; i++)
-        printf(" %12s %9s %9s", names[i], "std.err.", "exact");
+    static const char *const names[] = {"mean", "variance", "offdiag"};
+    for (int i = 0; i < (columns.offdiag ? 3 : 2); i++) {
+        printf(" %10s %8s", names[i], "std.err.");
+        if (i == 2 ? columns.exact_offdiag : columns.exact) printf(" %8s", "exact");
+    }
     for (size_t i = 0; i < count; i++)
         if (has_column(stats, count, i)) printf(" %*.24s", statistic_width(&stats[i]), stats[i].name);
-    printf(" %9s %8s\n", "diverged", "seconds");
+    printf(" %7s %7s %6s %8s %7s%s\n", "tau", "ESS", "R-hat", "diverged", "seconds",
+           columns.files ? "  file" : "");
 }
 
-static void sweep_cells(average a) {
+static void sweep_cells(average a, bool exact) {
     char cells[3][CELL];
     cli_number(a.value, a.se, cells[0], CELL);
     cli_number(a.se, a.se, cells[1], CELL);
     cli_number(a.exact, a.se, cells[2], CELL);
-    printf(" %12s %9s %9s", cells[0], cells[1], cells[2]);
+    printf(" %10s %8s", cells[0], cells[1]);
+    if (exact) printf(" %8s", cells[2]);
+}
+
+/* tau as the average of the coordinates; the worst ESS and R-hat, as below the table of one run. */
+static void sweep_diagnostics(const nsamp_summary *s) {
+    const double worst = extreme(s->ess, s->dim, false), time = average_of(s->dim, s->tau, NULL, NULL).value;
+    char tau[CELL] = "-", ess[CELL] = "-", rhat[CELL];
+    if (isfinite(time)) snprintf(tau, CELL, "%.4g", time);
+    if (isfinite(worst)) snprintf(ess, CELL, worst < 1e7 ? "%.0f" : "%.3g", worst);
+    cli_number(extreme(s->rhat, s->dim, true), 1e-3, rhat, CELL);
+    printf(" %7s %7s %6s", tau, ess, rhat);
 }
 
 void cli_sweep_row(const nsamp_job *job, const nsamp_job *point, const nsamp_summary *s,
@@ -242,9 +283,10 @@ void cli_sweep_row(const nsamp_job *job, const nsamp_job *point, const nsamp_sum
     size_t n = nsamp_job_sweep_keys(job, keys);
     for (size_t i = 0; i < n; i++)
         printf("%-*s ", key_width(keys[i]), nsamp_job_text(point, keys[i]));
-    sweep_cells(mean_of(s));
-    sweep_cells(variance_of(s));
-    sweep_cells((average){s->offdiag, s->offdiag_se, s->exact_offdiag, NAN, false});
+    sweep_cells(mean_of(s), columns.exact);
+    sweep_cells(variance_of(s), columns.exact);
+    if (columns.offdiag)
+        sweep_cells((average){s->offdiag, s->offdiag_se, s->exact_offdiag, NAN, false}, columns.exact_offdiag);
     for (size_t i = 0; i < count; i++) {
         if (!has_column(stats, count, i)) continue;
         char cell[CELL];
@@ -253,6 +295,9 @@ void cli_sweep_row(const nsamp_job *job, const nsamp_job *point, const nsamp_sum
         cli_number(a.value, a.se, cell, CELL);
         printf(" %*s", statistic_width(&stats[i]), cell);
     }
-    printf(" %9llu %8.2f\n", (unsigned long long)s->diverged, s->seconds);
+    sweep_diagnostics(s);
+    printf(" %8llu %7.2f", (unsigned long long)s->diverged, s->seconds);
+    if (columns.files) printf("  %s", nsamp_job_text(point, NSAMP_KEY_output_file));
+    printf("\n");
     fflush(stdout);
 }

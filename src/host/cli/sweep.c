@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "cli/cli.h"
 #include "cli/progress.h"
 #include "cli/summary.h"
 #include "engine/engine.h"
@@ -81,7 +82,7 @@ static nsamp_status run_point(const nsamp_job *job, const nsamp_job *point, cons
     if (!quiet && (!status || status == NSAMP_EDIVERGED)) {
         size_t count = 0;
         const nsamp_statistic *stats = nsamp_plan_statistics(plan, &count);
-        if (!*header) cli_sweep_header(job, stats, count);
+        if (!*header) cli_sweep_header(job, nsamp_plan_summary(plan), stats, count);
         *header = true;
         cli_sweep_row(job, point, nsamp_plan_summary(plan), stats, count);
     }
@@ -95,6 +96,12 @@ static nsamp_status print_plan(const nsamp_job *point, const char *label, nsamp_
     if (!status) printf("%s\n%s\n", label, nsamp_plan_text(plan));
     nsamp_plan_destroy(plan);
     return status;
+}
+
+/* "POINT: what happened". */
+static void name_point(const char *keys, nsamp_error *err) {
+    const nsamp_error what = *err;
+    nsamp_fail(err, what.status, "%s: %s", keys, what.text);
 }
 
 nsamp_status cli_run_sweep(const nsamp_job *job, bool quiet, nsamp_error *err) {
@@ -113,6 +120,7 @@ nsamp_status cli_run_sweep(const nsamp_job *job, bool quiet, nsamp_error *err) {
             if (!quiet) printf("%s: %s is there\n", keys, nsamp_job_text(point, NSAMP_KEY_output_file));
         } else {
             status = run_point(job, point, label, quiet, &header, err);
+            if (status == NSAMP_STOPPED) name_point(keys, err);
         }
         if (status == NSAMP_EDIVERGED) {
             if (!diverged) nsamp_fail(&first, status, "%s: %s", keys, err->text);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "cli/cli.h"
+#include "error.h"
 
 enum { WIDTH = 80 };
 

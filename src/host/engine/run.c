@@ -265,6 +265,28 @@ static nsamp_status keep_the_end(nsamp_plan *p, run_state *r, nsamp_status statu
     return nsamp_fail(err, status, "%.300s; %s", first, how);
 }
 
+/* Which chain, what to change, and where the rest is. */
+static nsamp_status fail_diverged(const nsamp_plan *p, nsamp_error *err) {
+    const nsamp_summary *s = &p->summary;
+    const char *file = nsamp_job_text(p->job, NSAMP_KEY_output_file);
+    const double dt = nsamp_job_real(p->job, NSAMP_KEY_system_dt);
+    const bool spiking = nsamp_job_is(p->job, NSAMP_KEY_system_name, "mh-spiking");
+    char advice[192];
+    if (spiking)
+        snprintf(advice, sizeof advice,
+                 "a smaller system.scale (now %g) or run.start_scale (now %g) may help",
+                 nsamp_job_real(p->job, NSAMP_KEY_system_scale),
+                 nsamp_job_real(p->job, NSAMP_KEY_run_start_scale));
+    else
+        snprintf(advice, sizeof advice, "system.dt = %g may be too large: try %g%s", dt, dt / 2,
+                 s->first_bad_step ? "" : ", or a smaller run.start_scale");
+    return nsamp_fail(err, NSAMP_EDIVERGED,
+                      "%llu of %llu chains diverged, the first at step %llu (chain %llu); %s; %s%s",
+                      (unsigned long long)s->diverged, (unsigned long long)p->batch.chains,
+                      (unsigned long long)s->first_bad_step, (unsigned long long)s->first_bad_chain, advice,
+                      *file ? "all is saved in " : "nothing is saved: output.file is not set", file);
+}
+
 static nsamp_status finish(nsamp_plan *p, run_state *r, nsamp_error *err) {
     nsamp_error why = {0};
     nsamp_status status = p->backend->ops->fetch(p->backend, err);
@@ -276,13 +298,7 @@ static nsamp_status finish(nsamp_plan *p, run_state *r, nsamp_error *err) {
     }
     if (status) return status;
     say(p, r, why.text);
-    if (p->summary.diverged)
-        return nsamp_fail(
-            err, NSAMP_EDIVERGED,
-            "%llu of %llu chains diverged, the first at step %llu (chain %llu); the rest is saved",
-            (unsigned long long)p->summary.diverged, (unsigned long long)p->batch.chains,
-            (unsigned long long)p->summary.first_bad_step, (unsigned long long)p->summary.first_bad_chain);
-    return NSAMP_OK;
+    return p->summary.diverged ? fail_diverged(p, err) : NSAMP_OK;
 }
 
 /* ---- the beginning ------------------------------------------------------------------------------------- */
@@ -380,7 +396,7 @@ static nsamp_status run(nsamp_plan *p, run_state *r, nsamp_error *err) {
                       (unsigned long long)p->step, (unsigned long long)p->steps,
                       p->checkpoint_path ? "checkpoint " : "nothing to save it in (output.file is not set)",
                       p->checkpoint_path ? p->checkpoint_path : "",
-                      p->checkpoint_path ? ": run.resume = yes goes on from there" : "");
+                      p->checkpoint_path ? "; the same command with run.resume=yes goes on from there" : "");
 }
 
 nsamp_status nsamp_plan_run(nsamp_plan *p, nsamp_progress_fn *progress, void *user, nsamp_error *err) {
