@@ -155,6 +155,21 @@ static void test_completion_and_man(void **state) {
     }
 }
 
+/* What bash offers after "nsamp help target.r". */
+static void test_completion_of_help(void **state) {
+    (void)state;
+    char command[8192], line[256] = "";
+    snprintf(command, sizeof command,
+             "bash -c 'eval \"$(%s completion)\"; COMP_WORDS=(nsamp help target.r) COMP_CWORD=2; _nsamp; "
+             "echo \"${COMPREPLY[@]}\"'",
+             program_path());
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(line, sizeof line, f));
+    pclose(f);
+    assert_string_equal(line, "target.rho\n");
+}
+
 static void test_output_fails(void **state) {
     (void)state;
     const program_result *r = program_run(&(program){.words = {"list"}, .out_path = "/dev/full"});
@@ -199,6 +214,7 @@ int main(void) {
         cmocka_unit_test(test_everything_is_listed),
         cmocka_unit_test(test_width),
         cmocka_unit_test(test_completion_and_man),
+        cmocka_unit_test(test_completion_of_help),
         cmocka_unit_test(test_output_fails),
         cmocka_unit_test(test_colour),
     };

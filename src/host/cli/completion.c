@@ -9,6 +9,11 @@ static void print_verbs(void) {
         if (!(*v)->hidden) printf("%s ", (*v)->name);
 }
 
+static void print_keys(void) {
+    for (nsamp_key k = 0; k < NSAMP_KEY_count; k++)
+        printf("%s.%s ", nsamp_options[k].section, nsamp_options[k].key);
+}
+
 static void print_flag_cases(void) {
     for (const cli_verb *const *v = cli_verbs; *v; v++) {
         if ((*v)->hidden) continue;
@@ -59,11 +64,12 @@ static nsamp_status completion(const cli_args *args, nsamp_error *err) {
     for (const cli_topic *t = cli_topics; t->name; t++)
         printf("%s ", t->name);
     print_verbs();
+    printf("' -- \"$cur\")); [ \"$verb\" = help ] && COMPREPLY+=($(compgen -W '");
+    print_keys();
     printf("' -- \"$cur\"));;\n        run:*|train:*)\n            COMPREPLY=($(compgen -f -X '!*.ini' -- "
            "\"$cur\") "
            "$(compgen -d -- \"$cur\") $(compgen -S = -W '");
-    for (nsamp_key k = 0; k < NSAMP_KEY_count; k++)
-        printf("%s.%s ", nsamp_options[k].section, nsamp_options[k].key);
+    print_keys();
     printf("' -- \"$cur\"))\n            compopt -o nospace 2>/dev/null;;\n"
            "        *) COMPREPLY=($(compgen -f -- \"$cur\"));;\n    esac\n}\ncomplete -F _nsamp nsamp\n");
     return NSAMP_OK;
