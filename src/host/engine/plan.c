@@ -279,10 +279,15 @@ static nsamp_status allocate(nsamp_plan *p, nsamp_error *err) {
     const size_t lanes = (size_t)(b->tiles * b->lanes);
     b->state = nsamp_pages_floats(lanes * p->model->state_len, 0.0f);
     if (!b->state)
-        return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the states of %llu chains",
-                          (unsigned long long)b->chains);
+        return nsamp_fail(
+            err, NSAMP_ENOMEM,
+            "out of memory for the states of %llu chains (%zu bytes); fewer run.chains need less",
+            (unsigned long long)b->chains, lanes * p->model->state_len * sizeof(float));
     b->first_bad = malloc(lanes * sizeof *b->first_bad);
-    if (!b->first_bad) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    if (!b->first_bad)
+        return nsamp_fail(err, NSAMP_ENOMEM,
+                          "out of memory for %zu bytes, 8 a chain; fewer run.chains need less",
+                          lanes * sizeof *b->first_bad);
     for (size_t i = 0; i < lanes; i++)
         b->first_bad[i] = UINT64_MAX;
     const nsamp_moments_spec spec = moments_spec(p, b->lanes);

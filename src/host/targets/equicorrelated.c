@@ -66,7 +66,10 @@ nsamp_status nsamp_target_equicorrelated(const nsamp_job *job, nsamp_target *t, 
     nsamp_status status = nsamp_target_mean(job, t, err);
     if (status) return status;
     t->var = malloc(t->dim * sizeof *t->var);
-    if (!t->var) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory");
+    if (!t->var)
+        return nsamp_fail(err, NSAMP_ENOMEM,
+                          "out of memory for %zu variances (%zu bytes); a smaller target.dim needs less",
+                          t->dim, t->dim * sizeof *t->var);
     for (size_t i = 0; i < t->dim; i++)
         t->var[i] = t->variance;
     return NSAMP_OK;
