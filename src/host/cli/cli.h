@@ -70,7 +70,6 @@ void cli_overview(FILE *stream);
 /* "section.key = default (unit; valid)" and its help. */
 void cli_print_key(nsamp_key key);
 
-
 /* ---- what systems and targets are ---- */
 
 typedef struct cli_topic {

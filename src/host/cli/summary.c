@@ -269,11 +269,11 @@ static void sweep_cells(average a, bool exact) {
 
 /* tau as the average of the coordinates; the worst ESS and R-hat, as below the table of one run. */
 static void sweep_diagnostics(const nsamp_summary *s) {
-    const double worst = extreme(s->ess, s->dim, false), time = average_of(s->dim, s->tau, NULL, NULL).value;
+    const double worst = extreme(s->ess, s->dim, -1), time = average_over(s->dim, s->tau);
     char tau[CELL] = "-", ess[CELL] = "-", rhat[CELL];
     if (isfinite(time)) snprintf(tau, CELL, "%.4g", time);
     if (isfinite(worst)) snprintf(ess, CELL, worst < 1e7 ? "%.0f" : "%.3g", worst);
-    cli_number(extreme(s->rhat, s->dim, true), 1e-3, rhat, CELL);
+    cli_number(extreme(s->rhat, s->dim, 1), 1e-3, rhat, CELL);
     printf(" %7s %7s %6s", tau, ess, rhat);
 }
 
@@ -286,7 +286,8 @@ void cli_sweep_row(const nsamp_job *job, const nsamp_job *point, const nsamp_sum
     sweep_cells(mean_of(s), columns.exact);
     sweep_cells(variance_of(s), columns.exact);
     if (columns.offdiag)
-        sweep_cells((average){s->offdiag, s->offdiag_se, s->exact_offdiag, NAN, false}, columns.exact_offdiag);
+        sweep_cells((average){s->offdiag, s->offdiag_se, s->exact_offdiag, NAN, false},
+                    columns.exact_offdiag);
     for (size_t i = 0; i < count; i++) {
         if (!has_column(stats, count, i)) continue;
         char cell[CELL];

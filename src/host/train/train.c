@@ -256,8 +256,8 @@ static nsamp_status run_levels(session *c, nsamp_error *err) {
         }
         if (stop)
             return nsamp_fail(err, NSAMP_STOPPED,
-                              "stopped after batch %llu, level %llu of %zu; checkpoint %s: train.resume = "
-                              "yes goes on from there",
+                              "stopped after batch %llu, level %llu of %zu; checkpoint %s; the same "
+                              "command with train.resume=yes goes on from there",
                               (unsigned long long)t->at.batch, (unsigned long long)t->at.level + 1,
                               t->s.levels, t->checkpoint_path);
     }
