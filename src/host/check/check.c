@@ -33,6 +33,7 @@ typedef struct comparison {
     size_t entries;
     const double *value, *se, *expected, *scale; /* [entries]; scale NULL: |expected| */
     double must_see;
+    double rounding; /* what float32 coefficients may move the value by, as a share of the scale (model.h) */
 } comparison;
 
 static nsamp_check_row *new_row(nsamp_check_report *report, const check_case *c, const char *quantity) {
@@ -54,10 +55,14 @@ static nsamp_status compare(nsamp_check_report *report, const check_case *c, con
     if (!row) return NSAMP_ENOMEM;
     row->entries = q->entries;
     row->must_see = q->must_see;
+    row->rounding = q->rounding;
     for (size_t i = 0; i < q->entries; i++) {
-        double z = (q->value[i] - q->expected[i]) / q->se[i];
-        if (!isfinite(z)) z = q->value[i] == q->expected[i] && q->se[i] == 0 ? 0 : INFINITY;
-        const double sees = q->se[i] / (q->scale ? q->scale[i] : fabs(q->expected[i]));
+        const double scale = q->scale ? q->scale[i] : fabs(q->expected[i]),
+                     off = q->value[i] - q->expected[i],
+                     beyond = copysign(fmax(fabs(off) - q->rounding * scale, 0), off),
+                     sees = q->se[i] / scale;
+        double z = isnan(off) ? INFINITY : beyond / q->se[i];
+        if (!isfinite(z)) z = beyond == 0 && q->se[i] == 0 ? 0 : INFINITY;
         if (i == 0 || fabs(z) > fabs(row->z)) {
             row->z = z;
             row->value = q->value[i];
@@ -69,7 +74,8 @@ static nsamp_status compare(nsamp_check_report *report, const check_case *c, con
     return NSAMP_OK;
 }
 
-static nsamp_status compare_summary(nsamp_check_report *report, const check_case *c, const nsamp_summary *s) {
+static nsamp_status compare_summary(nsamp_check_report *report, const check_case *c, const nsamp_law *law,
+                                    const nsamp_summary *s) {
     const size_t D = s->dim;
     nsamp_status status = NSAMP_OK;
     double *sd = malloc(2 * D * sizeof *sd), *tau_se = sd ? sd + D : NULL;
@@ -80,16 +86,18 @@ static nsamp_status compare_summary(nsamp_check_report *report, const check_case
                     sqrt(2.0 / ((double)(s->chains - s->diverged) - 1)); /* chi-squared of the chain means */
     }
     if (s->exact_mean)
-        status =
-            compare(report, c, &(comparison){"mean", D, s->mean, s->mean_se, s->exact_mean, sd, MUST_SEE});
+        status = compare(
+            report, c,
+            &(comparison){"mean", D, s->mean, s->mean_se, s->exact_mean, sd, MUST_SEE, law->rounding.mean});
     if (!status && s->exact_var)
-        status =
-            compare(report, c, &(comparison){"variance", D, s->var, s->var_se, s->exact_var, NULL, MUST_SEE});
+        status = compare(
+            report, c,
+            &(comparison){"variance", D, s->var, s->var_se, s->exact_var, NULL, MUST_SEE, law->rounding.var});
     if (!status && isfinite(s->exact_offdiag) && D > 1) {
         const double scale = s->exact_var ? s->exact_var[0] : s->var[0];
         status = compare(report, c,
                          &(comparison){"off-diagonal", 1, &s->offdiag, &s->offdiag_se, &s->exact_offdiag,
-                                       &scale, MUST_SEE});
+                                       &scale, MUST_SEE, law->rounding.cov});
     }
     if (!status && s->exact_cov && s->cov) {
         double *scale = malloc(D * D * sizeof *scale);
@@ -97,15 +105,15 @@ static nsamp_status compare_summary(nsamp_check_report *report, const check_case
         for (size_t i = 0; !status && i < D * D; i++)
             scale[i] = sd[i / D] * sd[i % D];
         if (!status)
-            status =
-                compare(report, c,
-                        &(comparison){"covariance", D * D, s->cov, s->cov_se, s->exact_cov, scale, MUST_SEE});
+            status = compare(report, c,
+                             &(comparison){"covariance", D * D, s->cov, s->cov_se, s->exact_cov, scale,
+                                           MUST_SEE, law->rounding.cov});
         free(scale);
     }
     if (!status && s->exact_tau)
-        status = compare(
-            report, c,
-            &(comparison){"autocorrelation time", D, s->tau, tau_se, s->exact_tau, NULL, MUST_SEE_TAU});
+        status = compare(report, c,
+                         &(comparison){"autocorrelation time", D, s->tau, tau_se, s->exact_tau, NULL,
+                                       MUST_SEE_TAU, law->rounding.tau});
     free(sd);
     return status;
 }
@@ -117,7 +125,7 @@ static nsamp_status compare_statistics(nsamp_check_report *report, const check_c
         if (list[k].expected)
             status = compare(report, c,
                              &(comparison){list[k].name, list[k].count, list[k].value, list[k].se,
-                                           list[k].expected, NULL, MUST_SEE});
+                                           list[k].expected, NULL, MUST_SEE, 0});
     return status;
 }
 
@@ -152,7 +160,7 @@ static nsamp_status run_case(nsamp_check_report *report, const check_case *c, co
     if (!status) status = nsamp_plan_run(plan, NULL, NULL, err);
     if (!status) {
         const size_t before = report->count;
-        status = compare_summary(report, c, &plan->summary);
+        status = compare_summary(report, c, &plan->model->law, &plan->summary);
         if (!status) status = compare_statistics(report, c, plan->statistics, plan->nstatistics);
         if (!status && report->count == before)
             status = nsamp_fail(err, NSAMP_EINTERNAL, "the law gives nothing to compare");
@@ -198,7 +206,7 @@ static void judge(nsamp_check_report *report) {
     report->threshold = nsamp_threshold(BUDGET, entries ? entries : 1, INFINITY);
     for (size_t i = 0; i < report->count; i++) {
         nsamp_check_row *row = &report->rows[i];
-        row->sees *= report->threshold;
+        row->sees = row->sees * report->threshold + row->rounding;
         if (!row->error)
             row->verdict = !(fabs(row->z) <= report->threshold) ? NSAMP_VERDICT_FAIL
                            : !(row->sees <= row->must_see)      ? NSAMP_VERDICT_BLIND

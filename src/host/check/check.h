@@ -15,6 +15,8 @@ typedef struct nsamp_check_row {
     char text[1024]; /* of the first row of a case: its law in words; of an error: why */
     size_t entries;  /* compared; each has its share of the false-alarm budget */
     double value, expected, se, z;
+    double
+        rounding; /* what float32 coefficients may move the value by, a share of its scale: z is of what is beyond it */
     double sees, must_see; /* smallest fault that the threshold would catch, and the largest allowed, both as
                               a share of the quantity's scale */
     nsamp_verdict verdict;

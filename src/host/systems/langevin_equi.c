@@ -10,16 +10,32 @@
 #include "systems/range.h"
 #include "systems/start.h"
 
-/* The recursion has two modes: along (0) and across (1) the mean direction, each an AR(1) with factor f and
- * noise a: variance a^2 / (1 - f^2), autocorrelation time (1 + f) / (1 - f); x = mu + u + kappa sum(u)
- * stretches the first. From the float32 coefficients that the kernel uses: rounding 1 - h/lambda moves the
- * slow mode of a large target by more than a check can miss. */
-static nsamp_status equi_law(const nsamp_target *t, const nsamp_langevin_equi_params *p, nsamp_law *law) {
+/* Variance and autocorrelation time of the mode of eigenvalue lambda, and what rounding does to them. */
+typedef struct mode_law {
+    double var, tau;
+    nsamp_mode_rounding rounding;
+} mode_law;
+
+/* Naive: lambda / (1 - h / (2 lambda)) and 2 lambda / h - 1; natural: the same of lambda = 1, seen through Sigma^(1/2). spread: the sum of
+ * the magnitudes of the coefficients that make the factor 1 - h / lambda. */
+static mode_law mode_of(double lambda, double h, bool natural, double spread) {
+    const double unit = natural ? 1 : lambda;
+    return (mode_law){.var = lambda / (1 - h / (2 * unit)),
+                      .tau = 2 * unit / h - 1,
+                      .rounding = nsamp_round_mode(1 - h / unit, 0x1p-24 * spread)};
+}
+
+/* The recursion has two modes, along (0) and across (1) the mean direction. The kernel makes the factor of the first as c1 + D c2: on large
+ * targets that takes the slow mode further by rounding than the eigenvalue alone would. */
+static nsamp_status equi_law(const nsamp_target *t, double h, bool natural, nsamp_law *law) {
     const size_t D = t->dim;
-    const double n = (double)D, c1 = p->c1, a = p->a, first = c1 + n * (double)p->c2;
-    /* One coordinate has no mode across: c1 alone may then be beyond -1. */
-    const double f[2] = {first, D > 1 ? c1 : first}, seen = 1 + n * (double)p->kappa;
-    const double var[2] = {pow(seen * a, 2) / (1 - f[0] * f[0]), a * a / (1 - f[1] * f[1])};
+    /* One coordinate has no mode across, where the step may be too long. */
+    const double n = (double)D, along = t->variance * (1 + (n - 1) * t->rho),
+                 across = D > 1 ? t->variance * (1 - t->rho) : along;
+    const double keep = fabs(1 - h / (natural ? 1 : across)),
+                 mean_field = natural ? 0 : h / across - h / along;
+    const mode_law mode[2] = {mode_of(along, h, natural, keep + fabs(mean_field)),
+                              mode_of(across, h, natural, keep)};
     law->modes = 2;
     law->mean = malloc(D * sizeof *law->mean);
     law->var = malloc(D * sizeof *law->var);
@@ -27,17 +43,28 @@ static nsamp_status equi_law(const nsamp_target *t, const nsamp_langevin_equi_pa
     law->mode_tau = malloc(2 * sizeof *law->mode_tau);
     law->mode_share = malloc(2 * D * sizeof *law->mode_share);
     if (!law->mean || !law->var || !law->tau || !law->mode_tau || !law->mode_share) return NSAMP_ENOMEM;
-    const double total = (var[0] + (n - 1) * var[1]) / n, share = D > 1 ? var[0] / n / total : 1;
+    const double total = (mode[0].var + (n - 1) * mode[1].var) / n,
+                 share = D > 1 ? mode[0].var / n / total : 1;
+    double largest = 0;
     for (int j = 0; j < 2; j++)
-        law->mode_tau[j] = (1 + f[j]) / (1 - f[j]);
-    if (D > 1) law->offdiag = (var[0] - var[1]) / n;
+        law->mode_tau[j] = mode[j].tau;
+    if (D > 1) law->offdiag = (mode[0].var - mode[1].var) / n;
     for (size_t i = 0; i < D; i++) {
         law->mean[i] = t->mean[i];
         law->var[i] = total;
         law->mode_share[2 * i] = share;
         law->mode_share[2 * i + 1] = 1 - share;
         law->tau[i] = share * law->mode_tau[0] + (1 - share) * law->mode_tau[1];
+        largest = fmax(largest, fabs(t->mean[i]));
     }
+    /* 1 + D kappa = sqrt(along / across): natural */
+    const double seen = natural ? sqrt(along / across) : 1, stretch = 0x1p-23 * fabs(seen - 1) / seen;
+    const double a = mode[0].rounding.var + 2 * stretch, b = mode[1].rounding.var;
+    law->rounding =
+        (nsamp_law_rounding){.mean = 0x1p-24 * largest / sqrt(total),
+                             .var = share * a + (1 - share) * b,
+                             .cov = share * a + mode[1].var / n / total * b,
+                             .tau = fmax(mode[0].rounding.tau + 2 * a, mode[1].rounding.tau + 2 * b)};
     snprintf(law->source, sizeof law->source,
              "exact stationary moments of the Euler recursion at this time step");
     return NSAMP_OK;
@@ -95,7 +122,7 @@ nsamp_status nsamp_langevin_equi_build(const nsamp_job *job, nsamp_model *m, nsa
     m->start = equi_start;
     snprintf(m->why, sizeof m->why, "langevin_equi: rank-one covariance, O(D) a step, %s geometry",
              natural ? "natural" : "naive");
-    if (equi_law(t, p, &m->law))
+    if (equi_law(t, h, natural, &m->law))
         return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the law of %zu coordinates", t->dim);
     return NSAMP_OK;
 }

@@ -19,16 +19,13 @@ static const float *table(const nsamp_model *m, uint64_t offset) {
     return (const float *)((const char *)m->params + offset);
 }
 
-/* The law of the recursion that the kernel runs, from its float32 coefficients: mode j has variance v_j = a^2 / (1 - c^2)
- * and autocorrelation time (1 + c) / (1 - c); x_i = mu_i + sum_j M_ij y_j. Natural: one c for all modes. */
-static nsamp_status gauss_law(const nsamp_target *t, const nsamp_model *m, bool natural, nsamp_law *law,
-                              nsamp_error *err) {
-    const nsamp_langevin_gauss_params *p = m->params;
-    const size_t D = t->dim, modes = natural ? 1 : D;
+/* Naive: eigenvalue lambda_j of Sigma becomes lambda_j / (1 - h / (2 lambda_j)), with autocorrelation time 2 lambda_j / h - 1, and the
+ * covariance is V diag V^T. Natural: Sigma / (1 - h/2), one time 2/h - 1 for all. lambda [D], basis V [D * D]; NULL: natural. */
+static nsamp_status gauss_law(const nsamp_target *t, double h, const double *lambda, const double *basis,
+                              nsamp_law *law, nsamp_error *err) {
+    const size_t D = t->dim, modes = lambda ? D : 1;
     const bool dense = D <= LAW_DENSE_MAX;
-    const float *c = table(m, p->keep_offset), *a = table(m, p->noise_offset),
-                *basis = table(m, p->basis_offset);
-    double *v = malloc(D * sizeof *v), *scaled = malloc(D * sizeof *scaled);
+    double *scaled = malloc(D * sizeof *scaled), mode_var = 0, mode_tau = 0, offset = 0;
     law->mean = malloc(D * sizeof *law->mean);
     law->var = calloc(D, sizeof *law->var);
     law->tau = calloc(D, sizeof *law->tau);
@@ -37,33 +34,48 @@ static nsamp_status gauss_law(const nsamp_target *t, const nsamp_model *m, bool 
         law->cov = malloc(D * D * sizeof *law->cov);
         law->mode_share = malloc(D * modes * sizeof *law->mode_share);
     }
-    const bool whole = v && scaled && law->mean && law->var && law->tau && law->mode_tau &&
+    const bool whole = scaled && law->mean && law->var && law->tau && law->mode_tau &&
                        (!dense || (law->cov && law->mode_share));
-    for (size_t j = 0; whole && j < D; j++) {
-        v[j] = (double)a[j] * a[j] / ((1 - (double)c[j]) * (1 + (double)c[j]));
-        if (j < modes) law->mode_tau[j] = (1 + (double)c[j]) / (1 - (double)c[j]);
+    for (size_t j = 0; whole && j < modes; j++) {
+        const double unit = lambda ? lambda[j] : 1, f = 1 - h / unit;
+        const nsamp_mode_rounding rounding = nsamp_round_mode(f, 0x1p-24 * fabs(f));
+        law->mode_tau[j] = 2 * unit / h - 1;
+        mode_var = fmax(mode_var, rounding.var);
+        mode_tau = fmax(mode_tau, rounding.tau);
     }
     for (size_t i = 0; whole && i < D; i++) {
-        const float *row = basis + i * D;
+        const double *row = lambda ? basis + i * D : NULL;
         law->mean[i] = t->mean[i];
-        for (size_t j = 0; j < D; j++) {
-            scaled[j] = v[j] * (double)row[j];
-            law->var[i] += scaled[j] * (double)row[j];
+        if (!lambda) {
+            law->var[i] = t->cov[i * D + i] / (1 - h / 2);
+            law->tau[i] = law->mode_tau[0];
+            if (dense) law->mode_share[i] = 1;
+            for (size_t k = 0; dense && k < D; k++)
+                law->cov[i * D + k] = t->cov[i * D + k] / (1 - h / 2);
         }
-        for (size_t j = 0; j < D; j++)
-            law->tau[i] += scaled[j] * (double)row[j] / law->var[i] * law->mode_tau[natural ? 0 : j];
-        for (size_t j = 0; dense && j < modes; j++)
-            law->mode_share[i * modes + j] = natural ? 1 : scaled[j] * (double)row[j] / law->var[i];
-        for (size_t k = 0; dense && k <= i; k++) {
+        for (size_t j = 0; row && j < D; j++) {
+            scaled[j] = lambda[j] / (1 - h / (2 * lambda[j])) * row[j];
+            law->var[i] += scaled[j] * row[j];
+        }
+        for (size_t j = 0; row && j < D; j++) {
+            const double share = scaled[j] * row[j] / law->var[i];
+            law->tau[i] += share * law->mode_tau[j];
+            if (dense) law->mode_share[i * modes + j] = share;
+        }
+        for (size_t k = 0; row && dense && k <= i; k++) {
             double sum = 0;
             for (size_t j = 0; j < D; j++)
-                sum += scaled[j] * (double)basis[k * D + j];
+                sum += scaled[j] * basis[k * D + j];
             law->cov[i * D + k] = law->cov[k * D + i] = sum;
         }
+        offset = fmax(offset, fabs(t->mean[i]) / sqrt(law->var[i]));
     }
     if (dense) law->modes = modes;
-    free(v);
     free(scaled);
+    /* Entries of the basis, off by 2^-24 of themselves, move a covariance by 2^-23 of the product of the deviations (Cauchy and Schwarz). */
+    const double all = (1 + mode_var) * (1 + 0x1p-23) - 1;
+    law->rounding =
+        (nsamp_law_rounding){.mean = 0x1p-24 * offset, .var = all, .cov = all, .tau = mode_tau + 2 * all};
     snprintf(law->source, sizeof law->source,
              "exact stationary moments of the Euler recursion at this time step");
     return whole ? NSAMP_OK
@@ -140,12 +152,14 @@ nsamp_status nsamp_langevin_gauss_build(const nsamp_job *job, nsamp_model *m, ns
     if (natural) {
         status = nsamp_langevin_check_dt(job, NAN, err);
         if (!status) status = fill(job, m, h, NULL, t->chol, err);
+        if (!status) status = gauss_law(t, h, NULL, NULL, &m->law, err);
     } else {
         double *lambda = malloc((D + 2 * D * D) * sizeof *lambda);
         if (!lambda) return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for %zu eigenvectors", D);
         status = eigen(t, lambda, lambda + D, lambda + D + D * D, err);
         if (!status) status = nsamp_langevin_check_dt(job, lambda[0], err);
         if (!status) status = fill(job, m, h, lambda, lambda + D, err);
+        if (!status) status = gauss_law(t, h, lambda, lambda + D, &m->law, err);
         free(lambda);
     }
     if (status) return status;
@@ -158,5 +172,5 @@ nsamp_status nsamp_langevin_gauss_build(const nsamp_job *job, nsamp_model *m, ns
              "langevin_gauss: independent modes, O(D) a step, one product with the %s where draws are looked "
              "at, %s geometry",
              natural ? "Cholesky factor" : "eigenvectors", natural ? "natural" : "naive");
-    return gauss_law(t, m, natural, &m->law, err);
+    return NSAMP_OK;
 }

@@ -110,6 +110,9 @@ static nsamp_status round_law(const nsamp_job *job, const nsamp_target *t, doubl
     if (full) law->cov = calloc(D * D, sizeof *law->cov);
     if (!law->mean || !law->var || !law->tau || !law->mode_tau || !law->mode_share || (full && !law->cov))
         return nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the law of %zu coordinates", D);
+    const nsamp_mode_rounding rounding =
+        nsamp_round_mode(f, 0x1p-22 * (1 - f)); /* h / v, and the factor twice */
+    double largest = 0;
     law->modes = 1;
     law->mode_tau[0] = (1 + f) / (1 - f);
     for (size_t d = 0; d < D; d++) {
@@ -118,7 +121,11 @@ static nsamp_status round_law(const nsamp_job *job, const nsamp_target *t, doubl
         law->tau[d] = law->mode_tau[0];
         law->mode_share[d] = 1;
         if (full) law->cov[d * (D + 1)] = law->var[d];
+        largest = fmax(largest, fabs(t->means[d]));
     }
+    law->rounding.mean = 0x1p-24 * largest / sqrt(law->var[0]);
+    law->rounding.var = law->rounding.cov = (1 + rounding.var) * (1 + 0x1p-23) - 1;
+    law->rounding.tau = rounding.tau;
     snprintf(law->source, sizeof law->source,
              "equal components: exact moments of the Euler recursion of one Gaussian");
     return NSAMP_OK;

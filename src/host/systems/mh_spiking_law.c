@@ -11,33 +11,57 @@
 #include "kernels/systems/mh_spiking.h"
 #include "stats/spikes.h"
 
-/* w_j [p] of neuron j < n/2; that of neuron j + n/2 is its opposite. */
-static const float *weights(const nsamp_model *model, size_t j) {
-    const nsamp_mh_spiking_params *params = model->params;
-    return nsamp_mh_table(params, params->row_offset) + (1 + j) * params->stride;
+/* w_j [p] of neuron j < n/2 in whitened coordinates, from A and the target in double; that of neuron j + n/2 is its opposite. The kernel
+ * has it in float32: that moves an acceptance by less than 1e-6 (2 x^2 + 1) of itself, x the argument of erfc. False: no memory. */
+static bool weights(const nsamp_model *model, size_t j, double *w) {
+    const nsamp_mh_extra *extra = model->extra;
+    const nsamp_mh_network *net = &extra->net;
+    const nsamp_noise_key key = nsamp_noise_key_of(net->weight_seed, 10);
+    const size_t p = net->dim;
+    double *a = malloc(p * sizeof *a), sum = 0.0;
+    if (!a) return false;
+    for (size_t i = 0; i < p; i++) {
+        float z[4];
+        nsamp_normals4(key, NSAMP_PURPOSE_WEIGHTS, (uint32_t)j, 0, (uint32_t)(i / 4), z);
+        a[i] = sqrt(net->scale) * (double)z[i % 4];
+        sum += a[i];
+    }
+    for (size_t i = 0; i < p; i++) {
+        w[i] = net->natural ? a[i] : extra->inverse_a * a[i] + extra->inverse_b * sum;
+        if (net->natural || !extra->inverse_root) continue;
+        w[i] = 0.0;
+        for (size_t k = 0; k < p; k++)
+            w[i] += extra->inverse_root[i * p + k] * a[k];
+    }
+    free(a);
+    return true;
 }
 
 void nsamp_mh_acceptance(const nsamp_model *model, double *acceptance) {
     const nsamp_mh_network *net = &((const nsamp_mh_extra *)model->extra)->net;
+    double *w = malloc(net->dim * sizeof *w);
     for (size_t j = 0; j < net->neurons / 2; j++) {
-        const float *const w = weights(model, j);
         double square = 0.0;
-        for (size_t i = 0; i < net->dim; i++)
-            square += (double)w[i] * w[i];
-        acceptance[j] = erfc(sqrt(net->gain * square / 8.0));
+        const bool there = w && weights(model, j, w);
+        for (size_t i = 0; there && i < net->dim; i++)
+            square += w[i] * w[i];
+        acceptance[j] = there ? erfc(sqrt(net->gain * square / 8.0)) : NAN;
     }
+    free(w);
 }
 
 /* (1 - eta) g J/2 + eta I -> a, g J/2 mu -> b, in whitened coordinates. */
-static void leak_equations(const nsamp_model *model, const double *acceptance, double eta, double *a,
+static bool leak_equations(const nsamp_model *model, const double *acceptance, double eta, double *a,
                            double *b) {
     const nsamp_mh_extra *extra = model->extra;
     const size_t p = extra->net.dim, half = extra->net.neurons / 2;
+    double *w = malloc(p * sizeof *w);
+    bool there = w != NULL;
     memset(a, 0, p * p * sizeof(double));
-    for (size_t j = 0; j < half; j++) {
-        const float *const w = weights(model, j);
+    for (size_t j = 0; there && j < half; j++) {
+        there = weights(model, j, w);
         const double strength = extra->net.gain / 2.0 * acceptance[j] / (double)half;
-        for (size_t i = 0; i < p; i++)
+        for (size_t i = 0; there && i < p; i++)
             for (size_t k = 0; k < p; k++)
                 a[i * p + k] += strength * w[i] * w[k];
     }
@@ -49,6 +73,8 @@ static void leak_equations(const nsamp_model *model, const double *acceptance, d
     for (size_t i = 0; i < p; i++)
         for (size_t k = 0; k < p; k++)
             a[i * p + k] = (1.0 - eta) * a[i * p + k] + (i == k ? eta : 0.0);
+    free(w);
+    return there;
 }
 
 nsamp_status nsamp_mh_leak_mean(const nsamp_model *model, double *mean, nsamp_error *err) {
@@ -63,8 +89,9 @@ nsamp_status nsamp_mh_leak_mean(const nsamp_model *model, double *mean, nsamp_er
     if (a && acceptance) {
         double *b = a + p * p;
         nsamp_mh_acceptance(model, acceptance);
-        leak_equations(model, acceptance, extra->net.leak ? extra->net.dt_ms / extra->net.tau_ms : 0.0, a, b);
-        info = (int)LAPACKE_dposv(LAPACK_ROW_MAJOR, 'L', (lapack_int)p, 1, a, (lapack_int)p, b, 1);
+        if (leak_equations(model, acceptance, extra->net.leak ? extra->net.dt_ms / extra->net.tau_ms : 0.0, a,
+                           b))
+            info = (int)LAPACKE_dposv(LAPACK_ROW_MAJOR, 'L', (lapack_int)p, 1, a, (lapack_int)p, b, 1);
         for (size_t i = 0; i < p; i++)
             sum += b[i];
         for (size_t i = 0; i < p; i++) {
@@ -103,6 +130,7 @@ nsamp_status nsamp_mh_law(const nsamp_mh_network *net, nsamp_model *model, nsamp
     if (p <= net->cov_dim) law->cov = calloc(p * p, sizeof(double));
     if (!law->mean || !law->var || (p <= net->cov_dim && !law->cov))
         return nsamp_fail(err, NSAMP_ENOMEM, "mh-spiking: no memory for the law of %zu dimensions", p);
+    double root = 1.0; /* how much larger than Sigma^(1/2) the terms are that make it in the kernel */
     for (size_t i = 0; i < p; i++) {
         law->mean[i] = net->mean ? net->mean[i] : 0.0;
         law->var[i] = (net->cov ? net->cov[i * p + i] : net->variance) / net->gain;
@@ -110,6 +138,10 @@ nsamp_status nsamp_mh_law(const nsamp_mh_network *net, nsamp_model *model, nsamp
             law->cov[i * p + k] =
                 (net->cov ? net->cov[i * p + k] : net->variance * (i == k ? 1.0 : net->rho)) / net->gain;
     }
+    if (!net->cov) root = (2.0 * sqrt(1.0 - net->rho) + sqrt(1.0 + ((double)p - 1.0) * net->rho));
+    for (size_t i = 0; i < p; i++)
+        law->rounding.mean = fmax(law->rounding.mean, 0x1p-24 * fabs(law->mean[i]) / sqrt(law->var[i]));
+    law->rounding.var = law->rounding.cov = 0x1p-23 * (1.0 + root); /* of the gain, and of the root twice */
     if (!net->cov && p > 1) law->offdiag = net->variance * net->rho / net->gain;
     snprintf(law->source, sizeof law->source,
              "Metropolis-Hastings without leak: N(mu, Sigma/gain) exactly, once the start is forgotten");

@@ -122,3 +122,9 @@ void nsamp_model_destroy(nsamp_model *m) {
     free(m->params);
     free(m);
 }
+
+nsamp_mode_rounding nsamp_round_mode(double f, double df) {
+    const double room = (1 - f) * (1 + f), var = (2 * fabs(f) * df + df * df) / room, tau = 2 * df / room;
+    if (!(var < 1 && tau < 1)) return (nsamp_mode_rounding){INFINITY, INFINITY};
+    return (nsamp_mode_rounding){(1 + var / (1 - var)) * (1 + 0x1p-23) - 1, tau / (1 - tau)};
+}

@@ -9,7 +9,24 @@
 
 typedef struct nsamp_model nsamp_model;
 
-/* What the kernel's output must obey, exactly, at stationarity of the *discretised* dynamics; NULL or NaN
+/* How far the kernel's float32 coefficients, each off by 2^-24 of itself at most, may take what it samples from a law; the
+ * rounding of its sums, which has no sign, is not in it. 0: nothing, or not known. Added up in docs/statistics.md. */
+typedef struct nsamp_law_rounding {
+    double mean; /* as a share of the standard deviation */
+    double var;  /* of the variance */
+    double cov;  /* of the product of two standard deviations */
+    double tau;  /* of the autocorrelation time */
+} nsamp_law_rounding;
+
+/* What an AR(1) mode x <- f x + a z has: relative changes of its variance a^2 / (1 - f^2) and autocorrelation time (1 + f) / (1 - f) where
+ * f moves by up to df and a by up to 2^-24 of itself; INFINITY where that could make it unstable. */
+typedef struct nsamp_mode_rounding {
+    double var, tau;
+} nsamp_mode_rounding;
+nsamp_mode_rounding nsamp_round_mode(double f, double df);
+
+/* What the kernel's output must obey, exactly, at stationarity of the *discretised* dynamics, from target, time step and
+ * equation in double precision, never from the kernel's parameters: a wrong one of those must not make its own law. NULL or NaN
  * where no exact value is known. Arrays are malloc'ed, owned by the model. */
 typedef struct nsamp_law {
     double *mean, *var; /* [D] */
@@ -21,6 +38,7 @@ typedef struct nsamp_law {
      * where unknown. */
     size_t modes;
     double *mode_tau, *mode_share; /* [modes], [D * modes] */
+    nsamp_law_rounding rounding;
     char source[256]; /* one line: what these are ("exact Euler covariance, spiking.md...": in words a reader
                          knows) */
 } nsamp_law;

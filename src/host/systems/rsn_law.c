@@ -123,21 +123,52 @@ static bool stationary(size_t m, double *f, double *p, double *work) {
     return false;
 }
 
-/* x' = F x + h c + a xi, F = (1 - h) I + h W1 W2 over the first half, c = W1 b. From the float weights the
- * kernel has. */
-static void recursion(const nsamp_network *net, const nsamp_rsn_params *p, double *f, double *shift) {
+/* x' = F x + h c + a xi, F = (1 - h) I + h W1 W2 over the first half, c = W1 b. The weights are data, as they are in float32; h is not.
+ * Returns a bound of the Frobenius norm of what rounding moves F by: h, and each unit's product, that the kernel may have in two
+ * rounded factors; the same of the shift -> *moved. */
+static double recursion(const nsamp_network *net, double h, double *f, double *shift, double *moved) {
     const size_t m = net->m, n = net->n;
+    double squares = 0.0, shifts = 0.0;
     for (size_t i = 0; i < m; i++) {
         shift[i] = 0.0;
         for (size_t k = 0; k < m; k++)
-            f[i * m + k] = i == k ? 1.0 - (double)p->h : 0.0;
+            f[i * m + k] = i == k ? 1.0 - h : 0.0;
+        double size = 0.0, bias = 0.0;
         for (size_t j = 0; j < n / 2; j++) {
-            const double w = (double)p->h * (double)net->w1[i * n + j];
+            const double w = h * (double)net->w1[i * n + j];
+            double row = 0.0;
             shift[i] += w * (double)net->b[j];
+            bias += fabs(w * (double)net->b[j]);
             for (size_t k = 0; k < m; k++)
-                f[i * m + k] += w * (double)net->w2[j * m + k];
+                f[i * m + k] += w * (double)net->w2[j * m + k], row += fabs(w * (double)net->w2[j * m + k]);
+            size += row;
         }
+        squares += (h + size) * (h + size);
+        shifts += bias * bias;
     }
+    *moved = 0x1p-22 * sqrt(shifts);
+    return 0x1p-22 * sqrt(squares);
+}
+
+static double norm(size_t count, const double *a) {
+    double sum = 0.0;
+    for (size_t i = 0; i < count; i++)
+        sum += a[i] * a[i];
+    return sqrt(sum);
+}
+
+/* df, dshift: what rounding moves F and the shift by; inverse: the norm of (I - F)^-1. To first order the covariance moves by sum_k F^k Q
+ * (F^k)^T with |Q| <= 2 |dF| |F| |P|, and sum_k F^k (F^k)^T is P / a^2, so entry (i, k) moves by at most |Q| / a^2 of sd_i sd_k. */
+static nsamp_law_rounding round_law(size_t m, double df, double dshift, double inverse, double f,
+                                    double noise2, const double *cov, const double *mean) {
+    double least = INFINITY;
+    for (size_t i = 0; i < m; i++)
+        least = fmin(least, cov[i * m + i]);
+    const double size = norm(m * m, cov), all = 2 * df * f * size / noise2 + 0x1p-23;
+    return (nsamp_law_rounding){.mean = inverse * (df * norm(m, mean) + dshift) / sqrt(least),
+                                .var = all,
+                                .cov = all,
+                                .tau = 2 * inverse * inverse * df * size / least + 2 * all};
 }
 
 /* x [m][columns] <- (I - F)^-1 x. False where I - F is singular. work: [m * m], pivots: [m]. */
@@ -159,26 +190,35 @@ static bool solve_tau(size_t m, const double *f, const double *cov, double *work
     return true;
 }
 
-/* Moments and autocorrelation times of the recursion -> law; its covariance -> cov [m * m]. */
-static nsamp_status solve_law(const nsamp_network *net, const nsamp_rsn_options *o, const nsamp_rsn_params *p,
+/* Moments and autocorrelation times of the recursion with noise of variance noise2 -> law; its covariance -> cov [m * m]. */
+static nsamp_status solve_law(const nsamp_network *net, const nsamp_rsn_options *o, double noise2,
                               double *cov, nsamp_law *law, nsamp_error *err) {
     const size_t m = net->m;
     double *f = malloc((5 * m * m + m) * sizeof(double)), *work = f ? f + m * m : NULL,
            *powers = f ? f + 4 * m * m : NULL;
     if (!f) return nsamp_fail(err, NSAMP_ENOMEM, "no memory for the law of %zu outputs", m);
     lapack_int *const pivots = (lapack_int *)(f + 5 * m * m); /* no wider than doubles */
-    recursion(net, p, f, law->mean);
+    double dshift, inverse = INFINITY;
+    const double df = recursion(net, o->h, f, law->mean, &dshift), size = norm(m * m, f);
     for (size_t i = 0; i < m * m; i++)
-        cov[i] = i % (m + 1) == 0 ? (double)p->noise * (double)p->noise : 0.0;
+        cov[i] = i % (m + 1) == 0 ? 1.0 : 0.0;
+    if (solve(m, m, f, work, pivots, cov)) inverse = norm(m * m, cov);
+    for (size_t i = 0; i < m * m; i++)
+        cov[i] = i % (m + 1) == 0 ? noise2 : 0.0;
     memcpy(powers, f, m * m * sizeof(double));
     const bool known = solve(m, 1, f, work, pivots, law->mean) && stationary(m, powers, cov, work) &&
                        solve_tau(m, f, cov, work, pivots, work + m * m, law->tau);
     free(f);
+    law->rounding = round_law(m, df, dshift, inverse, size, noise2, cov, law->mean);
     for (size_t i = 0; i < m; i++)
         law->var[i] = cov[i * m + i];
     if (known) return NSAMP_OK;
     return nsamp_fail(err, NSAMP_EUSAGE, "system.dt = %g: the recursion of this linear network is unstable",
                       o->h);
+}
+
+static double noise2_of(const nsamp_network *net, const nsamp_rsn_options *o) {
+    return 2.0 * o->h * (net->denoiser ? net->sigma * net->sigma : 1.0);
 }
 
 static nsamp_status law_arrays(size_t m, bool cov, nsamp_law *law, nsamp_error *err) {
@@ -195,7 +235,7 @@ static nsamp_status law_arrays(size_t m, bool cov, nsamp_law *law, nsamp_error *
 static nsamp_status rounded_law(const nsamp_network *net, const nsamp_rsn_options *o, double *cov,
                                 nsamp_model *model, nsamp_error *err) {
     const size_t m = net->m;
-    const nsamp_rsn_params *p = model->params;
+    const double noise2 = noise2_of(net, o);
     nsamp_law *law = &model->law, plain = {0};
     nsamp_network *rounded = NULL;
     double *plain_cov = malloc(m * m * sizeof *plain_cov);
@@ -204,8 +244,8 @@ static nsamp_status rounded_law(const nsamp_network *net, const nsamp_rsn_option
                               : nsamp_fail(err, NSAMP_ENOMEM, "no memory for the law of %zu outputs", m);
     if (!status)
         status = nsamp_rsn_round(net, o->cuda, &rounded, err); /* a GPU's products take b in bf16 too */
-    if (!status) status = solve_law(net, o, p, plain_cov, &plain, err);
-    if (!status) status = solve_law(rounded, o, p, cov, law, err);
+    if (!status) status = solve_law(net, o, noise2, plain_cov, &plain, err);
+    if (!status) status = solve_law(rounded, o, noise2, cov, law, err);
     double mean = 0.0, var = 0.0;
     for (size_t i = 0; !status && i < m; i++) {
         mean = fmax(mean, fabs(law->mean[i] - plain.mean[i]) / sqrt(plain.var[i]));
@@ -238,7 +278,7 @@ nsamp_status nsamp_rsn_law(const nsamp_network *net, const nsamp_rsn_options *o,
     if (!status && o->precision == NSAMP_BF16) {
         status = rounded_law(net, o, cov, model, err);
     } else if (!status) {
-        status = solve_law(net, o, model->params, cov, law, err);
+        status = solve_law(net, o, noise2_of(net, o), cov, law, err);
         snprintf(law->source, sizeof law->source,
                  "exact stationary moments of the Euler recursion of a network with linear drift");
     }
