@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check/identities.h"
 #include "engine/plan.h"
 #include "error.h"
 #include "job/settings.h"
@@ -118,6 +119,20 @@ static nsamp_status compare_summary(nsamp_check_report *report, const check_case
     return status;
 }
 
+static nsamp_status compare_identities(nsamp_check_report *report, const check_case *c,
+                                       const nsamp_plan *plan, nsamp_error *err) {
+    nsamp_identity list[NSAMP_IDENTITIES] = {{0}};
+    nsamp_status status = nsamp_identities(plan, list, err);
+    for (size_t k = 0; k < NSAMP_IDENTITIES && !status; k++)
+        if (list[k].name)
+            status = compare(report, c,
+                             &(comparison){list[k].name, list[k].count, list[k].value, list[k].se,
+                                           list[k].expected, list[k].scale, MUST_SEE, list[k].rounding});
+    for (size_t k = 0; k < NSAMP_IDENTITIES; k++)
+        free(list[k].value);
+    return status;
+}
+
 static nsamp_status compare_statistics(nsamp_check_report *report, const check_case *c,
                                        const nsamp_statistic *list, size_t count) {
     nsamp_status status = NSAMP_OK;
@@ -145,7 +160,7 @@ static bool has_mode(const nsamp_job *job) {
 }
 
 static nsamp_status run_case(nsamp_check_report *report, const check_case *c, const char *const *settings,
-                             size_t nsettings, nsamp_error *err) {
+                             size_t nsettings, const nsamp_check_fault *fault, nsamp_error *err) {
     nsamp_job *job = nsamp_job_create();
     nsamp_plan *plan = NULL;
     nsamp_status status = job ? nsamp_job_set(job, "system.name", c->system, err) : NSAMP_ENOMEM;
@@ -157,11 +172,14 @@ static nsamp_status run_case(nsamp_check_report *report, const check_case *c, co
         return NSAMP_OK;
     }
     if (!status) status = nsamp_plan_create(job, &plan, err);
+    if (!status && fault) fault->alter(plan->model, fault->user);
     if (!status) status = nsamp_plan_run(plan, NULL, NULL, err);
     if (!status) {
         const size_t before = report->count;
-        status = compare_summary(report, c, &plan->model->law, &plan->summary);
+        if (!nsamp_is_relaxation(plan))
+            status = compare_summary(report, c, &plan->model->law, &plan->summary);
         if (!status) status = compare_statistics(report, c, plan->statistics, plan->nstatistics);
+        if (!status) status = compare_identities(report, c, plan, err);
         if (!status && report->count == before)
             status = nsamp_fail(err, NSAMP_EINTERNAL, "the law gives nothing to compare");
         else if (!status)
@@ -218,14 +236,22 @@ static void judge(nsamp_check_report *report) {
 nsamp_status nsamp_check_run(const char *const *systems, size_t count, const char *const *settings,
                              size_t nsettings, nsamp_check_progress *progress, void *user,
                              nsamp_check_report *report, nsamp_error *err) {
+    return nsamp_check_run_faulty(systems, count, settings, nsettings, NULL, progress, user, report, err);
+}
+
+nsamp_status nsamp_check_run_faulty(const char *const *systems, size_t count, const char *const *settings,
+                                    size_t nsettings, const nsamp_check_fault *fault,
+                                    nsamp_check_progress *progress, void *user, nsamp_check_report *report,
+                                    nsamp_error *err) {
     memset(report, 0, sizeof *report);
     nsamp_status status = known(systems, count, err);
     for (size_t k = 0; k < CASES && !status; k++) {
         if (!wanted(&cases[k], systems, count)) continue;
+        if (fault && !strstr(cases[k].settings, fault->only)) continue;
         if (progress && progress(cases[k].system, cases[k].settings, k, CASES, user))
             status = nsamp_fail(err, NSAMP_STOPPED, "stopped");
         else
-            status = run_case(report, &cases[k], settings, nsettings, err);
+            status = run_case(report, &cases[k], settings, nsettings, fault, err);
     }
     if (!status && !report->count)
         status = nsamp_fail(err, NSAMP_EUSAGE,

@@ -8,6 +8,8 @@
 #include "nsamp.h"
 #include "stats/laws.h"
 
+struct nsamp_model;
+
 /* One quantity of one case; of several entries (coordinates, neurons) the one with the largest |z| is shown.
  */
 typedef struct nsamp_check_row {
@@ -41,6 +43,18 @@ typedef int nsamp_check_progress(const char *system, const char *job, size_t ind
 nsamp_status nsamp_check_run(const char *const *systems, size_t count, const char *const *settings,
                              size_t nsettings, nsamp_check_progress *progress, void *user,
                              nsamp_check_report *report, nsamp_error *err);
+/* A fault put into a model that is built, before it runs: for the test that shows which faults the cases see. `only`: part of the
+ * settings of the cases that run. alter changes model->params. */
+typedef struct nsamp_check_fault {
+    const char *only;
+    void (*alter)(struct nsamp_model *model, void *user);
+    void *user;
+} nsamp_check_fault;
+/* nsamp_check_run on faulty models; NULL: without a fault. */
+nsamp_status nsamp_check_run_faulty(const char *const *systems, size_t count, const char *const *settings,
+                                    size_t nsettings, const nsamp_check_fault *fault,
+                                    nsamp_check_progress *progress, void *user, nsamp_check_report *report,
+                                    nsamp_error *err);
 void nsamp_check_report_free(nsamp_check_report *report);
 
 #endif

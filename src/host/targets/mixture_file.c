@@ -45,6 +45,17 @@ static nsamp_status fill(const nsamp_job *job, const nsamp_rows *rows, nsamp_tar
     return NSAMP_OK;
 }
 
+/* builtin:pair, two unequal components in two dimensions: a mixture of full covariances for checks, without a file. */
+static nsamp_status make_pair(const nsamp_job *job, nsamp_target *t, nsamp_error *err) {
+    static double value[] = {0.3, -1, 0.5, 1, 0.4, 0.4, 0.8, 0.7, 1, -0.4, 0.5, -0.2, -0.2, 0.9};
+    static size_t first[] = {0, 3, 5, 7, 10, 12, 14}, line[] = {1, 2, 3, 4, 5, 6};
+    const nsamp_rows rows = {.value = value, .first = first, .line = line, .count = 6};
+    t->dim = 2;
+    t->components = 2;
+    const nsamp_status status = nsamp_target_check_dim(job, "builtin:pair", 2, err);
+    return status ? status : fill(job, &rows, t, err);
+}
+
 nsamp_status nsamp_target_read_mixture(const nsamp_job *job, nsamp_target *t, nsamp_error *err) {
     static const nsamp_key others[] = {NSAMP_KEY_target_weights, NSAMP_KEY_target_means,
                                        NSAMP_KEY_target_sds};
@@ -52,6 +63,7 @@ nsamp_status nsamp_target_read_mixture(const nsamp_job *job, nsamp_target *t, ns
         if (nsamp_job_is_set(job, others[i]))
             return nsamp_job_fail(job, others[i], err,
                                   "target.file is set too; valid: the file, or weights, means and sds");
+    if (!strcmp(nsamp_job_text(job, NSAMP_KEY_target_file), "builtin:pair")) return make_pair(job, t, err);
     const char *path;
     nsamp_rows rows = {0};
     nsamp_status status = nsamp_job_input(job, NSAMP_KEY_target_file, &path, err);
