@@ -57,8 +57,12 @@ TABLE(gauss_mean, nsamp_langevin_gauss_params, mean_offset, p->dim)
 TABLE(gauss_row, nsamp_langevin_gauss_params, basis_offset, p->dim)
 TABLE(gauss_entry, nsamp_langevin_gauss_params, basis_offset, 1)
 TABLE(gauss_basis, nsamp_langevin_gauss_params, basis_offset, (size_t)p->dim * p->dim)
-SCALAR(score_h, nsamp_langevin_score_params, h)
 SCALAR(score_a, nsamp_langevin_score_params, a)
+/* The table holds logarithms. */
+static numbers score_one_weight(nsamp_model *m) {
+    table(m, ((const nsamp_langevin_score_params *)m->params)->weight_offset)[0] += 0.00995f;
+    return (numbers){NULL, 0};
+}
 TABLE(score_weight, nsamp_langevin_score_params, weight_offset, p->components)
 TABLE(score_square, nsamp_langevin_score_params, square_offset, p->components)
 TABLE(score_pull, nsamp_langevin_score_params, pull_offset, p->components)
@@ -66,7 +70,7 @@ TABLE(score_mean, nsamp_langevin_score_params, mean_offset, (size_t)p->component
 TABLE(score_inverse, nsamp_langevin_score_params, inverse_factor_offset, 4)
 TABLE(score_inverse_off, nsamp_langevin_score_params, inverse_factor_offset + 2 * sizeof(float), 1)
 TABLE(score_factor_off, nsamp_langevin_score_params, factor_offset + 2 * sizeof(float), 1)
-TABLE(score_factor, nsamp_langevin_score_params, factor_offset, 4)
+TABLE(score_factor, nsamp_langevin_score_params, factor_offset, (size_t)p->dim * p->dim)
 SCALAR(mh_cool, nsamp_mh_spiking_params, cool)
 SCALAR(mh_root_a, nsamp_mh_spiking_params, root_a)
 SCALAR(mh_root_b, nsamp_mh_spiking_params, root_b)
@@ -134,7 +138,7 @@ static const fault faults[] = {
      GROW_RATE, 0},
     {false, "c x 1.01", "langevin", DECAY, gauss_keep, GROW, 0},
     {false, "1 - c x 1.01", "langevin", DECAY, gauss_keep, GROW_RATE, 0},
-    {false, "c -> -c", "langevin", DECAY, gauss_keep, TURN, 0},
+    {true, "c -> -c", "langevin", "target.rho=0.9 target.mean=200", gauss_keep, TURN, 0},
     {false, "c off by one mode", "langevin", DECAY, gauss_keep, SHIFT, 1},
     {false, "a x 1.01", "langevin", DECAY, gauss_noise, GROW, 0},
     {false, "mean x 1.01", "langevin", DECAY, gauss_mean, GROW, 0},
@@ -145,7 +149,7 @@ static const fault faults[] = {
     {false, "1 - c x 1.01, natural", "langevin", DECAY_NATURAL, gauss_keep, GROW_RATE, 0},
     {false, "one entry of the basis x 1.01, natural", "langevin", DECAY_NATURAL, gauss_entry, GROW, 0},
     {false, "a x 1.01", "langevin", ROUND, score_a, GROW, 0},
-    {false, "weights x 1.01", "langevin", ROUND, score_weight, GROW, 0},
+    {false, "weight of one component x 1.01", "langevin", ROUND, score_one_weight, GROW, 0},
     {false, "weights off by one component", "langevin", ROUND, score_weight, SHIFT, 1},
     {false, "-precision/2 x 1.01", "langevin", ROUND, score_square, GROW, 0},
     {true, "-precision/2 off by one component", "langevin", ROUND, score_square, SHIFT, 1},
@@ -158,9 +162,9 @@ static const fault faults[] = {
     {false, "means off by one coordinate", "langevin", PAIR, score_mean, SHIFT, 1},
     {false, "inverse factor x 1.01", "langevin", PAIR, score_inverse, GROW, 0},
     {true, "inverse factor: sign off the diagonal", "langevin", PAIR, score_inverse_off, TURN, 0},
-    {false, "h x 1.01, natural", "langevin", PAIR_NATURAL, score_h, GROW, 0},
+    {false, "h precision x 1.01, natural", "langevin", "target.means=100,100", score_pull, GROW, 0},
     {false, "a x 1.01, natural", "langevin", PAIR_NATURAL, score_a, GROW, 0},
-    {false, "factor x 1.01", "langevin", PAIR_NATURAL, score_factor, GROW, 0},
+    {true, "factor x 1.01", "langevin", "target.means=100,100", score_factor, GROW, 0},
     {false, "factor: sign off the diagonal", "langevin", PAIR_NATURAL, score_factor_off, TURN, 0},
     {true, "eta / 2", "mh-spiking", LEAK, mh_half_leak, GROW, 0},
     {true, "eta x 1.01 of z", "mh-spiking", LEAK, mh_keep, GROW_RATE, 0},

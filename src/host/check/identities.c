@@ -181,7 +181,8 @@ static nsamp_status leak_balance(const nsamp_plan *p, nsamp_identity *q, nsamp_e
 }
 
 bool nsamp_is_relaxation(const nsamp_plan *p) {
-    return nsamp_job_is(p->job, NSAMP_KEY_system_name, "langevin") && p->model->target->gaussian &&
+    return nsamp_job_is(p->job, NSAMP_KEY_system_name, "langevin") &&
+           (p->model->target->gaussian || p->model->law.var) &&
            nsamp_job_is(p->job, NSAMP_KEY_run_start, "zero") && p->burn_in + 2 == p->steps;
 }
 

@@ -17,7 +17,7 @@ typedef struct nsamp_identity {
 enum { NSAMP_IDENTITIES = 4 };
 
 /* Of a plan that has run -> list [NSAMP_IDENTITIES], zeroed by the caller:
- * - a Gaussian that langevin starts at zero and looks only at its end (burn_in = steps - 2): the mean of the last states, mu - F^steps mu, F the matrix of the Euler scheme;
+ * - a Gaussian, a mixture of equal components too, that langevin starts at zero and looks only at its end (burn_in = steps - 2): the mean of the last states, mu - F^steps mu, F the matrix of the Euler scheme;
  * - langevin on a target with a score and without a law, in one or two dimensions: means and variances of the Euler chain (grid.c);
  * - mh-spiking from zero without burn-in, looked at after every step: eta times the sum of all z is the spikes' sum less the last z, which
  *   holds on every path; and the spikes that the last states make us expect, over neurons, against those counted. */
