@@ -8,7 +8,11 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <math.h>
+
 #include "check/check.h"
+#include "check/grid.h"
+#include "job/settings.h"
 
 static void print_failures(const nsamp_check_report *report) {
     for (size_t i = 0; i < report->count; i++) {
@@ -83,10 +87,33 @@ static void test_unknown_system(void **state) {
     nsamp_check_report_free(&report);
 }
 
+/* The grid on one Gaussian, whose Euler law has a formula: v / (1 - h / (2 v)) naive, v / (1 - h/2) natural. */
+static void test_grid(void **state) {
+    (void)state;
+    nsamp_error err = {0};
+    nsamp_job *job = nsamp_job_create();
+    nsamp_target *t = NULL;
+    const char *settings = "target.name=mixture target.dim=2 target.means=1.5,1.5 target.sds=0.8,0.8";
+    assert_int_equal(nsamp_job_set_all(job, settings, &err), NSAMP_OK);
+    assert_int_equal(nsamp_target_create(job, &t, &err), NSAMP_OK);
+    for (int natural = 0; natural < 2; natural++) {
+        double mean[2], cov[4];
+        const double h = 0.1, v = 0.64, expected = v / (1 - h / (natural ? 2 : 2 * v));
+        assert_int_equal(nsamp_grid_moments(t, natural, h, mean, cov, &err), NSAMP_OK);
+        for (int i = 0; i < 4; i++)
+            assert_true(fabs(cov[i] - (i % 3 ? 0 : expected)) < 1e-6 && fabs(mean[i / 2] - 1.5) < 1e-9);
+    }
+    nsamp_target_destroy(t);
+    nsamp_job_destroy(job);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_laws),         cmocka_unit_test(test_reservoirs),
-        cmocka_unit_test(test_sees_a_transient), cmocka_unit_test(test_blind_is_not_a_pass),
+        cmocka_unit_test(test_grid),
+        cmocka_unit_test(test_all_laws),
+        cmocka_unit_test(test_reservoirs),
+        cmocka_unit_test(test_sees_a_transient),
+        cmocka_unit_test(test_blind_is_not_a_pass),
         cmocka_unit_test(test_unknown_system),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

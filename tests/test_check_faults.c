@@ -1,6 +1,7 @@
-/* test_check_faults.c: faults put into the parameters of models that are built, one at a time, and run by the cases of `nsamp check`, which
- * must fail: coefficients times 1.01, signs, places off by one. The table is printed with the quantity that saw each. All of them with
- * NSAMP_SLOW=1; otherwise those marked quick. */
+/* test_check_faults.c: faults put into the parameters of models that are built, one at a time, and run by
+ * the cases of `nsamp check`, which must fail: coefficients times 1.01, signs, places off by one. The
+ * table is printed with the quantity that saw each. All of them with NSAMP_SLOW=1; otherwise those marked
+ * quick. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -65,6 +66,7 @@ static numbers score_one_weight(nsamp_model *m) {
 }
 TABLE(score_weight, nsamp_langevin_score_params, weight_offset, p->components)
 TABLE(score_square, nsamp_langevin_score_params, square_offset, p->components)
+TABLE(score_one_square, nsamp_langevin_score_params, square_offset, 1)
 TABLE(score_pull, nsamp_langevin_score_params, pull_offset, p->components)
 TABLE(score_mean, nsamp_langevin_score_params, mean_offset, (size_t)p->components * p->dim)
 TABLE(score_inverse, nsamp_langevin_score_params, inverse_factor_offset, 4)
@@ -132,7 +134,8 @@ static const fault faults[] = {
     {false, "c2 x 1.01", "langevin", NAIVE, equi_c2, GROW, 0},
     {false, "c1 x 1.01, natural", "langevin", NATURAL, equi_c1, GROW, 0},
     {false, "a x 1.01, natural", "langevin", NATURAL, equi_a, GROW, 0},
-    {false, "kappa x 1.01", "langevin", NATURAL, equi_kappa, GROW, 0},
+    {false, "kappa x 1.01", "langevin", "dim=10 target.rho=0.75 system.dt=0.2 system.geometry", equi_kappa,
+     GROW, 0},
     {true, "kappa -> -kappa", "langevin", NATURAL, equi_kappa, TURN, 0},
     {true, "1 - c of the slowest mode x 1.01", "langevin", "target.rho=0.9 target.mean=200", gauss_slowest,
      GROW_RATE, 0},
@@ -151,7 +154,7 @@ static const fault faults[] = {
     {false, "a x 1.01", "langevin", ROUND, score_a, GROW, 0},
     {false, "weight of one component x 1.01", "langevin", ROUND, score_one_weight, GROW, 0},
     {false, "weights off by one component", "langevin", ROUND, score_weight, SHIFT, 1},
-    {false, "-precision/2 x 1.01", "langevin", ROUND, score_square, GROW, 0},
+    {false, "-precision/2 of one component x 1.01", "langevin", ROUND, score_one_square, GROW, 0},
     {true, "-precision/2 off by one component", "langevin", ROUND, score_square, SHIFT, 1},
     {false, "h precision x 1.01", "langevin", ROUND, score_pull, GROW, 0},
     {false, "means x 1.01", "langevin", ROUND, score_mean, GROW, 0},
@@ -201,6 +204,8 @@ static void alter(nsamp_model *m, void *user) {
 static void test_faults(void **state) {
     (void)state;
     const bool all = getenv("NSAMP_SLOW") != NULL;
+    /* That of a whole `nsamp check`, of some 5,000 numbers; a case on its own would have a lower one. */
+    const double threshold = nsamp_threshold(1e-6, 10000, INFINITY);
     size_t missed = 0;
     for (size_t k = 0; k < sizeof faults / sizeof *faults; k++) {
         fault f = faults[k];
@@ -212,7 +217,7 @@ static void test_faults(void **state) {
         nsamp_check_run_faulty(&f.system, 1, &settings, 1, &hook, NULL, NULL, &report, &err);
         const nsamp_check_row *worst = NULL;
         for (size_t i = 0; i < report.count; i++)
-            if (report.rows[i].verdict == NSAMP_VERDICT_FAIL &&
+            if ((report.rows[i].error || !(fabs(report.rows[i].z) <= threshold)) &&
                 (!worst || fabs(report.rows[i].z) > fabs(worst->z)))
                 worst = &report.rows[i];
         print_message("%-10s %-40s %-7s %s, z %.1f%s\n", f.system, f.what, worst ? "caught" : "MISSED",

@@ -43,8 +43,8 @@ typedef int nsamp_check_progress(const char *system, const char *job, size_t ind
 nsamp_status nsamp_check_run(const char *const *systems, size_t count, const char *const *settings,
                              size_t nsettings, nsamp_check_progress *progress, void *user,
                              nsamp_check_report *report, nsamp_error *err);
-/* A fault put into a model that is built, before it runs: for the test that shows which faults the cases see. `only`: part of the
- * settings of the cases that run. alter changes model->params. */
+/* A fault put into a model that is built, before it runs: for the test that shows which faults the cases
+ * see. `only`: part of the settings of the cases that run. alter changes model->params. */
 typedef struct nsamp_check_fault {
     const char *only;
     void (*alter)(struct nsamp_model *model, void *user);

@@ -62,7 +62,7 @@ static void moments(const grid *g, const double *p, double *mean, double *cov) {
         }
 }
 
-/* The grid covers 7 deviations of the target, in coordinates q. */
+/* The grid covers 6 deviations of the target each way, in coordinates q. */
 static void lay(const nsamp_target *t, bool natural, double h, grid *g) {
     const size_t n = t->dim;
     double width = 0;

@@ -63,7 +63,8 @@ static nsamp_status relax(const nsamp_target *t, bool natural, double h, uint64_
     return known ? NSAMP_OK : nsamp_fail(err, NSAMP_EINTERNAL, "LAPACK dsyevd gave up");
 }
 
-/* Compared as what is left of the way, a mean over coordinates, whose scale is what the slowest step of 1 % would change. */
+/* Compared as what is left of the way, a mean over coordinates, whose scale is what the slowest step of 1
+ * % would change. */
 static nsamp_status relaxation(const nsamp_plan *p, nsamp_identity *q, nsamp_error *err) {
     const nsamp_target *t = p->model->target;
     const size_t D = t->dim, C = p->batch.chains;
@@ -102,7 +103,8 @@ static nsamp_status relaxation(const nsamp_plan *p, nsamp_identity *q, nsamp_err
     return status;
 }
 
-/* ---- moments by a grid ---------------------------------------------------------------------------------- */
+/* ---- moments by a grid
+ * ---------------------------------------------------------------------------------- */
 
 static nsamp_status by_grid(const nsamp_plan *p, nsamp_identity *list, nsamp_error *err) {
     const nsamp_target *t = p->model->target;
@@ -128,7 +130,8 @@ static nsamp_status by_grid(const nsamp_plan *p, nsamp_identity *list, nsamp_err
     return status;
 }
 
-/* ---- the leak ------------------------------------------------------------------------------------------- */
+/* ---- the leak
+ * ------------------------------------------------------------------------------------------- */
 
 /* Gamma_j [p] of A's half j < n/2. */
 static void proposal(const nsamp_model *model, const nsamp_mh_network *net, size_t j, double *g) {
@@ -148,7 +151,8 @@ static void proposal(const nsamp_model *model, const nsamp_mh_network *net, size
         g[i] = a * g[i] + b * sum;
 }
 
-/* z <- (1 - eta) z + Gamma s from z = 0, so that eta (z_0 + ... + z_(T-1)) = Gamma N - z_T: no error but that of float32 sums. */
+/* z <- (1 - eta) z + Gamma s from z = 0, so that eta (z_0 + ... + z_(T-1)) = Gamma N - z_T: no error but
+ * that of float32 sums. */
 static nsamp_status leak_balance(const nsamp_plan *p, nsamp_identity *q, nsamp_error *err) {
     const nsamp_mh_network *net = &((const nsamp_mh_extra *)p->model->extra)->net;
     const size_t D = net->dim, n = net->neurons, C = p->batch.chains;
@@ -158,7 +162,8 @@ static nsamp_status leak_balance(const nsamp_plan *p, nsamp_identity *q, nsamp_e
     nsamp_status status = make(q, "leak: eta sum z = Gamma spikes - z", D, err);
     float *x = status ? NULL : last_states(p, err);
     double *g = malloc(D * sizeof *g);
-    if (!status && (!x || !g)) status = NSAMP_ENOMEM;
+    if (!status && !x) status = NSAMP_EIO;
+    if (!status && !g) status = nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a proposal");
     for (size_t j = 0; j < n / 2 && !status; j++) {
         proposal(p->model, net, j, g);
         const double net_spikes = p->statistics[0].value[j] - p->statistics[0].value[j + n / 2];

@@ -44,7 +44,7 @@ static nsamp_status gauss_law(const nsamp_target *t, double h, const double *lam
         mode_tau = fmax(mode_tau, rounding.tau);
     }
     for (size_t i = 0; whole && i < D; i++) {
-        const double *row = lambda ? basis + i * D : NULL;
+        const double *row = lambda ? basis + i * D : basis;
         law->mean[i] = t->mean[i];
         if (!lambda) {
             law->var[i] = t->cov[i * D + i] / (1 - h / 2);
@@ -53,16 +53,16 @@ static nsamp_status gauss_law(const nsamp_target *t, double h, const double *lam
             for (size_t k = 0; dense && k < D; k++)
                 law->cov[i * D + k] = t->cov[i * D + k] / (1 - h / 2);
         }
-        for (size_t j = 0; row && j < D; j++) {
+        for (size_t j = 0; lambda && j < D; j++) {
             scaled[j] = lambda[j] / (1 - h / (2 * lambda[j])) * row[j];
             law->var[i] += scaled[j] * row[j];
         }
-        for (size_t j = 0; row && j < D; j++) {
+        for (size_t j = 0; lambda && j < D; j++) {
             const double share = scaled[j] * row[j] / law->var[i];
             law->tau[i] += share * law->mode_tau[j];
             if (dense) law->mode_share[i * modes + j] = share;
         }
-        for (size_t k = 0; row && dense && k <= i; k++) {
+        for (size_t k = 0; lambda && dense && k <= i; k++) {
             double sum = 0;
             for (size_t j = 0; j < D; j++)
                 sum += scaled[j] * basis[k * D + j];
