@@ -21,16 +21,23 @@ static nsamp_status make(nsamp_identity *q, const char *name, size_t count, nsam
     return NSAMP_OK;
 }
 
-/* x of all chains as they are now, [C][D]; NULL: no memory, or the device failed. */
-static float *last_states(const nsamp_plan *p, nsamp_error *err) {
-    const size_t D = p->model->dim;
-    float *x = malloc(p->batch.chains * D * sizeof *x);
-    if (!x) nsamp_fail(err, NSAMP_ENOMEM, "out of memory for the last states");
-    const nsamp_record record = {.chains = p->batch.chains, .x = x, .stride = D};
-    if (x && p->backend->ops->observe(p->backend, &record, err)) {
+/* x of all chains as they are now, [C][D]; NULL: no memory, or the device failed. Kernels see a target about its mean, which is
+ * added here. */
+static double *last_states(const nsamp_plan *p, nsamp_error *err) {
+    const size_t D = p->model->dim, C = p->batch.chains;
+    float *seen = malloc(C * D * sizeof *seen);
+    double *x = malloc(C * D * sizeof *x);
+    const nsamp_record record = {.chains = C, .x = seen, .stride = D};
+    const bool room = seen && x;
+    if (!room) nsamp_fail(err, NSAMP_ENOMEM, "no memory for the last states (%zu numbers)", C * D);
+    if (!room || p->backend->ops->observe(p->backend, &record, err)) {
+        free(seen);
         free(x);
         return NULL;
     }
+    for (size_t k = 0; k < C * D; k++)
+        x[k] = (double)seen[k] + (p->model->offset ? p->model->offset[k % D] : 0);
+    free(seen);
     return x;
 }
 
@@ -74,7 +81,7 @@ static nsamp_status relaxation(const nsamp_plan *p, nsamp_identity *q, nsamp_err
     memcpy(offset, t->mean, D * sizeof *offset);
     nsamp_status status =
         relax(t, nsamp_job_is(p->job, NSAMP_KEY_system_geometry, "natural"), h, p->steps, offset, err);
-    float *x = status ? NULL : last_states(p, err);
+    double *x = status ? NULL : last_states(p, err);
     if (!status && !x) status = NSAMP_EIO;
     if (!status) status = make(q, "mean on its way", 1, err);
     for (size_t i = 0; i < D && !status; i++) {
@@ -84,7 +91,7 @@ static nsamp_status relaxation(const nsamp_plan *p, nsamp_identity *q, nsamp_err
     for (size_t c = 0; c < C && !status; c++) {
         double way = 0;
         for (size_t i = 0; i < D; i++)
-            way += (t->mean[i] - (double)x[c * D + i]) / (double)D;
+            way += (t->mean[i] - x[c * D + i]) / (double)D;
         const double shift = way - got;
         got += shift / (double)(c + 1);
         squares += shift * (way - got);
@@ -160,7 +167,7 @@ static nsamp_status leak_balance(const nsamp_plan *p, nsamp_identity *q, nsamp_e
                        nsamp_job_real(p->job, NSAMP_KEY_system_tau_ms),
                  T = (double)p->steps;
     nsamp_status status = make(q, "leak: eta sum z = Gamma spikes - z", D, err);
-    float *x = status ? NULL : last_states(p, err);
+    double *x = status ? NULL : last_states(p, err);
     double *g = malloc(D * sizeof *g);
     if (!status && !x) status = NSAMP_EIO;
     if (!status && !g) status = nsamp_fail(err, NSAMP_ENOMEM, "out of memory for a proposal");
@@ -173,7 +180,7 @@ static nsamp_status leak_balance(const nsamp_plan *p, nsamp_identity *q, nsamp_e
     for (size_t i = 0; i < D && !status; i++) {
         double last = 0;
         for (size_t c = 0; c < C; c++)
-            last += (double)x[c * D + i] / (double)C;
+            last += x[c * D + i] / (double)C;
         q->expected[i] -= last;
         q->value[i] = eta * (T * p->summary.mean[i] - last);
         q->se[i] = 1e-4 * fabs(q->expected[i]); /* not chance: float32 sums, some 1e-6 of eta z a step each */

@@ -155,7 +155,7 @@ int cli_progress_report(const nsamp_progress *now, void *user) {
     cli_progress *p = user;
     double t = nsamp_clock();
     if (now->note && !p->quiet)
-        fprintf(stderr, "nsamp: %s%s%s\n", p->label, *p->label ? ": " : "", now->note);
+        fprintf(stderr, "nsamp: note: %s%s%s\n", p->label, *p->label ? ": " : "", now->note);
     if (!p->quiet && now->seconds >= SILENT_S && t - p->printed_s >= (p->terminal ? TERMINAL_S : PLAIN_S)) {
         char line[512];
         compose(p, now, line, sizeof line);
