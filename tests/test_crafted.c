@@ -15,8 +15,9 @@
 
 /* A checkpoint read into memory, to be changed and written again with right sums. */
 typedef struct copy {
-    uint64_t digest, step;
-    nsamp_section list[8];
+    char *identity;
+    uint64_t step;
+    nsamp_section list[12];
     size_t count;
 } copy;
 
@@ -25,10 +26,12 @@ static copy read_copy(const char *path, const char *const *names, size_t count) 
     nsamp_checkpoint *file;
     copy c = {.count = count};
     size_t bytes;
+    uint64_t job[2]; /* the first entry of the table: offset and bytes, as checkpoint.h says */
     unsigned char *head = scratch_read(path, &bytes);
-    memcpy(&c.digest, head + 16, sizeof c.digest); /* as checkpoint.h says */
+    memcpy(job, head + 48 + 40, sizeof job);
+    c.identity = strndup((const char *)head + job[0], job[1]);
     free(head);
-    if (nsamp_checkpoint_open(path, c.digest, &file, &err) || !file) fail_msg("%s", err.text);
+    if (nsamp_checkpoint_open(path, c.identity, &file, &err) || !file) fail_msg("%s", err.text);
     c.step = nsamp_checkpoint_step(file);
     for (size_t i = 0; i < count; i++) {
         const size_t n = nsamp_checkpoint_bytes(file, names[i]);
@@ -42,12 +45,13 @@ static copy read_copy(const char *path, const char *const *names, size_t count) 
 
 static void write_copy(const char *path, const copy *c) {
     nsamp_error err;
-    if (nsamp_checkpoint_save(path, c->digest, c->step, c->list, c->count, &err)) fail_msg("%s", err.text);
+    if (nsamp_checkpoint_save(path, c->identity, c->step, c->list, c->count, &err)) fail_msg("%s", err.text);
 }
 
 static void free_copy(copy *c) {
     for (size_t i = 0; i < c->count; i++)
         free((void *)c->list[i].data);
+    free(c->identity);
 }
 
 /* ---- training ---- */
@@ -166,8 +170,8 @@ static nsamp_status run(const char *more, nsamp_progress_fn *progress, nsamp_err
     return status;
 }
 
-static const char *const run_sections[] = {"state", "first_bad", "sums",   "products",
-                                           "every", "seconds",   "chunks", "frame"};
+static const char *const run_sections[] = {"state",  "first_bad", "sums",   "products",  "every",  "seconds",
+                                           "chunks", "frame",     "run_id", "run_id_at", "draw_at"};
 
 static void runs(void **state) {
     (void)state;
@@ -183,7 +187,7 @@ static void runs(void **state) {
         {5, 0, "seconds", INFINITY, 0}};
     nsamp_error err;
     if (run("", stop, &err) != NSAMP_STOPPED) fail_msg("%s", err.text);
-    copy c = read_copy(scratch("o.nc.ckpt"), run_sections, 8);
+    copy c = read_copy(scratch("o.nc.ckpt"), run_sections, 11);
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
         const size_t size = bad[k].section ? 8 : sizeof(float);
         unsigned char *data = (unsigned char *)c.list[bad[k].section].data + bad[k].at * size, was[8];

@@ -152,11 +152,11 @@ static void mixtures(void **state) {
         }
     assert_int_equal(ran, 7 * 4);
     for (double apart = 10; apart < 1e9; apart *= 10) {
-        snprintf(settings, sizeof settings,
-                 RUN
-                 "target.name=mixture target.dim=1 target.weights=1,1 target.means=%.17g,%.17g target.sds=1 "
-                 "system.dt=0.3",
-                 1e6 - apart, 1e6 + apart);
+        snprintf(
+            settings, sizeof settings,
+            RUN "target.name=mixture target.dim=1 target.weights=1,1 target.means=%#.17g,%#.17g target.sds=1 "
+                "system.dt=0.3",
+            1e6 - apart, 1e6 + apart);
         ran = hold(settings, 1e6, 1 / (1 - 0.15) + apart * apart);
         assert_true(apart < 2e5 ? ran : apart > 4e5 ? !ran : true);
         if (ran) vary_within(settings, apart);
@@ -176,7 +176,7 @@ static void networks(void **state) {
         assert_int_equal(nsamp_rsn_linear(2, 32, 3, &net, &err), NSAMP_OK);
         for (size_t j = 0; j < net->n; j++)
             net->b[j] *= (float)far;
-        if (nsamp_network_save(scratch("far.model"), net, &err)) fail_msg("%s", err.text);
+        if (nsamp_network_save(scratch("far.model"), true, net, &err)) fail_msg("%s", err.text);
         nsamp_network_destroy(net);
         snprintf(settings, sizeof settings,
                  RUN "system.name=rsn system.dt=0.3 run.burn_in=100 system.model=%s", scratch("far.model"));
@@ -227,8 +227,8 @@ static void stored_draws_have_the_mean_once(void **state) {
     for (int far = 0; far < 2; far++) {
         snprintf(
             settings, sizeof settings,
-            "run.chains=512 target.dim=40 run.steps=24000 record.every=100 record.chains=512 run.resume=yes "
-            "run.checkpoint_every_s=0.001 run.backend=cpu target.mean=%g output.file=%s",
+            "run.chains=512 target.dim=40 run.steps=120000 record.every=500 record.chains=512 run.resume=yes "
+            "run.threads=1 run.checkpoint_every_s=0.001 run.backend=cpu target.mean=%g output.file=%s",
             far ? 1000.3 : 0, scratch(far ? "far.nc" : "near.nc"));
         for (nsamp_status status = NSAMP_STOPPED; status == NSAMP_STOPPED;) {
             nsamp_error err = {0};

@@ -309,7 +309,9 @@ void nsamp_checkpoint_look(const char *path, char *text, size_t size) {
     *text = 0;
     for (int i = 0; i < 2 && !*text; i++) {
         nsamp_checkpoint *c = NULL;
+        struct stat st;
         bool found = false;
+        if (lstat(names[i], &st) && errno == ENOENT) continue;
         if (open_head(names[i], &found, &c, NULL))
             snprintf(text, size, "a checkpoint that cannot be read, %s,", names[i]);
         else if (c)

@@ -69,10 +69,15 @@ static holder ourselves(bool flocked) {
     /* Process numbers of one container mean nothing in another. */
     const ssize_t n = readlink("/proc/self/ns/pid", names, sizeof names - 1);
     if (n > 0) names[n] = 0;
-    snprintf(h.boot, sizeof h.boot, "%.100s %s", *boot ? boot : h.host, n > 0 ? names : "");
+    if (*boot && n > 0) snprintf(h.boot, sizeof h.boot, "%s %s", boot, names);
     h.start = start_of(h.pid);
     if (!gmtime_r(&now, &utc) || !strftime(h.since, sizeof h.since, "%Y-%m-%dT%H:%M:%SZ", &utc)) *h.since = 0;
     return h;
+}
+
+/* On this machine, and with its process numbers; where /proc does not say, by the machine's name. */
+static bool is_here(const holder *h, const holder *us) {
+    return *us->boot && *h->boot ? !strcmp(h->boot, us->boot) : !strcmp(h->host, us->host);
 }
 
 /* ---- the file ------------------------------------------------------------------------------------------ */
@@ -135,7 +140,7 @@ static state judge(int fd, holder *h) {
     if (locked == EWOULDBLOCK) return known ? HELD : BEING_MADE;
     if (!known) return touched_within(fd, BEING_MADE_S) ? BEING_MADE : DEAD;
     const holder us = ourselves(false);
-    if (strcmp(h->boot, us.boot)) return touched_within(fd, NSAMP_LOCK_STALE_S) ? HELD : DEAD;
+    if (!is_here(h, &us)) return touched_within(fd, NSAMP_LOCK_STALE_S) ? HELD : DEAD;
     if (!locked && h->flock) return DEAD; /* it would have it */
     if (kill((pid_t)h->pid, 0) && errno == ESRCH) return DEAD;
     const unsigned long long start = start_of(h->pid);
@@ -166,7 +171,7 @@ static void clear(const char *file, int fd) {
 
 static nsamp_status refuse(const nsamp_lock *lock, const holder *h, nsamp_error *err) {
     const holder us = ourselves(false);
-    const bool here = !strcmp(h->boot, us.boot);
+    const bool here = is_here(h, &us);
     return nsamp_fail(err, NSAMP_EUSAGE,
                       "%s: is being written by process %ld on %s, since %s%s%s%s; give this run another file",
                       lock->path, h->pid, h->host, h->since,

@@ -43,6 +43,17 @@ int nsamp_nc_note(nsamp_nc *w, int rc, const char *what) {
     return rc;
 }
 
+/* nc_close of netCDF 4.9 crashes where HDF5 cannot close the file (a full quota on a file server is told at close). So another
+ * handle of HDF5 holds the file while netCDF closes its own, which cannot fail then, and is closed here. */
+void nsamp_nc_close(nsamp_nc *w, const char *path) {
+    const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_fclose_degree(access, H5F_CLOSE_SEMI); /* as netCDF opens it */
+    const hid_t held = H5Fopen(path, H5F_ACC_RDWR, access);
+    H5Pclose(access);
+    nsamp_nc_note(w, nc_close(w->id), "the file");
+    if (held >= 0 && H5Fclose(held) < 0) nsamp_nc_note(w, NC_EHDFERR, "the file");
+}
+
 nsamp_status nsamp_nc_result(const nsamp_nc *w, const char *path, nsamp_error *err) {
     if (!w->status) return NSAMP_OK;
     if (w->status == NC_ENOMEM) return nsamp_fail(err, NSAMP_ENOMEM, "%s: %s: out of memory", path, w->what);

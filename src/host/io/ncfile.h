@@ -21,6 +21,8 @@ void nsamp_nc_unlock(void);
 
 /* Remembers the error of a netCDF call (rc) about `what`, if it is the first. Returns rc. */
 int nsamp_nc_note(nsamp_nc *w, int rc, const char *what);
+/* Closes the netCDF-4 file w->id, which is at path, as far as it can be closed; what fails is noted. */
+void nsamp_nc_close(nsamp_nc *w, const char *path);
 /* NSAMP_OK, or NSAMP_EIO with "PATH: WHAT: reason". */
 nsamp_status nsamp_nc_result(const nsamp_nc *w, const char *path, nsamp_error *err);
 

@@ -288,7 +288,7 @@ static nsamp_status put_frame(nsamp_output *o, const nsamp_output_frame *frame, 
 /* ---- life ---------------------------------------------------------------------------------------------- */
 
 static nsamp_status close_nc(nsamp_output *o, nsamp_error *err) {
-    if (o->open) nsamp_nc_note(&o->nc, nc_close(o->nc.id), "the file");
+    if (o->open) nsamp_nc_close(&o->nc, o->file.temp);
     o->open = false; /* even where that failed: a second close crashes */
     return nsamp_nc_result(&o->nc, o->file.path, err);
 }
@@ -512,8 +512,7 @@ void nsamp_output_abandon(nsamp_output *o) {
     if (!o) return;
     if (o->open) {
         nsamp_nc_lock();
-        nc_close(o->nc.id);
-        o->open = false;
+        (void)close_nc(o, NULL);
         nsamp_nc_unlock();
     }
     if (o->fd >= 0) close(o->fd);

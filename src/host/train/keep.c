@@ -38,6 +38,8 @@ static const char *wrong_counters(const nsamp_training *t, uint64_t step) {
     const nsamp_train_counters *at = &t->at;
     /* All levels may be done: a training whose model could not be written. */
     if (at->level > t->s.levels) return "level";
+    if (at->level == t->s.levels && (at->level_batch || at->level_points || at->level_seconds > 0))
+        return "level";
     const uint64_t batches = at->level < t->s.levels ? nsamp_level_batches(t, (size_t)at->level) : 0;
     if (at->batch != step || at->batch >= BATCHES_MOST) return "batch";
     if (at->level_batch > at->batch || (batches && at->level_batch >= batches)) return "level_batch";
