@@ -319,8 +319,8 @@ static nsamp_status make(cuda_backend *b, nsamp_batch *batch, const nsamp_job *j
     return NSAMP_OK;
 }
 
-nsamp_status nsamp_cuda_backend_text(nsamp_batch *batch, const nsamp_job *job, char *text, size_t size,
-                                     nsamp_error *err) {
+extern "C" nsamp_status nsamp_cuda_backend_text(nsamp_batch *batch, const nsamp_job *job, char *text,
+                                                size_t size, nsamp_error *err) {
     cuda_backend *b = (cuda_backend *)calloc(1, sizeof *b);
     if (!b) return nsamp_fail(err, NSAMP_ENOMEM, "no memory for a backend (%zu bytes)", sizeof *b);
     b->base.batch = batch;
