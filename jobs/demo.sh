@@ -31,7 +31,7 @@ loss=$(awk '$1 ~ /^[0-9]+$/ && NF == 4 { l = $4 } END { print l }' "$out/train.t
 frechet=$(awk '/Frechet distance to held-out images/ { print $NF }' "$out/stats.txt")
 floor=$(awk '/of the training images/ { print $NF }' "$out/stats.txt")
 diverged=$(awk '/chains diverged/ { print $1 " of " $3 }' "$out/run.txt")
-rhat=$(awk '/^R-hat/ { sub(",", "", $2); print $2 ", nested " $4 }' "$out/run.txt")
+rhat=$(awk '/^R-hat/ { print $2 }' "$out/run.txt")
 cat <<EOF
 
 training                        $train_s s
@@ -39,7 +39,7 @@ held-out denoising loss         $loss
 sampling                        $sample_s s
 diverged chains                 $diverged
 R-hat                           $rhat
-Frechet distance to held-out    $frechet   (squared, 100 components; of the training digits $floor)
+Frechet distance to held-out    $frechet   (squared, 100 components; $floor of the training digits, and of a plain Gaussian like them)
 digits                          $out/digits.png
 loss curve                      $out/loss.png
 samples, for ArviZ and xarray   $out/samples.nc

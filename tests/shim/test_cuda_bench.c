@@ -168,13 +168,13 @@ static void test_products_on_their_own_shape(void **state) {
  * here only that the right ones run. */
 static void test_laws_of_the_fast_mode(void **state) {
     (void)state;
-    const char *const settings[] = {"run.backend=cuda", "run.math=fast", "run.chains=64", "run.steps=40",
-                                    "run.accumulate_every=1"};
+    const char *const settings[] = {"run.backend=cuda", "run.math=fast",          "run.chains=64",
+                                    "run.steps=40",     "run.accumulate_every=1", "run.burn_in=0"};
     static const char *const langevin[] = {"langevin"}, *const rsn[] = {"rsn"};
     nsamp_check_report report;
     nsamp_error err;
     size_t cases_there = 0;
-    nsamp_check_run(langevin, 1, settings, 5, NULL, NULL, &report, &err);
+    nsamp_check_run(langevin, 1, settings, 6, NULL, NULL, &report, &err);
     for (size_t i = 0; i < report.count; i++) {
         assert_false(report.rows[i].error);
         assert_non_null(strstr(report.rows[i].job, "target.name=equicorrelated"));
@@ -182,7 +182,7 @@ static void test_laws_of_the_fast_mode(void **state) {
     }
     assert_int_equal(cases_there, 4);
     nsamp_check_report_free(&report);
-    assert_int_equal(nsamp_check_run(rsn, 1, settings, 5, NULL, NULL, &report, &err), NSAMP_EUSAGE);
+    assert_int_equal(nsamp_check_run(rsn, 1, settings, 6, NULL, NULL, &report, &err), NSAMP_EUSAGE);
     assert_non_null(strstr(err.text, "run.math = fast"));
     nsamp_check_report_free(&report);
 }

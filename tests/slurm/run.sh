@@ -61,7 +61,7 @@ test_seeds() {
         SLURM_ARRAY_TASK_ID=$task SLURM_CPUS_PER_TASK=2 "$jobs/slurm-seeds.sh" small.ini run.steps=100 || return 1
     done
     [ "$(numbers small-seed2.nc)" != "$(numbers small-seed3.nc)" ] &&
-        "$NSAMP" stats small-seed3.nc --json | grep -q '"run.seed": "3"'
+        "$NSAMP" stats small-seed3.nc --json | grep -q '"run.seed": 3'
 }
 
 test_sweep() {
@@ -69,7 +69,7 @@ test_sweep() {
         SLURM_ARRAY_TASK_ID=$task "$jobs/slurm-sweep.sh" small.ini run.steps=100 || return 1
     done
     "$NSAMP" stats small-naive-0.nc --json | grep -q '"system.geometry": "naive"' &&
-        "$NSAMP" stats small-natural-0.9.nc --json | grep -q '"target.rho": "0.9'
+        "$NSAMP" stats small-natural-0.9.nc --json | grep -q '"target.rho": 0.9'
 }
 
 # Stopped with a checkpoint, queued again, and at the end the numbers of a run that was not stopped.

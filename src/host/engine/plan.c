@@ -290,6 +290,9 @@ static nsamp_status allocate(nsamp_plan *p, nsamp_error *err) {
                           lanes * sizeof *b->first_bad);
     for (size_t i = 0; i < lanes; i++)
         b->first_bad[i] = UINT64_MAX;
+    if (p->model->law.mode_tau) p->exact_tau = calloc(p->model->dim, sizeof *p->exact_tau);
+    if (p->model->law.mode_tau && !p->exact_tau)
+        return nsamp_fail(err, NSAMP_ENOMEM, "no memory for %zu autocorrelation times", p->model->dim);
     const nsamp_moments_spec spec = moments_spec(p, b->lanes);
     nsamp_status status = nsamp_moments_create(&spec, &b->moments, err);
     if (status) return status;

@@ -153,8 +153,7 @@ static const double *expected_tau(nsamp_plan *p) {
     const nsamp_law *law = &p->model->law;
     const nsamp_summary *s = &p->summary;
     if (!law->mode_tau || s->samples_per_chain < 2) return NULL;
-    p->exact_tau = calloc(s->dim, sizeof *p->exact_tau);
-    for (size_t j = 0; p->exact_tau && j < law->modes; j++) {
+    for (size_t j = 0; j < law->modes; j++) {
         const double tau = nsamp_tau_observed(law->mode_tau[j], s->accumulate_every, s->samples_per_chain);
         for (size_t i = 0; i < s->dim; i++)
             p->exact_tau[i] += law->mode_share[i * law->modes + j] * tau;

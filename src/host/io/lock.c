@@ -221,7 +221,10 @@ static nsamp_status take(nsamp_lock *lock, nsamp_error *err) {
                               lock->file);
         }
         const state now = judge(fd, &h);
-        if (now == DEAD) clear(lock->file, fd);
+        if (now == DEAD) {
+            clear(lock->file, fd);
+            h.pid = 0;
+        }
         close(fd);
         if (now == HELD) return refuse(lock, &h, err);
         if (now == BEING_MADE) pause_a_little();

@@ -46,10 +46,7 @@ int nsamp_nc_note(nsamp_nc *w, int rc, const char *what) {
 /* nc_close of netCDF 4.9 crashes where HDF5 cannot close the file (a full quota on a file server is told at close). So another
  * handle of HDF5 holds the file while netCDF closes its own, which cannot fail then, and is closed here. */
 void nsamp_nc_close(nsamp_nc *w, const char *path) {
-    const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    H5Pset_fclose_degree(access, H5F_CLOSE_SEMI); /* as netCDF opens it */
-    const hid_t held = H5Fopen(path, H5F_ACC_RDWR, access);
-    H5Pclose(access);
+    const hid_t held = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
     nsamp_nc_note(w, nc_close(w->id), "the file");
     if (held >= 0 && H5Fclose(held) < 0) nsamp_nc_note(w, NC_EHDFERR, "the file");
 }
