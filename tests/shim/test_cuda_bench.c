@@ -180,7 +180,7 @@ static void test_laws_of_the_fast_mode(void **state) {
         assert_non_null(strstr(report.rows[i].job, "target.name=equicorrelated"));
         cases_there += *report.rows[i].text != 0;
     }
-    assert_int_equal(cases_there, 4);
+    assert_int_equal(cases_there, 5);
     nsamp_check_report_free(&report);
     assert_int_equal(nsamp_check_run(rsn, 1, settings, 6, NULL, NULL, &report, &err), NSAMP_EUSAGE);
     assert_non_null(strstr(err.text, "run.math = fast"));
