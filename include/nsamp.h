@@ -51,7 +51,7 @@ extern "C" {
     ROW(NSAMP_EDIVERGED, 3, "a chain diverged; the output is written")                                       \
     ROW(NSAMP_EIO, 4, "input or output failed")                                                              \
     ROW(NSAMP_ENOMEM, 5, "not enough memory")                                                                \
-    ROW(NSAMP_ECHECK, 6, "a check of a sampler against its law failed, or a run that stats --strict does not pass")                                      \
+    ROW(NSAMP_ECHECK, 6, "a sampler does not keep its law, or a run does not pass stats --strict")           \
     ROW(NSAMP_STOPPED, 75, "stopped on request, with a checkpoint")
 
 typedef enum nsamp_status {

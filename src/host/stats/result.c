@@ -241,16 +241,16 @@ nsamp_status nsamp_result_draws(const nsamp_result *r, size_t chains, size_t fir
     void *const shared = mmap(NULL, bytes + 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     nsamp_draws_wanted wanted = {
         .path = r->path, .first = {0, first, 0}, .count = {chains, count, r->dim}, .x = shared};
-    char *nothing;
+    char *nothing = NULL;
     size_t none;
     nsamp_status status = NSAMP_OK;
     if (!data || shared == MAP_FAILED)
         status = nsamp_fail(err, NSAMP_ENOMEM, "%s: not enough memory for %.3g GB of draws", r->path,
                             (double)bytes * 1e-9);
     if (!status) status = nsamp_apart(r->path, nsamp_result_send_draws, &wanted, &nothing, &none, err);
-    if (!status && (status = check_same(r, err))) free(nothing);
+    free(nothing);
+    if (!status) status = check_same(r, err);
     if (!status) {
-        free(nothing);
         move((char *)data, shared, bytes);
         *x = data;
     } else {
