@@ -90,7 +90,7 @@ static void print_row(const char *name, const average *a) {
         cli_number(expected[k], a->se, cells[2 + 2 * k], CELL);
         z_cell(z_of(a->value, a->se, expected[k]), a->bound, cells[3 + 2 * k]);
     }
-    printf("%-34s %12s %12s %12s %7s %12s %7s\n", name, cells[0], cells[1], cells[2], cells[3], cells[4],
+    printf("%-36s %12s %12s %12s %7s %12s %7s\n", name, cells[0], cells[1], cells[2], cells[3], cells[4],
            cells[5]);
 }
 
@@ -172,7 +172,7 @@ static void print_diagnostics(const nsamp_summary *s) {
 
 void cli_print_summary(const nsamp_summary *s, const nsamp_statistic *stats, size_t count) {
     const known mean = means(s), variance = variances(s), tau = {s->tau, NULL, s->exact_tau, NULL};
-    printf("%-34s %12s %12s %12s %7s %12s %7s\n", "", "value", "std. error", "exact", "|z|", "target", "|z|");
+    printf("%-36s %12s %12s %12s %7s %12s %7s\n", "", "value", "std. error", "exact", "|z|", "target", "|z|");
     print_quantity("mean", "x", s->dim, &mean, mean_of(s));
     print_quantity("variance", "x", s->dim, &variance, variance_of(s));
     if (isfinite(s->offdiag)) {

@@ -11,8 +11,12 @@ static nsamp_status print_model(const char *path, nsamp_error *err) {
     nsamp_network *net = NULL;
     nsamp_status status = nsamp_network_load(path, &net, err);
     if (status) return status;
-    printf("%zu outputs, %zu reservoir units, %s form, last noise level %.4g\n", net->m, net->n,
-           net->denoiser ? "denoiser" : "score", net->sigma);
+    /* The data's own units, in which train.sigmas is given; coordinates of images are scaled. */
+    const double scale = net->pca ? net->pca->scale : 1;
+    printf("%zu outputs, %zu reservoir units, %s form, last noise level %.4g", net->m, net->n,
+           net->denoiser ? "denoiser" : "score", net->sigma / scale);
+    if (net->pca) printf(" (%.4g in the scaled coordinates)", net->sigma);
+    printf("\n");
     if (net->losses) printf("%5s %12s %14s %14s\n", "level", "batch", "training loss", "held-out loss");
     for (size_t i = 0; i < net->losses; i++) {
         bool last_of_level = i + 1 == net->losses || net->loss_level[i + 1] != net->loss_level[i];
