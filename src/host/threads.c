@@ -50,7 +50,7 @@ int nsamp_threads_try(int count) {
 
 int nsamp_threads_of(int64_t threads) {
     const int wanted = threads > 0 ? (int)threads : omp_get_max_threads();
-    if (wanted <= atomic_load(&most_started)) return wanted;
+    if (wanted <= 1 || wanted <= atomic_load(&most_started)) return wanted; /* the caller is there */
     /* The caller is one of them, and one more writes recorded draws. Those that an earlier call started are
      * still there, OpenMP keeps them: the limit may be theirs. */
     const int more = nsamp_threads_try(wanted), known = atomic_load(&most_started);
