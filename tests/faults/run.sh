@@ -179,6 +179,11 @@ for scenario in $scenarios; do
     *) cp -r reference finished ;;
     esac
     for kind in $kinds; do
+        if [ "$kind" = alloc ] && "$nsamp" --version | grep -q '^CUDA *yes'; then
+            count=$((count + 1))
+            echo "ok $count # SKIP $scenario, alloc: the CUDA runtime within the program does not survive a failed allocation of its own"
+            continue
+        fi
         go_over "$scenario" "$kind" $expected
     done
 done
