@@ -12,8 +12,8 @@ typedef struct cli_progress {
     double printed_s, status_s; /* monotonic time of the last line and of the last status */
 } cli_progress;
 
-/* Makes SIGTERM, SIGINT and SIGUSR1 a request to stop, which cli_progress_report passes on; a second SIGINT
- * kills. */
+/* Makes SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGHUP and SIGINT a request to stop, which cli_progress_report
+ * passes on; a second SIGINT kills. SIGHUP and SIGINT stay ignored where they were (nohup); SIGPIPE is ignored. */
 void cli_stop_on_signals(void);
 /* Whether a stop was asked for. */
 bool cli_stop_requested(void);
